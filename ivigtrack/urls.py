@@ -1,0 +1,17 @@
+from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from ivigtrack.health import healthz
+from patients.forms.sign_in import SignInForm
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="patients:list"), name="home"),
+    path("sign-in/", LoginView.as_view(authentication_form=SignInForm, redirect_authenticated_user=True), name="login"),
+    path("sign-out/", LogoutView.as_view(), name="logout"),
+    path("patients/", include("patients.urls")),
+    path("", include("reactions.urls")),
+    path("admin/", admin.site.urls),
+    path("healthz", healthz, name="healthz"),
+]

@@ -1,0 +1,20 @@
+from patients.models.audit import AuditEvent, write_event
+from patients.models.clinic import Clinic, StaffRole, User, validate_time_zone
+from patients.models.iga import STATUS_LABELS, IgaResult
+from patients.models.patient import Patient
+from patients.models.record import NeverDeleted, Record, RecordQuerySet
+
+__all__ = [
+    "STATUS_LABELS",
+    "AuditEvent",
+    "Clinic",
+    "IgaResult",
+    "NeverDeleted",
+    "Patient",
+    "Record",
+    "RecordQuerySet",
+    "StaffRole",
+    "User",
+    "validate_time_zone",
+    "write_event",
+]

@@ -1,0 +1,64 @@
+"""What was done, by whom, to which record, and why. Rows are only ever added."""
+
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.db import models
+
+from patients.models.clinic import Clinic, User
+from patients.models.record import NeverDeleted
+
+
+class AuditEvent(models.Model):
+    """One act. No foreign keys to what it is about, so that it says the same whatever becomes of the record."""
+
+    at = models.DateTimeField(auto_now_add=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True)
+    clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="+", null=True)
+    act = models.CharField(max_length=40, help_text="Such as infusion.recorded or reaction.voided.")
+    entity = models.CharField(max_length=40)
+    entity_id = models.BigIntegerField(null=True)
+    patient_id = models.BigIntegerField(null=True)
+    changes = models.JSONField(default=dict, help_text="Field: [old value, new value].")
+    reason = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        indexes = [
+            models.Index(fields=["entity", "entity_id"], name="patients_audit_entity"),
+            models.Index(fields=["patient_id"], name="patients_audit_patient"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.act} {self.entity} {self.entity_id}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.pk is not None:
+            raise NeverDeleted("An audit event is never changed.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise NeverDeleted("An audit event is never deleted.")
+
+
+def write_event(
+    act: str,
+    *,
+    by: User | None,
+    about: models.Model | None = None,
+    clinic: Clinic | None = None,
+    patient_id: int | None = None,
+    changes: dict[str, Any] | None = None,
+    reason: str = "",
+) -> AuditEvent:
+    """Add one event. `by` is None only for what a patient did through a link or the service did by itself."""
+    return AuditEvent.objects.create(
+        act=act,
+        by=by,
+        clinic=clinic,
+        entity=about._meta.label_lower if about is not None else "",
+        entity_id=about.pk if about is not None else None,
+        patient_id=patient_id,
+        changes=changes or {},
+        reason=reason,
+    )

@@ -1,0 +1,93 @@
+"""The clinic and the people who work there."""
+
+from functools import cached_property
+from typing import Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from patients.words import StaffRoleName
+
+
+def validate_time_zone(name: str) -> None:
+    if name not in available_timezones():
+        raise ValidationError(f"“{name}” is not a time zone. Write it as Area/City, such as America/New_York.")
+
+
+class ClinicQuerySet(models.QuerySet):
+    def visible_to(self, user: "User") -> Self:
+        """Clinics in which the user has an active role; all for a superuser."""
+        if user.is_superuser:
+            return self
+        return self.filter(pk__in=StaffRole.objects.filter(user=user, is_active=True).values("clinic"))
+
+    def administered_by(self, user: "User") -> Self:
+        """Clinics that the user administers; all for a superuser."""
+        if user.is_superuser:
+            return self
+        roles = StaffRole.objects.filter(user=user, is_active=True, role=StaffRoleName.ADMINISTRATOR)
+        return self.filter(pk__in=roles.values("clinic"))
+
+
+class Clinic(models.Model):
+    name = models.CharField(max_length=200)
+    slug = models.SlugField(unique=True, help_text="Short name for commands and addresses.")
+    time_zone = models.CharField(
+        max_length=64, default="UTC", validators=[validate_time_zone], help_text="Such as America/New_York."
+    )
+    phone = models.CharField(max_length=40, blank=True, help_text="Shown on every page that patients see.")
+    emergency_number = models.CharField(max_length=20, default="911")
+    ctcae_version = models.CharField(
+        max_length=4,
+        choices=[("5.0", "5.0"), ("6.0", "6.0")],
+        default="5.0",
+        help_text="Version of CTCAE in which new symptoms are graded. Ongoing studies stay on theirs.",
+    )
+
+    objects = ClinicQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+
+class User(AbstractUser):
+    """A person who signs in. Roles say what they may do and where."""
+
+    class Meta(AbstractUser.Meta):
+        pass
+
+    def __str__(self) -> str:
+        return self.get_full_name() or self.username
+
+    def first_clinic(self) -> Clinic | None:
+        """The clinic whose time zone and pages a person meets first; None without a role."""
+        role = self.roles.filter(is_active=True).select_related("clinic").order_by("pk").first()
+        return role.clinic if role else None
+
+    def administers_something(self) -> bool:
+        """True for a superuser and for an administrator of any clinic."""
+        return self.is_superuser or self.roles.filter(is_active=True, role=StaffRoleName.ADMINISTRATOR).exists()
+
+
+class StaffRole(models.Model):
+    """What one person may do in one clinic."""
+
+    user = models.ForeignKey(User, models.PROTECT, related_name="roles")
+    clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="roles")
+    role = models.CharField(max_length=20, choices=StaffRoleName.choices())
+    is_active = models.BooleanField(default=True, help_text="Untick when the person leaves; roles are not deleted.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "clinic", "role"], name="patients_staffrole_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user}, {self.get_role_display()} at {self.clinic}"

@@ -1,0 +1,1 @@
+"""The verbs people do with a patient."""

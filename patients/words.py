@@ -1,0 +1,29 @@
+"""The words and codes of people: roles, sex, anti-IgA results. No logic, no Django."""
+
+from enum import StrEnum
+
+
+class _Words(StrEnum):
+    @classmethod
+    def choices(cls) -> list[tuple[str, str]]:
+        """(value, label) pairs in the order of definition."""
+        return [(word.value, word.value.replace("_", " ").capitalize()) for word in cls]
+
+
+class StaffRoleName(_Words):
+    CLINICIAN = "clinician"
+    ADMINISTRATOR = "administrator"
+
+
+class Sex(_Words):
+    FEMALE = "female"
+    MALE = "male"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
+class AntiIga(_Words):
+    NOT_DONE = "not_done"
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+    INDETERMINATE = "indeterminate"

@@ -1,0 +1,1 @@
+"""Who is told of an alert, until someone acknowledges."""

@@ -1,0 +1,119 @@
+"""A check-in: one emailed question set after an infusion, and what the patient answered."""
+
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+
+from patients.models import Clinic, Patient, User
+from reactions.models.infusion import Course, Infusion
+from reactions.vocabulary import CheckInKind, CheckInState, PatientSeverity, PatientSymptom, choices
+
+
+class CheckInQuerySet(models.QuerySet):
+    def visible_to(self, user: User) -> Self:
+        """Check-ins of patients in the clinics in which the user works."""
+        return self.filter(infusion__patient__clinic__in=Clinic.objects.visible_to(user))
+
+
+class CheckIn(models.Model):
+    """Due at a time after the end of the course's latest infusion, open until `closes_at`.
+
+    The link is derived from `link_nonce` (checkins/tokens.py) and found again by its hash, so that a second copy of a
+    mail carries the same link and the database alone gives none away.
+    """
+
+    course = models.ForeignKey(Course, models.PROTECT, related_name="checkins")
+    infusion = models.ForeignKey(Infusion, models.PROTECT, related_name="checkins", help_text="Counted from its end.")
+    kind = models.CharField(max_length=12, choices=choices(CheckInKind))
+    due_at = models.DateTimeField()
+    closes_at = models.DateTimeField()
+    state = models.CharField(max_length=10, choices=choices(CheckInState), default=CheckInState.PLANNED)
+    state_reason = models.CharField(max_length=200, blank=True, help_text="Why it was cancelled or missed.")
+    sent_at = models.DateTimeField(null=True, blank=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+    link_nonce = models.BinaryField(max_length=16, editable=False)
+    link_hash = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = CheckInQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "check-in"
+        ordering = ["due_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["infusion", "kind"], name="reactions_checkin_kind_once"),
+            models.CheckConstraint(
+                name="reactions_checkin_closes_after_due", condition=Q(closes_at__gt=models.F("due_at"))
+            ),
+            models.CheckConstraint(
+                name="reactions_checkin_answered_is_whole",
+                condition=Q(state="answered", answered_at__isnull=False) | ~Q(state="answered") & Q(answered_at=None),
+            ),
+            models.CheckConstraint(
+                name="reactions_checkin_reason_when_cancelled", condition=~Q(state="cancelled", state_reason="")
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(state="planned"), name="reactions_checkin_planned"),
+            models.Index(fields=["closes_at"], condition=Q(state="sent"), name="reactions_checkin_open"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Check-in {self.get_kind_display()}"
+
+    @property
+    def patient(self) -> Patient:
+        return self.infusion.patient
+
+    def latest_answer(self) -> "Answer | None":
+        """The answer that counts: the newest version. Uses prefetched answers where there are any."""
+        answers = list(self.answers.all())
+        return max(answers, key=lambda answer: answer.version) if answers else None
+
+
+class Answer(models.Model):
+    """What a patient sent. Answering again adds a version; nothing is overwritten."""
+
+    checkin = models.ForeignKey(CheckIn, models.PROTECT, related_name="answers")
+    version = models.PositiveSmallIntegerField()
+    submitted_at = models.DateTimeField()
+    has_problem = models.BooleanField(help_text="A new or worse health problem since the infusion.")
+    began_at = models.DateTimeField(null=True, blank=True)
+    still_there = models.BooleanField(null=True, blank=True)
+    care_sought = models.CharField(
+        max_length=10,
+        blank=True,
+        choices=[
+            ("nothing", "Nothing"),
+            ("medicine", "Took a medicine"),
+            ("called", "Called the clinic or a doctor"),
+            ("visited", "Went to a clinic or doctor"),
+            ("hospital", "Went to the emergency room or hospital"),
+        ],
+    )
+    comment = models.TextField(blank=True, max_length=10_000)
+    question_set = models.CharField(max_length=20, default="1")
+    language = models.CharField(max_length=8, default="en")
+
+    class Meta:
+        ordering = ["checkin", "version"]
+        constraints = [models.UniqueConstraint(fields=["checkin", "version"], name="reactions_answer_version_once")]
+
+    def __str__(self) -> str:
+        return "A problem was reported" if self.has_problem else "No new or worse problem"
+
+
+class AnswerSymptom(models.Model):
+    """One symptom as the patient graded it; a clinician decides what it means."""
+
+    answer = models.ForeignKey(Answer, models.CASCADE, related_name="symptoms")
+    symptom = models.CharField(max_length=20, choices=choices(PatientSymptom))
+    severity = models.CharField(max_length=10, choices=choices(PatientSeverity))
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [models.UniqueConstraint(fields=["answer", "symptom"], name="reactions_answersymptom_once")]
+
+    def __str__(self) -> str:
+        return f"{self.get_symptom_display()} ({self.severity})"

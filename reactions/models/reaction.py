@@ -1,0 +1,109 @@
+"""A reaction: one episode linked to an infusion, with one or more symptoms."""
+
+from datetime import timedelta
+from typing import Self
+
+from django.db import models
+from django.db.models import F, Q
+
+from patients.models import Clinic, Patient, Record, RecordQuerySet, User
+from reactions.clinical.ctcae import TERMS, VERSIONS
+from reactions.models.infusion import Infusion
+from reactions.vocabulary import Action, Outcome, choices
+
+
+class ReactionQuerySet(RecordQuerySet):
+    def visible_to(self, user: User) -> Self:
+        """Reactions of patients in the clinics in which the user works."""
+        return self.filter(infusion__patient__clinic__in=Clinic.objects.visible_to(user))
+
+    def counted(self) -> Self:
+        """Reactions that count in rates: neither they nor their infusion are void."""
+        return self.filter(voided_at=None, infusion__voided_at=None)
+
+
+class Reaction(Record):
+    """One episode. Its onset is the earliest of its symptoms', and is kept with it for counting."""
+
+    infusion = models.ForeignKey(Infusion, models.PROTECT, related_name="reactions")
+    onset_at = models.DateTimeField("onset", null=True, blank=True, help_text="Earliest onset of a symptom.")
+    resolved_at = models.DateTimeField("resolved", null=True, blank=True)
+    action = models.CharField(
+        "what was done to the infusion", max_length=25, choices=choices(Action), default=Action.NOT_RECORDED
+    )
+    treatment = models.CharField(max_length=500, blank=True, help_text="Drugs and measures after onset, with times.")
+    outcome = models.CharField(max_length=25, choices=choices(Outcome), default=Outcome.UNKNOWN)
+    is_serious = models.BooleanField(
+        "serious (21 CFR 600.80)",
+        null=True,
+        blank=True,
+        help_text="Death, life-threatening, hospital stay, lasting disability or another important medical event."
+        " A matter of its own, not of the grade.",
+    )
+    narrative = models.TextField(blank=True, max_length=10_000)
+    submission_id = models.UUIDField(null=True, blank=True, unique=True, editable=False)
+
+    objects = ReactionQuerySet.as_manager()
+
+    class Meta(Record.Meta):
+        ordering = ["-onset_at", "-pk"]
+        constraints = [
+            *Record.Meta.constraints,
+            models.CheckConstraint(
+                name="reactions_reaction_resolves_after_onset",
+                condition=Q(resolved_at=None) | Q(onset_at=None) | Q(resolved_at__gte=F("onset_at")),
+                violation_error_message="A reaction cannot resolve before it began.",
+            ),
+        ]
+        indexes = [models.Index(fields=["infusion", "onset_at"], name="reactions_reaction_onset")]
+
+    def __str__(self) -> str:
+        return f"Reaction {self.pk}"
+
+    @property
+    def patient(self) -> Patient:
+        return self.infusion.patient
+
+    @property
+    def max_grade(self) -> int | None:
+        """The worst grade among the symptoms; None when none is graded."""
+        return max((s.grade for s in self.symptoms.all() if s.grade is not None), default=None)
+
+    def onset_after_start(self) -> timedelta | None:
+        return self.onset_at - self.infusion.started_at if self.onset_at else None
+
+
+class Symptom(models.Model):
+    """One symptom with its own grade, in the version of CTCAE that it was graded by."""
+
+    reaction = models.ForeignKey(Reaction, models.CASCADE, related_name="symptoms")
+    term = models.CharField(max_length=50, choices=[(t.code, t.label) for t in TERMS.values()])
+    other_text = models.CharField("in your words", max_length=200, blank=True)
+    grade = models.PositiveSmallIntegerField(null=True, blank=True)
+    ctcae_version = models.CharField("CTCAE version", max_length=4, choices=[(v, v) for v in VERSIONS])
+    onset_at = models.DateTimeField("onset", null=True, blank=True)
+
+    class Meta:
+        ordering = ["onset_at", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["reaction", "term", "other_text"],
+                name="reactions_symptom_once",
+                violation_error_message="This symptom stands twice in the reaction.",
+            ),
+            models.CheckConstraint(
+                name="reactions_symptom_grade_1_to_5", condition=Q(grade=None) | Q(grade__gte=1, grade__lte=5)
+            ),
+            models.CheckConstraint(
+                name="reactions_symptom_other_is_named",
+                condition=Q(term="other") & ~Q(other_text="") | ~Q(term="other") & Q(other_text=""),
+            ),
+        ]
+        indexes = [models.Index(fields=["reaction", "term"], name="reactions_symptom_term")]
+
+    def __str__(self) -> str:
+        return f"{self.name}, grade {self.grade}" if self.grade else self.name
+
+    @property
+    def name(self) -> str:
+        return self.other_text or TERMS[self.term].label

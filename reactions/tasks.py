@@ -1,0 +1,1 @@
+"""Celery entry points: load ids, call one function."""

@@ -1,0 +1,349 @@
+"""The words and codes of infusions, reactions and check-ins. No logic, no Django.
+
+Each enumeration's value is what is stored and exported; `LABELS` holds what staff read. Terms and grades of symptoms
+are in clinical/ctcae.py.
+"""
+
+from enum import StrEnum
+
+
+class Setting(StrEnum):
+    CLINIC = "clinic"
+    HOSPITAL = "hospital"
+    HOME = "home"
+    OTHER = "other"
+
+
+class RateReason(StrEnum):
+    START = "start"
+    STEP_UP = "step_up"
+    SLOW = "slow"
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+
+
+class PremedicationRecord(StrEnum):
+    """Whether drugs before the start were given; "none" is a statement, "not recorded" is silence."""
+
+    GIVEN = "given"
+    NONE = "none"
+    NOT_RECORDED = "not_recorded"
+
+
+class ReactionRecord(StrEnum):
+    """Whether anybody looked for reactions; a reaction itself is a row of its own."""
+
+    OBSERVED = "observed"
+    NOT_RECORDED = "not_recorded"
+
+
+class DrugGroup(StrEnum):
+    ANTIPYRETIC = "antipyretic"
+    ANTIHISTAMINE = "antihistamine"
+    CORTICOSTEROID = "corticosteroid"
+    OTHER = "other"
+
+
+class PremedicationClass(StrEnum):
+    """How infusions are grouped by premedication in the rates."""
+
+    NONE = "none"
+    ANTIPYRETIC_ANTIHISTAMINE = "antipyretic_antihistamine"
+    CORTICOSTEROID = "corticosteroid"
+    OTHER = "other"
+    NOT_RECORDED = "not_recorded"
+
+
+class Route(StrEnum):
+    ORAL = "PO"
+    INTRAVENOUS = "IV"
+    INTRAMUSCULAR = "IM"
+    SUBCUTANEOUS = "SC"
+    INHALED = "INH"
+    RECTAL = "PR"
+    OTHER = "other"
+    NOT_RECORDED = ""
+
+
+class Action(StrEnum):
+    """What was done to the infusion when the reaction began."""
+
+    NONE = "observed_only"
+    SLOWED = "slowed"
+    PAUSED = "paused"
+    RESTARTED = "stopped_and_restarted"
+    STOPPED = "stopped_permanently"
+    AFTER_END = "infusion_already_over"
+    NOT_RECORDED = "not_recorded"
+
+
+class Outcome(StrEnum):
+    RECOVERED = "recovered"
+    RECOVERING = "recovering"
+    NOT_RECOVERED = "not_recovered"
+    SEQUELAE = "recovered_with_sequelae"
+    FATAL = "fatal"
+    UNKNOWN = "unknown"
+
+
+class CheckInKind(StrEnum):
+    HOURS_24 = "hours_24"
+    HOURS_72 = "hours_72"
+    DAYS_8 = "days_8"
+    DAYS_28 = "days_28"
+
+
+class CheckInState(StrEnum):
+    PLANNED = "planned"
+    SENT = "sent"
+    ANSWERED = "answered"
+    EXPIRED = "expired"
+    MISSED = "missed"
+    CANCELLED = "cancelled"
+
+
+class MailKind(StrEnum):
+    CHECKIN_INVITATION = "checkin_invitation"
+    ALERT = "alert"
+
+
+class MailState(StrEnum):
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class AlertLevel(StrEnum):
+    RED = "red"
+    AMBER = "amber"
+    GREEN = "green"
+
+
+class PatientSymptom(StrEnum):
+    """What a patient can tick, in the words of a person at home."""
+
+    HEADACHE = "headache"
+    WORST_HEADACHE = "worst_headache"
+    STIFF_NECK = "stiff_neck"
+    FEVER = "fever"
+    CHILLS = "chills"
+    ACHES = "aches"
+    TIRED = "tired"
+    NAUSEA = "nausea"
+    RASH = "rash"
+    ITCH = "itch"
+    BREATHING = "breathing"
+    SWELLING_FACE = "swelling_face"
+    CHEST_PAIN = "chest_pain"
+    FAINTING = "fainting"
+    ONE_SIDED = "one_sided"
+    CONFUSION = "confusion"
+    LEG_SWELLING = "leg_swelling"
+    DARK_URINE = "dark_urine"
+    LITTLE_URINE = "little_urine"
+    DIZZY = "dizzy"
+    OTHER = "other"
+
+
+class PatientSeverity(StrEnum):
+    """Graded by the patient; never turned into a CTCAE grade without a clinician."""
+
+    MILD = "mild"
+    MODERATE = "moderate"
+    SEVERE = "severe"
+
+
+LABELS: dict[type[StrEnum], dict[str, str]] = {
+    Setting: {"clinic": "Clinic", "hospital": "Hospital", "home": "Home", "other": "Elsewhere"},
+    RateReason: {
+        "start": "Start",
+        "step_up": "Step up",
+        "slow": "Slow",
+        "pause": "Pause",
+        "resume": "Resume",
+        "stop": "Stop",
+    },
+    PremedicationRecord: {"given": "Given", "none": "None given", "not_recorded": "Not recorded"},
+    ReactionRecord: {"observed": "Watched for reactions", "not_recorded": "Not recorded"},
+    DrugGroup: {
+        "antipyretic": "Antipyretic",
+        "antihistamine": "Antihistamine",
+        "corticosteroid": "Corticosteroid",
+        "other": "Other",
+    },
+    PremedicationClass: {
+        "none": "None",
+        "antipyretic_antihistamine": "Antipyretic and/or antihistamine",
+        "corticosteroid": "With corticosteroid",
+        "other": "Other only",
+        "not_recorded": "Not recorded",
+    },
+    Route: {
+        "PO": "By mouth",
+        "IV": "Into a vein",
+        "IM": "Into a muscle",
+        "SC": "Under the skin",
+        "INH": "Inhaled",
+        "PR": "Rectal",
+        "other": "Other",
+        "": "Not recorded",
+    },
+    Action: {
+        "observed_only": "Nothing changed, observed",
+        "slowed": "Slowed",
+        "paused": "Paused, then resumed",
+        "stopped_and_restarted": "Stopped, restarted at a lower rate",
+        "stopped_permanently": "Stopped for good",
+        "infusion_already_over": "Infusion was already over",
+        "not_recorded": "Not recorded",
+    },
+    Outcome: {
+        "recovered": "Recovered",
+        "recovering": "Recovering",
+        "not_recovered": "Not recovered",
+        "recovered_with_sequelae": "Recovered with lasting effects",
+        "fatal": "Fatal",
+        "unknown": "Not known yet",
+    },
+    CheckInKind: {
+        "hours_24": "24 hours after",
+        "hours_72": "72 hours after",
+        "days_8": "8 days after",
+        "days_28": "28 days after",
+    },
+    CheckInState: {
+        "planned": "Planned",
+        "sent": "Sent",
+        "answered": "Answered",
+        "expired": "No answer",
+        "missed": "Missed: recorded too late",
+        "cancelled": "Cancelled",
+    },
+    MailKind: {"checkin_invitation": "Check-in invitation", "alert": "Alert to staff"},
+    MailState: {
+        "queued": "Waiting",
+        "sending": "Being sent",
+        "sent": "Sent",
+        "refused": "Refused",
+        "cancelled": "Cancelled",
+        "expired": "Expired unsent",
+    },
+    AlertLevel: {"red": "Red: now", "amber": "Amber: today", "green": "Green: next working day"},
+    PatientSymptom: {
+        "headache": "Headache",
+        "worst_headache": "The worst headache of my life",
+        "stiff_neck": "Stiff neck, or light hurts my eyes",
+        "fever": "Fever, 100.4 °F (38.0 °C) or more",
+        "chills": "Chills or shaking",
+        "aches": "Aches in muscles, joints or back",
+        "tired": "Very tired or unwell",
+        "nausea": "Feeling sick, vomiting or belly pain",
+        "rash": "Rash or hives",
+        "itch": "Itching",
+        "breathing": "Trouble breathing, wheeze or a tight throat",
+        "swelling_face": "Swelling of the face, lips or tongue",
+        "chest_pain": "Chest pain",
+        "fainting": "Fainting or collapse",
+        "one_sided": "Weakness or numbness on one side, face droop, trouble speaking or seeing",
+        "confusion": "A seizure, confusion or very sleepy",
+        "leg_swelling": "Pain, swelling or warmth in one arm or leg",
+        "dark_urine": "Dark urine, or yellow skin or eyes",
+        "little_urine": "Passing little urine, or quick weight gain",
+        "dizzy": "Dizzy",
+        "other": "Something else",
+    },
+    PatientSeverity: {
+        "mild": "Mild: I noticed it, but had a normal day",
+        "moderate": "Moderate: some things were hard to do",
+        "severe": "Severe: I could not do my daily things",
+    },
+}
+
+
+def choices(words: type[StrEnum]) -> list[tuple[str, str]]:
+    """(value, label) pairs in the order in which the words are defined."""
+    return [(str(word), LABELS[words][word]) for word in words]
+
+
+# Drugs given around an infusion, with the group each belongs to. H2 blockers count as "other": what the rates ask
+# about is the H1 antihistamine given against hives and itch.
+DRUGS: dict[str, tuple[str, DrugGroup]] = {
+    "acetaminophen": ("Acetaminophen (paracetamol)", DrugGroup.ANTIPYRETIC),
+    "ibuprofen": ("Ibuprofen", DrugGroup.ANTIPYRETIC),
+    "naproxen": ("Naproxen", DrugGroup.ANTIPYRETIC),
+    "aspirin": ("Aspirin", DrugGroup.ANTIPYRETIC),
+    "ketorolac": ("Ketorolac", DrugGroup.ANTIPYRETIC),
+    "metamizole": ("Metamizole (dipyrone)", DrugGroup.ANTIPYRETIC),
+    "diphenhydramine": ("Diphenhydramine", DrugGroup.ANTIHISTAMINE),
+    "cetirizine": ("Cetirizine", DrugGroup.ANTIHISTAMINE),
+    "levocetirizine": ("Levocetirizine", DrugGroup.ANTIHISTAMINE),
+    "loratadine": ("Loratadine", DrugGroup.ANTIHISTAMINE),
+    "desloratadine": ("Desloratadine", DrugGroup.ANTIHISTAMINE),
+    "fexofenadine": ("Fexofenadine", DrugGroup.ANTIHISTAMINE),
+    "chlorpheniramine": ("Chlorpheniramine", DrugGroup.ANTIHISTAMINE),
+    "dexchlorpheniramine": ("Dexchlorpheniramine", DrugGroup.ANTIHISTAMINE),
+    "clemastine": ("Clemastine", DrugGroup.ANTIHISTAMINE),
+    "hydroxyzine": ("Hydroxyzine", DrugGroup.ANTIHISTAMINE),
+    "promethazine": ("Promethazine", DrugGroup.ANTIHISTAMINE),
+    "hydrocortisone": ("Hydrocortisone", DrugGroup.CORTICOSTEROID),
+    "methylprednisolone": ("Methylprednisolone", DrugGroup.CORTICOSTEROID),
+    "prednisone": ("Prednisone", DrugGroup.CORTICOSTEROID),
+    "prednisolone": ("Prednisolone", DrugGroup.CORTICOSTEROID),
+    "dexamethasone": ("Dexamethasone", DrugGroup.CORTICOSTEROID),
+    "famotidine": ("Famotidine", DrugGroup.OTHER),
+    "ranitidine": ("Ranitidine", DrugGroup.OTHER),
+    "ondansetron": ("Ondansetron", DrugGroup.OTHER),
+    "metoclopramide": ("Metoclopramide", DrugGroup.OTHER),
+    "montelukast": ("Montelukast", DrugGroup.OTHER),
+    "meperidine": ("Meperidine (pethidine)", DrugGroup.OTHER),
+    "sumatriptan": ("Sumatriptan", DrugGroup.OTHER),
+    "hydration": ("Intravenous or oral hydration", DrugGroup.OTHER),
+    "epinephrine": ("Epinephrine (adrenaline)", DrugGroup.OTHER),
+    "salbutamol": ("Salbutamol (albuterol)", DrugGroup.OTHER),
+    "oxygen": ("Oxygen", DrugGroup.OTHER),
+    "other": ("Another drug", DrugGroup.OTHER),
+}
+
+DRUG_SYNONYMS: dict[str, str] = {
+    "adrenaline": "epinephrine",
+    "albuterol": "salbutamol",
+    "apap": "acetaminophen",
+    "benadryl": "diphenhydramine",
+    "chlorphenamine": "chlorpheniramine",
+    "chlorpheniramine maleate": "chlorpheniramine",
+    "dipyrone": "metamizole",
+    "fluids": "hydration",
+    "iv fluids": "hydration",
+    "medrol": "methylprednisolone",
+    "normal saline": "hydration",
+    "paracetamol": "acetaminophen",
+    "pethidine": "meperidine",
+    "saline": "hydration",
+    "solu-cortef": "hydrocortisone",
+    "solu-medrol": "methylprednisolone",
+    "solumedrol": "methylprednisolone",
+    "tylenol": "acetaminophen",
+}
+
+# Patients of myositis and other immune diseases treated with IVIG: suggestions, any other text is taken.
+DIAGNOSES: tuple[str, ...] = (
+    "Dermatomyositis",
+    "Polymyositis",
+    "Immune-mediated necrotizing myopathy",
+    "Antisynthetase syndrome",
+    "Inclusion body myositis",
+    "Juvenile dermatomyositis",
+    "Overlap myositis",
+    "Chronic inflammatory demyelinating polyneuropathy",
+    "Guillain-Barré syndrome",
+    "Multifocal motor neuropathy",
+    "Myasthenia gravis",
+    "Immune thrombocytopenia",
+    "Primary immunodeficiency",
+    "Common variable immunodeficiency",
+    "Kawasaki disease",
+)
