@@ -147,7 +147,8 @@ CELERY_BROKER_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 30,
-    "socket_connect_timeout": 5,
+    # Short, because a page that is being saved waits for it when the broker is away.
+    "socket_connect_timeout": 2,
     "socket_keepalive": True,
     "health_check_interval": 25,
 }

@@ -27,3 +27,23 @@ class AntiIga(_Words):
     POSITIVE = "positive"
     NEGATIVE = "negative"
     INDETERMINATE = "indeterminate"
+
+
+# Patients of myositis and other immune diseases treated with IVIG: suggestions, any other text is taken.
+DIAGNOSES: tuple[str, ...] = (
+    "Dermatomyositis",
+    "Polymyositis",
+    "Immune-mediated necrotizing myopathy",
+    "Antisynthetase syndrome",
+    "Inclusion body myositis",
+    "Juvenile dermatomyositis",
+    "Overlap myositis",
+    "Chronic inflammatory demyelinating polyneuropathy",
+    "Guillain-Barré syndrome",
+    "Multifocal motor neuropathy",
+    "Myasthenia gravis",
+    "Immune thrombocytopenia",
+    "Primary immunodeficiency",
+    "Common variable immunodeficiency",
+    "Kawasaki disease",
+)

@@ -328,22 +328,3 @@ DRUG_SYNONYMS: dict[str, str] = {
     "solumedrol": "methylprednisolone",
     "tylenol": "acetaminophen",
 }
-
-# Patients of myositis and other immune diseases treated with IVIG: suggestions, any other text is taken.
-DIAGNOSES: tuple[str, ...] = (
-    "Dermatomyositis",
-    "Polymyositis",
-    "Immune-mediated necrotizing myopathy",
-    "Antisynthetase syndrome",
-    "Inclusion body myositis",
-    "Juvenile dermatomyositis",
-    "Overlap myositis",
-    "Chronic inflammatory demyelinating polyneuropathy",
-    "Guillain-Barré syndrome",
-    "Multifocal motor neuropathy",
-    "Myasthenia gravis",
-    "Immune thrombocytopenia",
-    "Primary immunodeficiency",
-    "Common variable immunodeficiency",
-    "Kawasaki disease",
-)

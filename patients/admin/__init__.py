@@ -1,0 +1,3 @@
+from patients.admin import people
+
+__all__ = ["people"]

@@ -1,8 +1,8 @@
-from patients.models.audit import AuditEvent, write_event
+from patients.models.audit import AuditEvent, difference, snapshot, write_event
 from patients.models.clinic import Clinic, StaffRole, User, validate_time_zone
 from patients.models.iga import STATUS_LABELS, IgaResult
 from patients.models.patient import Patient
-from patients.models.record import NeverDeleted, Record, RecordQuerySet
+from patients.models.record import NeverDeleted, Record, RecordQuerySet, StaleRecord
 
 __all__ = [
     "STATUS_LABELS",
@@ -14,7 +14,10 @@ __all__ = [
     "Record",
     "RecordQuerySet",
     "StaffRole",
+    "StaleRecord",
     "User",
+    "difference",
+    "snapshot",
     "validate_time_zone",
     "write_event",
 ]

@@ -62,3 +62,31 @@ def write_event(
         changes=changes or {},
         reason=reason,
     )
+
+
+def snapshot(record: models.Model) -> dict[str, Any]:
+    """The record's own columns as JSON takes them, without the keeping of its version and its voiding."""
+    left_out = {
+        "id",
+        "version",
+        "created_at",
+        "created_by_id",
+        "voided_at",
+        "voided_by_id",
+        "void_reason",
+        "submission_id",
+    }
+    return {
+        field.attname: _as_json(getattr(record, field.attname))
+        for field in record._meta.concrete_fields
+        if field.attname not in left_out
+    }
+
+
+def difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[Any]]:
+    """{field: [old, new]} for what differs."""
+    return {name: [before.get(name), value] for name, value in after.items() if before.get(name) != value}
+
+
+def _as_json(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | str) else str(value)

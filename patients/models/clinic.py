@@ -34,6 +34,9 @@ class ClinicQuerySet(models.QuerySet):
 class Clinic(models.Model):
     name = models.CharField(max_length=200)
     slug = models.SlugField(unique=True, help_text="Short name for commands and addresses.")
+    mail_name = models.CharField(
+        max_length=200, blank=True, help_text="Sender's name in mails, where the clinic's own gives a diagnosis away."
+    )
     time_zone = models.CharField(
         max_length=64, default="UTC", validators=[validate_time_zone], help_text="Such as America/New_York."
     )
@@ -53,6 +56,10 @@ class Clinic(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def name_in_mail(self) -> str:
+        return self.mail_name or self.name
 
     @cached_property
     def zone(self) -> ZoneInfo:

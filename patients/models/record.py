@@ -60,3 +60,7 @@ class Record(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise NeverDeleted(f"A {self._meta.verbose_name} is never deleted: void it with a reason.")
+
+
+class StaleRecord(Exception):
+    """Somebody else changed or voided the record after the form was opened; nothing was written."""

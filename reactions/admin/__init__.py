@@ -1,0 +1,3 @@
+from reactions.admin import records
+
+__all__ = ["records"]

@@ -1,12 +1,15 @@
 """A check-in: one emailed question set after an infusion, and what the patient answered."""
 
+from datetime import datetime
 from typing import Self
 
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
 
 from patients.models import Clinic, Patient, User
 from reactions.models.infusion import Course, Infusion
+from reactions.models.link import hash_of, token_from
 from reactions.vocabulary import CheckInKind, CheckInState, PatientSeverity, PatientSymptom, choices
 
 
@@ -15,12 +18,18 @@ class CheckInQuerySet(models.QuerySet):
         """Check-ins of patients in the clinics in which the user works."""
         return self.filter(infusion__patient__clinic__in=Clinic.objects.visible_to(user))
 
+    def of_token(self, token: str) -> "CheckIn | None":
+        """The check-in of a link, or None for a link that is wrong in any way."""
+        found: CheckIn | None = (
+            self.filter(link_hash=hash_of(token)).select_related("infusion__patient__clinic").first()
+        )
+        return found
+
 
 class CheckIn(models.Model):
     """Due at a time after the end of the course's latest infusion, open until `closes_at`.
 
-    The link is derived from `link_nonce` (checkins/tokens.py) and found again by its hash, so that a second copy of a
-    mail carries the same link and the database alone gives none away.
+    The link is derived from `link_nonce` (link.py) and found again by its hash.
     """
 
     course = models.ForeignKey(Course, models.PROTECT, related_name="checkins")
@@ -65,6 +74,20 @@ class CheckIn(models.Model):
     @property
     def patient(self) -> Patient:
         return self.infusion.patient
+
+    def link_path(self) -> str:
+        """The path of the patient's page. When the service's key has changed since, the row's hash follows it first."""
+        token = token_from(bytes(self.link_nonce))
+        if hash_of(token) != self.link_hash:
+            self.link_hash = hash_of(token)
+            CheckIn.objects.filter(pk=self.pk).update(link_hash=self.link_hash)
+        return reverse("reactions:patient_checkin", args=[token])
+
+    def why_closed(self, now: datetime) -> str:
+        """The state that keeps an answer from being taken, or empty while the check-in is open."""
+        if self.state in {CheckInState.CANCELLED, CheckInState.MISSED} or self.infusion.is_void:
+            return CheckInState.CANCELLED
+        return CheckInState.EXPIRED if self.closes_at <= now else ""
 
     def latest_answer(self) -> "Answer | None":
         """The answer that counts: the newest version. Uses prefetched answers where there are any."""

@@ -7,9 +7,10 @@ from zoneinfo import ZoneInfo
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Sum
 
 from patients.models import Clinic, Patient, Record, RecordQuerySet, User
+from reactions.clinical.infusion_checks import InfusionFacts, unlikely
 from reactions.models.product import Product
 from reactions.vocabulary import DRUGS, PremedicationRecord, RateReason, ReactionRecord, Route, Setting, choices
 
@@ -122,6 +123,24 @@ class Infusion(Record):
     def dose_g_per_kg(self) -> Decimal | None:
         """Grams per kilogram of body weight on this day; None without a weight."""
         return self.dose_g / self.weight_kg if self.weight_kg else None
+
+    def cautions(self) -> list[str]:
+        """What is unlikely about this infusion and worth a second look; three queries."""
+        others = Infusion.objects.current().filter(patient=self.patient_id).exclude(pk=self.pk)
+        end = self.ended_at or self.started_at
+        course_dose = others.filter(course=self.course_id).aggregate(grams=Sum("dose_g"))["grams"] or Decimal(0)
+        grams = [vial.grams for vial in self.vials.all()]
+        return unlikely(
+            InfusionFacts(
+                dose_g=self.dose_g,
+                weight_kg=self.weight_kg,
+                course_dose_g=course_dose + self.dose_g,
+                planned_days=self.course.planned_days,
+                duration=self.duration,
+                vial_grams=sum((g for g in grams if g), Decimal(0)) if grams and all(grams) else None,
+                overlaps_another=others.filter(started_at__lte=end, ended_at__gt=self.started_at).exists(),
+            )
+        )
 
 
 class Vial(models.Model):

@@ -1,11 +1,12 @@
 """The outbox: every email that leaves is a row here first."""
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
 from reactions.models.alert import Alert
 from reactions.models.checkin import CheckIn
-from reactions.vocabulary import MailKind, MailState, choices
+from reactions.vocabulary import CheckInState, MailKind, MailState, choices
 
 
 class OutboxMessage(models.Model):
@@ -19,6 +20,9 @@ class OutboxMessage(models.Model):
     kind = models.CharField(max_length=20, choices=choices(MailKind))
     checkin = models.ForeignKey(CheckIn, models.PROTECT, related_name="mails", null=True, blank=True)
     alert = models.ForeignKey(Alert, models.PROTECT, related_name="mails", null=True, blank=True)
+    recipient = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True, blank=True, help_text="Staff only."
+    )
     message_id = models.CharField(max_length=200, unique=True)
     state = models.CharField(max_length=10, choices=choices(MailState), default=MailState.QUEUED)
     due_at = models.DateTimeField()
@@ -45,8 +49,8 @@ class OutboxMessage(models.Model):
             ),
             models.CheckConstraint(
                 name="reactions_outbox_about_one_thing",
-                condition=Q(kind="checkin_invitation", checkin__isnull=False, alert=None)
-                | Q(kind="alert", alert__isnull=False, checkin=None),
+                condition=Q(kind="checkin_invitation", checkin__isnull=False, alert=None, recipient=None)
+                | Q(kind="alert", alert__isnull=False, recipient__isnull=False, checkin=None),
             ),
         ]
         indexes = [
@@ -57,3 +61,13 @@ class OutboxMessage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.pk}"
+
+    def why_not_wanted(self) -> str:
+        """Why the mail must not be sent any more, by the rows as they were loaded; empty when it is wanted."""
+        if self.alert:
+            return "The alert is acknowledged." if self.alert.acknowledged_at else ""
+        if self.checkin is None or self.checkin.infusion.is_void:
+            return "The infusion was voided."
+        if self.checkin.state != CheckInState.PLANNED:
+            return f"The check-in is {self.checkin.get_state_display().lower()}."
+        return self.checkin.infusion.patient.why_no_mail()

@@ -1,0 +1,19 @@
+"""The person behind a request."""
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+
+from patients.models import User
+
+
+class StaffRequest(HttpRequest):
+    """A request behind the sign-in, where there is always a user."""
+
+    user: User
+
+
+def signed_in(request: HttpRequest) -> User:
+    """The person who is signed in. Raises PermissionDenied for anybody else."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user

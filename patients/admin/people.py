@@ -1,0 +1,105 @@
+"""Admin pages of clinics, staff and patients."""
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest
+
+from patients.access import signed_in
+from patients.admin.scoped import ClinicFilter, ScopedAdmin, SetUpAdmin, VoidFilter
+from patients.models import AuditEvent, Clinic, IgaResult, Patient, StaffRole, User
+
+# Roles say who may do what; Django's groups are not used.
+admin.site.unregister(Group)
+
+
+@admin.register(Clinic)
+class ClinicAdmin(SetUpAdmin):
+    clinic_path = "pk"
+    list_display = ["name", "slug", "time_zone", "phone", "ctcae_version"]
+    search_fields = ["name", "slug"]
+    prepopulated_fields = {"slug": ["name"]}
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Model | None = None) -> dict:
+        return dict(self.prepopulated_fields) if obj is None and signed_in(request).is_superuser else {}
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """An administrator keeps their own clinic's details right."""
+        mine = Clinic.objects.administered_by(signed_in(request))
+        return mine.filter(pk=obj.pk).exists() if obj else bool(signed_in(request).administers_something())
+
+
+class StaffRoleInline(admin.TabularInline):
+    model = StaffRole
+    extra = 1
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin):
+    """Accounts, for superusers. A person who leaves is made inactive, never deleted."""
+
+    inlines = [StaffRoleInline]
+    list_display = ["username", "first_name", "last_name", "email", "is_active", "is_superuser"]
+    list_filter = ["is_active", "is_superuser"]
+    filter_horizontal = ()
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        ("Access", {"fields": ("is_active", "is_superuser", "last_login", "date_joined")}),
+    )
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return bool(signed_in(request).is_superuser)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(StaffRole)
+class StaffRoleAdmin(SetUpAdmin):
+    list_display = ["user", "clinic", "role", "is_active"]
+    list_filter = [ClinicFilter, "role", "is_active"]
+    list_select_related = ["user", "clinic"]
+    search_fields = ["user__username", "user__first_name", "user__last_name"]
+    autocomplete_fields = ["user"]
+
+
+@admin.register(Patient)
+class PatientAdmin(ScopedAdmin):
+    list_display = ["full_name", "mrn", "clinic", "birth_date", "sex", "diagnosis"]
+    list_filter = [ClinicFilter, "sex", VoidFilter]
+    list_select_related = ["clinic"]
+    search_fields = ["family_name", "given_name", "mrn"]
+    ordering = ["family_name", "given_name", "pk"]
+
+
+@admin.register(IgaResult)
+class IgaResultAdmin(ScopedAdmin):
+    clinic_path = "patient__clinic"
+    list_display = ["patient", "as_text", "status", "measured_on", "anti_iga"]
+    list_filter = [ClinicFilter, "status", "anti_iga", VoidFilter]
+    list_select_related = ["patient"]
+    search_fields = ["patient__family_name", "patient__mrn"]
+    date_hierarchy = "in_force_from"
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ScopedAdmin):
+    list_display = ["at", "by", "act", "entity", "entity_id", "patient_id", "reason"]
+    list_filter = [ClinicFilter, "act"]
+    list_select_related = ["by"]
+    search_fields = ["by__username", "reason", "act"]
+    date_hierarchy = "at"
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, term: str) -> tuple[QuerySet, bool]:
+        """Numbers are looked for as record numbers, other words in names and reasons."""
+        if not term:
+            return queryset, False
+        words = Q(by__username__icontains=term) | Q(reason__icontains=term) | Q(act__icontains=term)
+        if term.isdecimal() and len(term) < 18:
+            words |= Q(patient_id=int(term)) | Q(entity_id=int(term))
+        return queryset.filter(words), False

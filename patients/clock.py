@@ -1,0 +1,49 @@
+"""Clock times as people write them in a clinic's zone. Pure: no Django, no database.
+
+Signatures
+    in_zone(naive, zone) -> datetime         aware; raises NoSuchTime in a gap, TwoSuchTimes where clocks go back
+    read(text, zone) -> datetime             ISO 8601, with an offset or in the zone; raises ValueError otherwise
+"""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+
+class NoSuchTime(ValueError):
+    """Clocks were put forward over this time."""
+
+
+class TwoSuchTimes(ValueError):
+    """Clocks were put back, so the time happened twice."""
+
+
+def in_zone(naive: datetime, zone: ZoneInfo) -> datetime:
+    """The moment at which the zone's clocks showed the naive time."""
+    earlier, later = naive.replace(tzinfo=zone, fold=0), naive.replace(tzinfo=zone, fold=1)
+    if earlier.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != naive:
+        raise NoSuchTime(
+            f"{naive:%H:%M} did not exist on {naive:%Y-%m-%d} in {zone.key}: clocks were put forward. Check the time."
+        )
+    if earlier.utcoffset() != later.utcoffset():
+        raise TwoSuchTimes(
+            f"{naive:%H:%M} happened twice on {naive:%Y-%m-%d} in {zone.key}: clocks were put back."
+            f" Write {naive:%Y-%m-%dT%H:%M}{_offset(earlier)} for the first time or"
+            f" {naive:%Y-%m-%dT%H:%M}{_offset(later)} for the second."
+        )
+    return earlier
+
+
+def _offset(moment: datetime) -> str:
+    return moment.isoformat()[-6:]
+
+
+def read(text: str, zone: ZoneInfo) -> datetime:
+    """An ISO 8601 time, taken in the zone unless it carries an offset. Raises ValueError with what to write."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(f"“{text}” is not a date and time. Write it like 2026-04-30T14:05.") from None
+    try:
+        return in_zone(moment, zone) if moment.tzinfo is None else moment.astimezone(UTC).astimezone(zone)
+    except OverflowError:
+        raise ValueError(f"“{text}” is outside the years that can be recorded.") from None

@@ -1,0 +1,100 @@
+"""The list of patients, registering and correcting one."""
+
+from copy import copy
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_safe
+
+from patients import registering
+from patients.access import StaffRequest
+from patients.forms.iga import IgaForm
+from patients.forms.patient import PatientForm, VoidForm
+from patients.models import IgaResult, Patient, StaleRecord, User
+
+PAGE_SIZE = 25
+
+
+def find_patient(user: User, pk: int) -> Patient:
+    """The patient, if the user works in their clinic; 404 otherwise. Times are then shown on that clinic's clocks."""
+    patient = get_object_or_404(Patient.objects.visible_to(user).select_related("clinic"), pk=pk)
+    timezone.activate(patient.clinic.zone)
+    return patient
+
+
+@require_safe
+def patient_list(request: StaffRequest) -> HttpResponse:
+    text = request.GET.get("q", "").replace("\x00", "").strip()[:200]
+    patients = Patient.objects.visible_to(request.user).current().select_related("clinic").matching(text)
+    page = Paginator(patients, PAGE_SIZE).get_page(request.GET.get("page"))
+    return render(request, "patients/list.html", {"page": page, "q": text})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def register(request: StaffRequest) -> HttpResponse:
+    form = PatientForm(request.POST or None, user=request.user)
+    if request.method == "POST" and form.is_valid():
+        patient = registering.register_patient(
+            by=request.user,
+            clinic=form.clinic,
+            details=form.details(),
+            email_consent=form.cleaned_data["email_consent"],
+            now=timezone.now(),
+        )
+        messages.success(request, f"{patient.full_name} is registered.")
+        return redirect("reactions:patient", patient.pk)
+    return render(request, "patients/form.html", {"form": form})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def correct(request: StaffRequest, pk: int) -> HttpResponse:
+    patient = find_patient(request.user, pk)
+    form = PatientForm(request.POST or None, instance=copy(patient), user=request.user)
+    if request.method == "POST" and form.is_valid():
+        try:
+            registering.correct_patient(
+                patient,
+                by=request.user,
+                details=form.details(),
+                email_consent=form.cleaned_data["email_consent"],
+                seen_version=form.cleaned_data["seen_version"] or 0,
+                now=timezone.now(),
+            )
+        except StaleRecord:
+            stored = find_patient(request.user, pk)
+            form.accept_version(stored.version)
+            context = {"form": form, "patient": stored, "stored": stored}
+            return render(request, "patients/form.html", context, status=409)
+        messages.success(request, "The details are corrected.")
+        return redirect("reactions:patient", pk)
+    return render(request, "patients/form.html", {"form": form, "patient": patient})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def record_iga(request: StaffRequest, pk: int) -> HttpResponse:
+    patient = find_patient(request.user, pk)
+    form = IgaForm(request.POST or None, patient=patient)
+    if request.method == "POST" and form.is_valid():
+        iga = registering.record_iga(patient, by=request.user, result=form.result())
+        messages.success(request, f"Recorded: {iga}, {iga.get_status_display()}.")
+        return redirect("reactions:patient", pk)
+    return render(request, "patients/iga_form.html", {"form": form, "patient": patient})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def void_iga(request: StaffRequest, pk: int) -> HttpResponse:
+    iga = get_object_or_404(IgaResult.objects.current().select_related("patient"), pk=pk)
+    patient = find_patient(request.user, iga.patient_id)
+    form = VoidForm(request.POST or None, initial={"seen_version": iga.version})
+    if request.method == "POST" and form.is_valid():
+        try:
+            registering.void_iga(iga, by=request.user, now=timezone.now(), **form.cleaned_data)
+        except StaleRecord:
+            form.add_error(None, "Somebody else changed this record in the meantime. Look at it again first.")
+        else:
+            messages.success(request, "The IgA result is void.")
+            return redirect("reactions:patient", patient.pk)
+    return render(request, "patients/void.html", {"form": form, "patient": patient, "record": iga})

@@ -1,0 +1,190 @@
+"""Admin pages of products, infusions, reactions, check-ins, alerts and outgoing mail."""
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from patients.access import signed_in
+from patients.admin.scoped import ClinicFilter, ScopedAdmin, SetUpAdmin, VoidFilter
+from reactions.models import (
+    Alert,
+    Answer,
+    AnswerSymptom,
+    CheckIn,
+    Course,
+    Infusion,
+    OutboxMessage,
+    Premedication,
+    Product,
+    RateStep,
+    Reaction,
+    Symptom,
+    Vial,
+    Vitals,
+)
+
+
+class RowsInline(admin.TabularInline):
+    """The rows of a record, to be read."""
+
+    extra = 0
+    can_delete = False
+
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return True
+
+    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+
+class VialInline(RowsInline):
+    model = Vial
+
+
+class PremedicationInline(RowsInline):
+    model = Premedication
+
+
+class RateStepInline(RowsInline):
+    model = RateStep
+
+
+class VitalsInline(RowsInline):
+    model = Vitals
+
+
+class SymptomInline(RowsInline):
+    model = Symptom
+
+
+class AnswerSymptomInline(RowsInline):
+    model = AnswerSymptom
+
+
+@admin.register(Product)
+class ProductAdmin(SetUpAdmin):
+    clinic_path = ""
+    list_display = [
+        "name",
+        "maker",
+        "concentration_percent",
+        "iga_max_ug_per_ml",
+        "max_rate_ml_per_kg_h",
+        "is_current",
+        "is_verified",
+        "source_date",
+    ]
+    list_filter = ["is_current", "is_intravenous", "is_verified"]
+    search_fields = ["name", "maker"]
+
+
+@admin.register(Course)
+class CourseAdmin(ScopedAdmin):
+    clinic_path = "patient__clinic"
+    list_display = ["label", "patient", "planned_days"]
+    list_filter = [ClinicFilter]
+    list_select_related = ["patient"]
+    search_fields = ["label", "patient__family_name", "patient__mrn"]
+
+
+@admin.register(Infusion)
+class InfusionAdmin(ScopedAdmin):
+    clinic_path = "patient__clinic"
+    list_display = ["started_at", "patient", "product", "dose_g", "setting", "premedication_record", "reaction_record"]
+    list_filter = [ClinicFilter, "setting", "premedication_record", "reaction_record", "product", VoidFilter]
+    list_select_related = ["patient", "product"]
+    search_fields = ["patient__family_name", "patient__mrn", "vials__lot"]
+    date_hierarchy = "started_at"
+    inlines = [VialInline, PremedicationInline, RateStepInline, VitalsInline]
+
+
+@admin.register(Vial)
+class VialAdmin(ScopedAdmin):
+    clinic_path = "infusion__patient__clinic"
+    list_display = ["lot", "expires_on", "grams", "infusion", "patient"]
+    list_filter = [ClinicFilter]
+    list_select_related = ["infusion__patient", "infusion__product"]
+    search_fields = ["lot"]
+
+    @admin.display(ordering="infusion__patient__family_name")
+    def patient(self, vial: Vial) -> str:
+        return vial.infusion.patient.full_name
+
+
+@admin.register(Reaction)
+class ReactionAdmin(ScopedAdmin):
+    clinic_path = "infusion__patient__clinic"
+    list_display = ["onset_at", "patient_name", "terms", "worst_grade", "outcome", "is_serious"]
+    list_filter = [ClinicFilter, "outcome", "is_serious", "symptoms__grade", VoidFilter]
+    list_select_related = ["infusion__patient"]
+    search_fields = ["infusion__patient__family_name", "infusion__patient__mrn", "symptoms__term"]
+    date_hierarchy = "onset_at"
+    inlines = [SymptomInline]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).prefetch_related("symptoms")
+
+    @admin.display(description="patient", ordering="infusion__patient__family_name")
+    def patient_name(self, reaction: Reaction) -> str:
+        return reaction.patient.full_name
+
+    @admin.display
+    def terms(self, reaction: Reaction) -> str:
+        return ", ".join(symptom.name for symptom in reaction.symptoms.all())
+
+    @admin.display
+    def worst_grade(self, reaction: Reaction) -> int | None:
+        return reaction.max_grade
+
+
+@admin.register(CheckIn)
+class CheckInAdmin(ScopedAdmin):
+    clinic_path = "infusion__patient__clinic"
+    list_display = ["due_at", "patient_name", "kind", "state", "sent_at", "answered_at"]
+    list_filter = [ClinicFilter, "state", "kind"]
+    list_select_related = ["infusion__patient"]
+    search_fields = ["infusion__patient__family_name", "infusion__patient__mrn"]
+    date_hierarchy = "due_at"
+    exclude = ["link_hash"]
+
+    @admin.display(description="patient", ordering="infusion__patient__family_name")
+    def patient_name(self, checkin: CheckIn) -> str:
+        return checkin.patient.full_name
+
+
+@admin.register(Answer)
+class AnswerAdmin(ScopedAdmin):
+    clinic_path = "checkin__infusion__patient__clinic"
+    list_display = ["submitted_at", "checkin", "version", "has_problem", "care_sought"]
+    list_filter = [ClinicFilter, "has_problem", "care_sought"]
+    list_select_related = ["checkin"]
+    search_fields = ["checkin__infusion__patient__family_name", "checkin__infusion__patient__mrn"]
+    date_hierarchy = "submitted_at"
+    inlines = [AnswerSymptomInline]
+
+
+@admin.register(Alert)
+class AlertAdmin(ScopedAdmin):
+    clinic_path = "patient__clinic"
+    list_display = ["raised_at", "patient", "level", "why", "acknowledged_at", "acknowledged_by"]
+    list_filter = [ClinicFilter, "level", ("acknowledged_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["patient", "acknowledged_by"]
+    search_fields = ["patient__family_name", "patient__mrn", "why"]
+    date_hierarchy = "raised_at"
+
+
+@admin.register(OutboxMessage)
+class OutboxMessageAdmin(ScopedAdmin):
+    """Mail of every clinic, for superusers: a row alone does not say whose it is."""
+
+    clinic_path = ""
+    list_display = ["due_at", "kind", "state", "attempts", "in_doubt", "sent_at", "last_error"]
+    list_filter = ["state", "kind", "in_doubt"]
+    search_fields = ["message_id", "idempotency_key"]
+    date_hierarchy = "due_at"
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return bool(signed_in(request).is_superuser)

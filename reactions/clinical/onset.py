@@ -1,0 +1,37 @@
+"""When a reaction began, counted from clock times. Pure.
+
+Signatures
+    onset_class(onset_at, started_at) -> OnsetClass
+    is_within_label_window(onset_at, started_at, ended_at) -> bool
+
+Sources: immediate up to 6 h, delayed up to 1 week, late beyond: Stiehm, Transfus Med Rev 2013 (PMID 23835249). The
+window of US labels, during an infusion or within 72 h after its end: Bivigam and Asceniv labels, adverse reactions.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+IMMEDIATE_WITHIN = timedelta(hours=6)
+DELAYED_WITHIN = timedelta(days=7)
+LABEL_WINDOW_AFTER_END = timedelta(hours=72)
+
+
+class OnsetClass(StrEnum):
+    IMMEDIATE = "immediate"
+    DELAYED = "delayed"
+    LATE = "late"
+
+
+def onset_class(onset_at: datetime, started_at: datetime) -> OnsetClass:
+    """The class of an onset, from the infusion's start. Raises ValueError for an onset before the start."""
+    after = onset_at - started_at
+    if after < timedelta(0):
+        raise ValueError("A reaction to an infusion cannot begin before the infusion.")
+    if after <= IMMEDIATE_WITHIN:
+        return OnsetClass.IMMEDIATE
+    return OnsetClass.DELAYED if after <= DELAYED_WITHIN else OnsetClass.LATE
+
+
+def is_within_label_window(onset_at: datetime, started_at: datetime, ended_at: datetime | None) -> bool:
+    """During the infusion or at most 72 h after its end. While it is running, every onset after the start is."""
+    return started_at <= onset_at and (ended_at is None or onset_at <= ended_at + LABEL_WINDOW_AFTER_END)

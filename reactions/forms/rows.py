@@ -1,0 +1,77 @@
+"""Rows in a form: vials, drugs, symptoms. Blank rows are passed over; a button of the form adds more, no script."""
+
+from typing import Any, cast
+
+from crispy_forms.helper import FormHelper
+from django import forms
+from django.forms.utils import ErrorDict, ErrorList
+from django.http import QueryDict
+
+from patients.forms.fields import with_value
+
+MOST_ROWS = 40
+
+
+class RowForm(forms.Form):
+    """One row. `meaningful` names the fields that make a row count as filled in."""
+
+    meaningful: tuple[str, ...] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.empty_permitted = False
+        self.use_required_attribute = False
+        self.helper = FormHelper()
+        self.helper.form_tag = False
+
+    def is_blank(self) -> bool:
+        """Nothing that matters was typed in this row."""
+        return all(not str(self.data.get(self.add_prefix(name), "")).strip() for name in self.meaningful)
+
+    def full_clean(self) -> None:
+        if self.is_bound and self.is_blank():
+            self._errors, self.cleaned_data = ErrorDict(), {}
+            return
+        super().full_clean()
+
+    def need(self, name: str, message: str) -> None:
+        """Say beside the field that it is missing, unless something is said there already."""
+        if self.cleaned_data.get(name) in (None, "") and name not in self.errors:
+            self.add_error(name, message)
+
+
+class BaseRows(forms.BaseFormSet):
+    _errors: list[Any] | None
+    _non_form_errors: ErrorList | None
+
+    def filled(self) -> list[dict[str, Any]]:
+        """The values of the rows in which something was typed."""
+        return [form.cleaned_data for form in self.forms if form.cleaned_data]
+
+    def filled_forms(self) -> list[Any]:
+        return [form for form in self.forms if form.cleaned_data]
+
+
+def rows_of(form: type[RowForm], *, spare: int) -> type[BaseRows]:
+    """A set of rows with some to spare."""
+    made = forms.formset_factory(
+        form, formset=BaseRows, extra=spare, max_num=MOST_ROWS, validate_max=True, absolute_max=MOST_ROWS + 10
+    )
+    return cast("type[BaseRows]", made)
+
+
+def with_one_more(data: QueryDict, prefix: str) -> QueryDict:
+    """The data that was typed, with one blank row more in the set of that prefix."""
+    count = data.get(f"{prefix}-TOTAL_FORMS", "0")
+    rows = int(count) if count.isdecimal() and len(count) < 4 else 0
+    return with_value(data, f"{prefix}-TOTAL_FORMS", str(min(rows + 1, MOST_ROWS)))
+
+
+def forget_errors(*entries: Any) -> None:
+    """Show forms as they were typed, without judging them yet."""
+    for entry in entries:
+        if isinstance(entry, BaseRows):
+            entry._errors, entry._non_form_errors = [{} for _ in entry.forms], ErrorList()
+            forget_errors(*entry.forms)
+        else:
+            entry._errors, entry.cleaned_data = ErrorDict(), {}

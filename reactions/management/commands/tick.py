@@ -1,0 +1,16 @@
+"""Do what is due: the same as the worker's tick, for cron, without a broker."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from reactions.checkins import due
+
+
+class Command(BaseCommand):
+    help = "Close check-ins that are over, queue those that are due, and send what waits in the outbox."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        report = due.tick()
+        mails = ", ".join(f"{count} {outcome}" for outcome, count in sorted(report.mails.items())) or "none"
+        self.stdout.write(f"Closed {report.closed}, queued {report.queued}; mails: {mails}.")

@@ -1,0 +1,40 @@
+"""Words that timelines and record pages share."""
+
+from django import template
+
+from reactions.models import CheckIn, Infusion, Reaction
+from reactions.views.timeline import OnsetInWords, onset_in_words
+from reactions.vocabulary import CheckInState, PremedicationRecord
+
+register = template.Library()
+
+COLOURS = {CheckInState.ANSWERED: "green", CheckInState.EXPIRED: "amber", CheckInState.MISSED: "amber"}
+
+
+@register.simple_tag
+def onset(reaction: Reaction, infusion: Infusion) -> OnsetInWords | None:
+    """When the reaction began, counted from the infusion; None when that is not known."""
+    return onset_in_words(reaction, infusion)
+
+
+@register.simple_tag
+def premedication_words(infusion: Infusion) -> str:
+    """The drugs by name, “none given” or “not recorded”."""
+    if infusion.premedication_record == PremedicationRecord.GIVEN:
+        return ", ".join(drug.name for drug in infusion.premedications.all())
+    return str(infusion.get_premedication_record_display()).lower()
+
+
+@register.simple_tag
+def lots(infusion: Infusion) -> str:
+    """Each lot once, in the order of the vials."""
+    return ", ".join(dict.fromkeys(vial.lot for vial in infusion.vials.all()))
+
+
+@register.simple_tag
+def checkin_colour(checkin: CheckIn) -> str:
+    """The tag colour of a check-in: what a patient reported is amber, silence too."""
+    answer = checkin.latest_answer() if checkin.state == CheckInState.ANSWERED else None
+    if answer and answer.has_problem:
+        return "amber"
+    return COLOURS.get(CheckInState(checkin.state), "plain")

@@ -1,0 +1,113 @@
+"""Recording, showing, correcting and voiding an infusion."""
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_safe
+
+from patients.access import StaffRequest
+from patients.forms.patient import VoidForm
+from patients.models import StaleRecord
+from patients.views.patients import find_patient
+from reactions import recording
+from reactions.forms.infusion import InfusionEntry
+from reactions.models import Infusion
+from reactions.views import timeline
+from reactions.views.records import find_infusion, find_infusion_to_change
+
+SAME_START = "An infusion of this patient with the same start is already recorded."
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def record_infusion(request: StaffRequest, patient_pk: int) -> HttpResponse:
+    patient = find_patient(request.user, patient_pk)
+    if patient.is_void:
+        raise Http404("The record is void.")
+    adding = request.POST.get("add_row", "")
+    entry = InfusionEntry(request.POST or None, patient=patient, add_row=adding)
+    if request.method == "POST" and not adding and entry.is_valid():
+        try:
+            infusion = recording.record_infusion(
+                by=request.user,
+                patient=patient,
+                course=entry.form.cleaned_data["course"],
+                planned_days=entry.form.cleaned_data["planned_days"],
+                details=entry.form.details(),
+                vials=entry.vials.filled(),
+                premedications=entry.premedications.filled(),
+                submission_id=entry.submission_id,
+                now=timezone.now(),
+            )
+        except recording.AlreadyRecorded:
+            entry.form.add_error("started_at", SAME_START)
+        else:
+            return _saved(request, infusion, "The infusion is recorded.", saw_reaction=entry.saw_reaction)
+    return render(request, "reactions/infusion_form.html", {"entry": entry, "patient": patient})
+
+
+@require_safe
+def infusion_page(request: StaffRequest, pk: int) -> HttpResponse:
+    infusion = find_infusion(request.user, pk)
+    context = {
+        "infusion": infusion,
+        "patient": infusion.patient,
+        "cautions": infusion.cautions(),
+        "checkins": infusion.checkins.order_by("due_at"),
+        "history": timeline.history_of(infusion),
+    }
+    return render(request, "reactions/infusion.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def correct_infusion(request: StaffRequest, pk: int) -> HttpResponse:
+    infusion = find_infusion_to_change(request.user, pk)
+    adding = request.POST.get("add_row", "")
+    entry = InfusionEntry(request.POST or None, patient=infusion.patient, infusion=infusion, add_row=adding)
+    context = {"entry": entry, "patient": infusion.patient, "infusion": infusion}
+    if request.method == "POST" and not adding and entry.is_valid():
+        try:
+            recording.correct_infusion(
+                infusion,
+                by=request.user,
+                details=entry.form.details(),
+                vials=entry.vials.filled(),
+                premedications=entry.premedications.filled(),
+                reason=entry.form.cleaned_data["reason"],
+                seen_version=entry.form.cleaned_data["seen_version"] or 0,
+                now=timezone.now(),
+            )
+        except recording.AlreadyRecorded:
+            entry.form.add_error("started_at", SAME_START)
+        except StaleRecord:
+            stored = find_infusion(request.user, pk)
+            entry.accept_version(stored.version)
+            return render(request, "reactions/infusion_form.html", context | {"stored": stored}, status=409)
+        else:
+            return _saved(request, infusion, "The infusion is corrected.")
+    return render(request, "reactions/infusion_form.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def void_infusion(request: StaffRequest, pk: int) -> HttpResponse:
+    infusion = find_infusion_to_change(request.user, pk)
+    form = VoidForm(request.POST or None, initial={"seen_version": infusion.version})
+    if request.method == "POST" and form.is_valid():
+        try:
+            recording.void_infusion(infusion, by=request.user, now=timezone.now(), **form.cleaned_data)
+        except StaleRecord:
+            form.add_error(None, "Somebody else changed this record in the meantime. Look at it again first.")
+        else:
+            messages.success(request, "The infusion is void, and its check-ins are cancelled.")
+            return redirect("reactions:patient", infusion.patient_id)
+    return render(request, "patients/void.html", {"form": form, "patient": infusion.patient, "record": infusion})
+
+
+def _saved(request: StaffRequest, infusion: Infusion, said: str, *, saw_reaction: bool = False) -> HttpResponse:
+    messages.success(request, said)
+    if saw_reaction:
+        # The infusion's own page shows what is unusual; this way does not lead there at once.
+        for caution in infusion.cautions():
+            messages.warning(request, f"Saved; please check: {caution}")
+        return redirect("reactions:record_reaction", infusion.pk)
+    return redirect("reactions:infusion", infusion.pk)
