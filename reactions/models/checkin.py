@@ -18,12 +18,9 @@ class CheckInQuerySet(models.QuerySet):
         """Check-ins of patients in the clinics in which the user works."""
         return self.filter(infusion__patient__clinic__in=Clinic.objects.visible_to(user))
 
-    def of_token(self, token: str) -> "CheckIn | None":
-        """The check-in of a link, or None for a link that is wrong in any way."""
-        found: CheckIn | None = (
-            self.filter(link_hash=hash_of(token)).select_related("infusion__patient__clinic").first()
-        )
-        return found
+    def of_token(self, token: str) -> Self:
+        """The check-in of a link; empty for a link that is wrong in any way."""
+        return self.filter(link_hash=hash_of(token)).select_related("infusion__patient__clinic")
 
 
 class CheckIn(models.Model):

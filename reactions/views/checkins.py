@@ -31,7 +31,7 @@ def patient_page(view: View) -> View:
     @never_cache
     @wraps(view)
     def page(request: HttpRequest, token: str) -> HttpResponse:
-        checkin = CheckIn.objects.all().of_token(token)
+        checkin = CheckIn.objects.all().of_token(token).first()
         if checkin is None:
             response = render(request, "checkins/unknown_link.html", status=404)
         else:
