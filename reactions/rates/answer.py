@@ -1,4 +1,4 @@
-"""The one function that the page, the command and the CSV call: a question answered, with the same digits everywhere."""
+"""A question answered, by the one function that the page, the command and the CSV call: the same digits everywhere."""
 
 import csv
 import io
@@ -81,8 +81,8 @@ def _notes(question: Question, counted: Counted) -> list[str]:
     if counts.not_recorded:
         looked = counts.total - counts.not_recorded
         notes.append(
-            f"For {counts.not_recorded} of {counts.total} {unit} nobody recorded whether there was a reaction; they count"
-            f" as without. Among the other {looked}: {counts.events}/{looked}."
+            f"For {counts.not_recorded} of {counts.total} {unit} nobody recorded whether there was a reaction; they"
+            f" count as without. Among the other {looked}: {counts.events}/{looked}."
         )
     if counted.without_onset:
         notes.append(

@@ -114,17 +114,18 @@ def _infusions(question: Question, zone: ZoneInfo, clinic_ids: list[int]) -> Que
         infusions = infusions.filter(started_at__lt=datetime.combine(after, time.min, zone))
     if question.product:
         infusions = infusions.filter(product__name=question.product)
-    return infusions.annotate(**{f"key_{number}": _value_of(key, zone) for number, key in enumerate(question.by)})
+    infusions = infusions.alias(local_day=TruncDate("started_at", tzinfo=zone))
+    return infusions.annotate(**{f"key_{number}": _value_of(key) for number, key in enumerate(question.by)})
 
 
-def _value_of(key: str, zone: ZoneInfo) -> Any:
+def _value_of(key: str) -> Any:
     if key.startswith(DRUG_PREFIX):
         given = Exists(Premedication.objects.filter(infusion=OuterRef("pk"), drug=key.removeprefix(DRUG_PREFIX)))
         unknown = When(premedication_record=PremedicationRecord.NOT_RECORDED, then=Value("not_recorded"))
         return Case(unknown, When(given, then=Value("yes")), default=Value("no"), output_field=CharField())
     match key:
         case "iga":
-            return _iga_in_force(zone)
+            return _iga_in_force()
         case "premedication":
             return _premedication_class()
         case "first_infusion":
@@ -143,9 +144,8 @@ def _value_of(key: str, zone: ZoneInfo) -> Any:
             return F(f"patient__{key}")
 
 
-def _iga_in_force(zone: ZoneInfo) -> Any:
-    day = TruncDate(OuterRef("started_at"), tzinfo=zone)
-    results = IgaResult.objects.in_force_on(day).filter(patient=OuterRef("patient_id"))
+def _iga_in_force() -> Any:
+    results = IgaResult.objects.in_force_on(OuterRef("local_day")).filter(patient=OuterRef("patient_id"))
     return Coalesce(Subquery(results.values("status")[:1]), Value(str(Status.NOT_TESTED)))
 
 
@@ -190,5 +190,5 @@ def _without_onset(question: Question, infusions: QuerySet[Infusion]) -> int:
     """How many of the infusions are events although nobody wrote down when the reaction began."""
     if question.window not in {"label72", "any"}:
         return 0
-    unknown = _symptoms(question).filter(began=None)
+    unknown = _symptoms(question).filter(onset_at=None, reaction__onset_at=None)
     return infusions.filter(Exists(unknown)).count()

@@ -58,7 +58,7 @@ def reaction_rates_csv(request: HttpRequest, *, site: AdminSite) -> HttpResponse
     """The same answer as a file, with the same filters."""
     form = _form(request)
     if not form.is_valid():
-        said = " ".join(error for errors in form.errors.values() for error in errors)
+        said = " ".join(str(error) for errors in form.errors.values() for error in errors)
         return HttpResponseBadRequest(f"{said}\n", content_type="text/plain; charset=utf-8")
     table = answer(form.question(("iga", form.premedication_key)), form.chosen_clinics())
     headers = {"Content-Disposition": 'attachment; filename="reaction-rates.csv"'}
