@@ -1,48 +1,43 @@
-# `make run` and `make test` do all the set-up a fresh machine needs.
+# Two commands matter: `make run` and `make test`. Both work from a fresh clone and set up .venv themselves.
 
-PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
-export PYTHONDONTWRITEBYTECODE ?= 1
+BIN := .venv/bin
+# The first Python that is new enough and can make an environment. Another one: make run PYTHON=/path/to/python
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format
+.PHONY: help run test check format python-found
 
-help:
-	@echo "make run     the whole service with demonstration data, on this machine"
-	@echo "make test    every test, on SQLite, PostgreSQL and Chromium"
-	@echo "make check   lint, types, import order, templates, migrations, deployment settings"
-	@echo "make format  put code and templates into their form"
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 16
 
-# An environment is made once for each version of the requirements.
-$(VENV)/run-stamp: requirements.txt
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Name another: make run PYTHON=python3.12")'
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing. On Debian: apt-get install python3-venv"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing what IVIGTrack runs on ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	@touch $@
-
-$(VENV)/dev-stamp: requirements-dev.txt $(VENV)/run-stamp
-	@echo "Installing what checks and tests it ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	@touch $@
-
-run: $(VENV)/run-stamp
+run: python-found ## everything on this machine, with demo data; Ctrl-C stops it
+	@$(PYTHON) ivigtrack/local/environment.py requirements.txt
 	@exec $(BIN)/python -m ivigtrack.local.run
 
-test: $(VENV)/dev-stamp
-	@$(BIN)/python -m tests.support.everything
+test: python-found ## the whole suite on SQLite, PostgreSQL and in a browser
+	@$(PYTHON) ivigtrack/local/environment.py requirements-dev.txt
+	@exec $(BIN)/python -m tests.support.everything
 
-check: $(VENV)/dev-stamp
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+check: python-found ## lint, types, templates, import order, migrations, deployment settings
+	@$(PYTHON) ivigtrack/local/environment.py requirements-dev.txt
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
+	$(BIN)/djlint --lint --quiet templates
 	$(BIN)/lint-imports
-	$(BIN)/djlint templates --lint --quiet
-	$(BIN)/python manage.py makemigrations --check --dry-run
-	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(60))') SITE_URL=https://ivigtrack.example ALLOWED_HOSTS=ivigtrack.example $(BIN)/python manage.py check --deploy --fail-level WARNING
+	DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
+	DEBUG=false SITE_URL=https://ivigtrack.example ALLOWED_HOSTS=ivigtrack.example DATABASE_URL=sqlite://:memory: \
+		SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
+		$(BIN)/python manage.py check --deploy --fail-level WARNING
 
-format: $(VENV)/dev-stamp
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
+format: python-found ## put code into the agreed form
+	@$(PYTHON) ivigtrack/local/environment.py requirements-dev.txt
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+
+python-found:
+	@test -n "$(PYTHON)" || { \
+		echo "IVIGTrack needs Python 3.11 or newer with its venv module, and found none." >&2; \
+		echo "python3 here: $$(python3 --version 2>&1 || echo not installed)" >&2; \
+		echo "On Debian or Ubuntu: apt-get install python3 python3-venv" >&2; exit 1; }

@@ -1,1 +1,1 @@
-"""What `make run` starts on one machine: a broker, a mail sink, and the service's own processes."""
+"""What `make run` starts on one machine: broker, web, worker, beat and a mail sink. Never used in a real deployment."""

@@ -1,134 +1,54 @@
-"""A mail server that keeps what it is given, and a page that shows it. For demonstrations and tests, on loopback only.
+"""The mail server of a local run: takes every message, delivers none, shows all.
 
-Each mail is a file, written through to the disk before the server says that it took it.
+`python -m ivigtrack.local.mail_sink --smtp-port 1025 --page-port 8025 --folder var/mail`
 """
 
 import argparse
-import html
-import os
-import re
-import signal
-import threading
-import time
-from email import message_from_bytes, policy
-from email.message import EmailMessage
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import logging
 from pathlib import Path
-from typing import Any
 
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from ivigtrack.local.ports import LOOPBACK
+from ivigtrack.local.mail_page import page_server
+from ivigtrack.local.mail_store import MailStore
+from ivigtrack.local.ports import HOST
 
-STYLE = """
-body { font: 1rem/1.5 system-ui, "DejaVu Sans", sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem;
-  color: #14212b; background: #f4f7f8; }
-a { color: #0b6170; } li { padding: .6rem 0; border-bottom: 1px solid #d3dde2; } ol { list-style: none; padding: 0; }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; background: #fff; border: 1px solid #d3dde2; padding: 1rem;
-  border-radius: .5rem; font: inherit; }
-@media (prefers-color-scheme: dark) { body { color: #e6eef2; background: #0f171c; } a { color: #6cc7d6; }
-  pre { background: #18232a; } }
-"""
-LINK = re.compile(r"https?://[^\s<>\"]+")
+logger = logging.getLogger(__name__)
 
 
-class Keep:
-    """Keeps each mail as a file, named so that the newest sorts last."""
+class Keeper:
+    """What the SMTP server does with a message."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        directory.mkdir(parents=True, exist_ok=True)
+    def __init__(self, store: MailStore) -> None:
+        self.store = store
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - the server's name
-        name = f"{time.time_ns():020d}.eml"
-        written = self.directory / f"{name}.part"
-        with written.open("wb") as file:
-            file.write(envelope.content)
-            file.flush()
-            os.fsync(file.fileno())
-        written.rename(self.directory / name)
-        return "250 kept"
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        try:
+            name = self.store.keep(envelope.original_content or b"")
+        except OSError as error:
+            logger.error("a message could not be kept: %s", error)
+            return "452 The message could not be kept; try again later"
+        return f"250 Kept as {name}"
 
 
-def read_mail(path: Path) -> EmailMessage:
-    with path.open("rb") as file:
-        message: EmailMessage = message_from_bytes(file.read(), policy=policy.default)
-    return message
-
-
-def page_of_list(directory: Path) -> str:
-    """All mails, the newest first."""
-    rows = []
-    for path in sorted(directory.glob("*.eml"), reverse=True)[:200]:
-        mail = read_mail(path)
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(int(path.stem) / 1e9))
-        subject, to = html.escape(str(mail["Subject"])), html.escape(str(mail["To"]))
-        rows.append(f'<li><a href="/{path.stem}">{subject}</a><br>to {to}, {when}</li>')
-    return _page("Mail sink", "<ol>" + ("".join(rows) or "<li>No mail yet.</li>") + "</ol>", refresh=True)
-
-
-def page_of_mail(path: Path) -> str:
-    """One mail's text, its links to be followed."""
-    mail = read_mail(path)
-    part = mail.get_body(preferencelist=("plain",))
-    text = part.get_content() if part else ""
-    linked = LINK.sub(lambda found: f'<a href="{found[0]}">{found[0]}</a>', html.escape(text, quote=False))
-    facts = "<br>".join(f"{name}: {html.escape(str(mail[name]))}" for name in ("From", "To", "Date", "Message-ID"))
-    return _page(str(mail["Subject"]), f'<p>{facts}</p><pre>{linked}</pre><p><a href="/">All mails</a></p>')
-
-
-def _page(title: str, body: str, *, refresh: bool = False) -> str:
-    again = '<meta http-equiv="refresh" content="5">' if refresh else ""
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8">{again}<title>{html.escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="/style.css">'
-        f"</head><body><h1>{html.escape(title)}</h1>{body}</body></html>"
-    )
-
-
-def web_server(directory: Path, port: int) -> ThreadingHTTPServer:
-    """The page, on loopback; the caller runs it."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path == "/style.css":
-                return self.answer(200, "text/css", STYLE)
-            if self.path == "/":
-                return self.answer(200, "text/html", page_of_list(directory))
-            path = directory / f"{self.path[1:]}.eml"
-            if self.path[1:].isdecimal() and path.exists():
-                return self.answer(200, "text/html", page_of_mail(path))
-            return self.answer(404, "text/html", _page("No such mail", '<p><a href="/">All mails</a></p>'))
-
-        def answer(self, status: int, kind: str, text: str) -> None:
-            body = text.encode()
-            self.send_response(status)
-            self.send_header("Content-Type", f"{kind}; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Content-Security-Policy", "default-src 'none'; style-src 'self'; frame-ancestors 'none'")
-            self.send_header("Referrer-Policy", "no-referrer")
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """A list that refreshes itself would fill the log."""
-
-    return ThreadingHTTPServer((LOOPBACK, port), Handler)
+def smtp_server(store: MailStore, port: int) -> Controller:
+    """An SMTP server on the loopback address; the caller starts and stops it."""
+    return Controller(Keeper(store), hostname=HOST, port=port, enable_SMTPUTF8=True)
 
 
 def main() -> None:
+    """Serve until the process is told to end."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smtp-port", type=int, required=True)
-    parser.add_argument("--web-port", type=int, required=True)
-    parser.add_argument("--directory", type=Path, required=True)
-    wanted = parser.parse_args()
-    sink = Controller(Keep(wanted.directory), hostname=LOOPBACK, port=wanted.smtp_port)
-    sink.start()
-    web = web_server(wanted.directory, wanted.web_port)
-    threading.Thread(target=web.serve_forever, daemon=True).start()
-    signal.sigwait({signal.SIGTERM, signal.SIGINT})
-    web.shutdown()
-    sink.stop()
+    parser.add_argument("--page-port", type=int, required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    options = parser.parse_args()
+    store = MailStore(options.folder)
+    smtp = smtp_server(store, options.smtp_port)
+    smtp.start()
+    with page_server(store, options.page_port) as pages:
+        pages.serve_forever()
 
 
 if __name__ == "__main__":

@@ -1,31 +1,36 @@
-"""Free ports on this machine's loopback."""
+"""Ports of this machine's loopback address."""
 
 import socket
 
-LOOPBACK = "127.0.0.1"
+HOST = "127.0.0.1"
 
 
-def free_port() -> int:
-    """A port that nobody listens on just now."""
+def is_free(port: int) -> bool:
+    """True when a server could listen on the port now."""
     with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def answers(port: int) -> bool:
+    """True when something accepts connections on the port."""
+    with socket.socket() as client:
+        client.settimeout(1)
+        return client.connect_ex((HOST, port)) == 0
+
+
+def any_free() -> int:
+    """A port that nothing uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
     return port
 
 
-def preferred_port(wanted: int) -> int:
-    """The wanted port, or a free one when somebody listens there."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, wanted))
-        except OSError:
-            return free_port()
-    return wanted
-
-
-def is_listening(port: int) -> bool:
-    """Somebody takes connections there."""
-    with socket.socket() as probe:
-        probe.settimeout(0.5)
-        return probe.connect_ex((LOOPBACK, port)) == 0
+def first_free(wanted: int, *, tries: int = 50) -> int:
+    """The wanted port, or the next one above it that is free; any free one when `tries` are taken."""
+    return next((port for port in range(wanted, min(wanted + tries, 65536)) if is_free(port)), 0) or any_free()

@@ -1,69 +1,111 @@
-"""Child processes that live and die with us."""
+"""Child processes that never outlive the one who started them."""
 
 import ctypes
 import os
+import pwd
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
-GRACE_S = 15.0
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-def _die_with_parent() -> None:
-    """Runs in the child: the kernel ends it when we are gone, however we went. Only Linux knows this."""
-    if os.uname().sysname == "Linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+class ChildFailed(Exception):
+    """A child process ended by itself or did not get ready; the message says which and shows the end of its log."""
 
 
+@dataclass(frozen=True)
 class Child:
-    """A named process with its own group and a log file."""
+    """One running command. It leads a process group of its own, so that stopping it reaches what it started."""
 
-    def __init__(self, name: str, command: Sequence[str], *, log: Path, env: dict[str, str] | None = None) -> None:
-        self.name, self.log = name, log
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
-            self.process = subprocess.Popen(
-                list(command),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=env,
-                start_new_session=True,
-                preexec_fn=_die_with_parent,
-            )
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
 
-    @property
-    def is_running(self) -> bool:
-        return self.process.poll() is None
+    def has_ended(self) -> bool:
+        """True once the command is over. Leaves it waiting to be reaped, so that its group's number stays its own."""
+        if self.process.returncode is not None:
+            return True
+        return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
-    def last_words(self, lines: int = 15) -> str:
-        """The end of the log."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+    def last_lines(self, count: int = 20) -> str:
+        """The end of its log."""
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        return "\n".join(lines[-count:])
 
-    def stop(self) -> None:
-        """Ask it to end, and insist after the grace. Only the process we started and its own group are meant."""
-        if self.is_running:
-            self.process.terminate()
-            try:
-                self.process.wait(GRACE_S)
-            except subprocess.TimeoutExpired:
-                os.killpg(self.process.pid, signal.SIGKILL)
-                self.process.wait()
+    def failure(self, what: str) -> ChildFailed:
+        """An error that says `what` happened to the child, with the end of its log."""
+        return ChildFailed(f"{self.name} {what}. The end of {self.log}:\n{self.last_lines() or '(nothing)'}")
 
 
-class NotReady(RuntimeError):
-    """A process did not come up; the message has its name and the end of its log."""
+def start(
+    name: str,
+    command: Sequence[str],
+    *,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    user: str | None = None,
+    death_signal: signal.Signals = signal.SIGTERM,
+) -> Child:
+    """Start a command with its output going to `log`, which begins anew.
+
+    When this process dies, however abruptly, the kernel sends `death_signal` to the command (Linux only). The kernel
+    watches the thread that started it, so call this from a thread that lives as long as the command should.
+    """
+    parent = os.getpid()
+
+    def die_with_parent() -> None:
+        if _libc is not None:
+            _libc.prctl(PR_SET_PDEATHSIG, death_signal)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=env,
+            cwd=cwd,
+            user=user,
+            group=_group_of(user) if user else None,
+            extra_groups=[] if user else None,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+    return Child(name, process, log)
 
 
-def wait_until(ready: Callable[[], bool], child: Child, *, seconds: float = 30) -> None:
-    """Wait for a child to be of use. Raises NotReady when it ends or takes too long."""
-    deadline = time.monotonic() + seconds
-    while not ready():
-        if not child.is_running:
-            raise NotReady(f"{child.name} ended at once. Its last words:\n{child.last_words()}")
-        if time.monotonic() > deadline:
-            raise NotReady(f"{child.name} did not come up in {seconds:.0f} s. Its last words:\n{child.last_words()}")
-        time.sleep(0.05)
+def _group_of(user: str) -> int:
+    return pwd.getpwnam(user).pw_gid
+
+
+def stop(children: Sequence[Child], *, patience: float = 25.0, how: signal.Signals = signal.SIGTERM) -> None:
+    """Ask the children to end, wait up to `patience` seconds in all, then kill what is left of their groups."""
+    for child in children:
+        if not child.has_ended():
+            child.process.send_signal(how)
+    deadline = time.monotonic() + patience
+    for child in children:
+        while not child.has_ended() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        _end_group(child)
+
+
+def _end_group(child: Child) -> None:
+    """Kill what is left of the child's group and reap it. Until it is reaped no other group can have its number."""
+    if child.process.returncode is not None:
+        return
+    # macOS answers with a permission error where only the ended leader is left.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.process.pid, signal.SIGKILL)
+    child.process.wait()
