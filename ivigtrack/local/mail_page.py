@@ -15,11 +15,15 @@ _LINK = re.compile(r"https?://[^\s<>\"']+")
 _AFTER_LINK = ".,;:!?)]}"
 
 STYLE = """
-body { font: 1rem/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 1rem; color: #1c2733; }
+:root { color-scheme: light dark; --line: #d3dde2; --link: #0b6170; }
+@media (prefers-color-scheme: dark) { :root { --line: #33444f; --link: #6cc7d6; } }
+body { font: 1rem/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 1rem; }
 table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .5rem .75rem .5rem 0; border-bottom: 1px solid #d5dbe1; overflow-wrap: anywhere; }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; font: inherit; border-top: 1px solid #d5dbe1; padding-top: 1rem; }
-a { color: #0b5394; }
+th, td { text-align: left; padding: .5rem .75rem .5rem 0; border-bottom: 1px solid var(--line); }
+td { overflow-wrap: anywhere; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; font: inherit; }
+pre { border-top: 1px solid var(--line); padding-top: 1rem; }
+a { color: var(--link); }
 td a, pre a { display: inline-block; padding: .25rem 0; }
 dt { font-weight: 600; } dd { margin: 0 0 .5rem; overflow-wrap: anywhere; }
 """

@@ -1,19 +1,16 @@
 """Child processes that never outlive the one who started them."""
 
-import ctypes
 import os
-import pwd
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+TETHER = Path(__file__).with_name("tether.py")
 
 
 class ChildFailed(Exception):
@@ -39,6 +36,11 @@ class Child:
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return "\n".join(lines[-count:])
 
+    def ending(self) -> str:
+        """“exit code 3” or “SIGKILL”, once it has been stopped."""
+        code = self.process.returncode
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
     def failure(self, what: str) -> ChildFailed:
         """An error that says `what` happened to the child, with the end of its log."""
         return ChildFailed(f"{self.name} {what}. The end of {self.log}:\n{self.last_lines() or '(nothing)'}")
@@ -51,42 +53,37 @@ def start(
     log: Path,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    user: str | None = None,
+    user: str = "",
     death_signal: signal.Signals = signal.SIGTERM,
 ) -> Child:
-    """Start a command with its output going to `log`, which begins anew.
+    """Start a command, as another user when root names one, with its output going to `log`, which begins anew.
 
     When this process dies, however abruptly, the kernel sends `death_signal` to the command (Linux only). The kernel
     watches the thread that started it, so call this from a thread that lives as long as the command should.
     """
-    parent = os.getpid()
-
-    def die_with_parent() -> None:
-        if _libc is not None:
-            _libc.prctl(PR_SET_PDEATHSIG, death_signal)
-        if os.getppid() != parent:
-            os._exit(1)
-
     log.parent.mkdir(parents=True, exist_ok=True)
+    tether = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), str(int(death_signal)), user]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command,
+            [*tether, *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             env=env,
             cwd=cwd,
-            user=user,
-            group=_group_of(user) if user else None,
-            extra_groups=[] if user else None,
             start_new_session=True,
-            preexec_fn=die_with_parent,
         )
     return Child(name, process, log)
 
 
-def _group_of(user: str) -> int:
-    return pwd.getpwnam(user).pw_gid
+def wait_for(child: Child, is_ready: Callable[[], bool], *, seconds: float) -> None:
+    """Wait until the child is of use. When it ends or takes too long, stop it and raise ChildFailed."""
+    deadline = time.monotonic() + seconds
+    while not is_ready():
+        if child.has_ended() or time.monotonic() > deadline:
+            stop([child], patience=2)
+            raise child.failure(f"was not ready within {seconds:g} s, {child.ending()}")
+        time.sleep(0.02)
 
 
 def stop(children: Sequence[Child], *, patience: float = 25.0, how: signal.Signals = signal.SIGTERM) -> None:
@@ -97,7 +94,7 @@ def stop(children: Sequence[Child], *, patience: float = 25.0, how: signal.Signa
     deadline = time.monotonic() + patience
     for child in children:
         while not child.has_ended() and time.monotonic() < deadline:
-            time.sleep(0.05)
+            time.sleep(0.02)
         _end_group(child)
 
 

@@ -75,7 +75,7 @@ class Run:
         for child in self.children:
             if child.has_ended():
                 processes.stop([child])
-                raise child.failure(f"ended by itself with {_ending(child)}")
+                raise child.failure(f"ended by itself with {child.ending()}")
         time.sleep(seconds)
 
     def wait_for(self, what: str, is_there: Callable[[], bool]) -> None:
@@ -90,11 +90,6 @@ class Run:
         servers = [child for child in self.children if child.name in ("broker", "mail")]
         processes.stop([child for child in self.children if child not in servers])
         processes.stop(servers, patience=5)
-
-
-def _ending(child: Child) -> str:
-    code = child.process.returncode
-    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
 
 def hold_lock() -> IO[str]:
@@ -149,7 +144,7 @@ def prepare(run: Run, env: dict[str, str]) -> list[str]:
     finally:
         processes.stop([child])
     if child.process.returncode != 0:
-        raise child.failure(f"failed with {_ending(child)}")
+        raise child.failure(f"failed with {child.ending()}")
     accounts: list[str] = json.loads(child.last_lines(1))
     return accounts
 
@@ -181,7 +176,18 @@ def start_services(run: Run, addresses: Addresses, env: dict[str, str]) -> None:
     run.wait_for("the web server", lambda: ports.answers(addresses.web))
     run.wait_for("the worker", lambda: " ready." in worker.last_lines())
     # Last, since its first act is a tick that somebody should take.
-    run.start("beat", *celery, "beat", "--loglevel", "INFO", "--schedule", str(VAR / "beat-schedule"), env=env)
+    run.start(
+        "beat",
+        *celery,
+        "beat",
+        "--loglevel",
+        "INFO",
+        "--schedule",
+        str(VAR / "beat-schedule"),
+        "--pidfile",
+        "",
+        env=env,
+    )
     run.pause()
 
 

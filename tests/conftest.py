@@ -1,0 +1,130 @@
+"""The people of the tests, and the real parts beside them: broker, mail server, worker, browser."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from pytest_django import Settings
+
+from ivigtrack.celery import app as celery_app
+from ivigtrack.local import broker as local_broker
+from ivigtrack.local import processes
+from patients.models import Clinic, Patient, User
+from patients.words import StaffRoleName
+from reactions.models import Infusion, Product
+from tests.support import chromium, network
+from tests.support.celery_worker import start_worker
+from tests.support.factories import make_infusion, make_patient, make_staff, privigen
+from tests.support.smtp_sink import SmtpSink
+
+DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "django_db_serialized_rollback"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database-only", action="store_true", help="Only the tests that use a database.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    network.allow_only_loopback()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--database-only"):
+        others = [item for item in items if not _uses_database(item)]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if _uses_database(item)]
+
+
+def _uses_database(item: pytest.Item) -> bool:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return item.get_closest_marker("django_db") is not None or bool(fixtures & DATABASE_FIXTURES)
+
+
+@pytest.fixture
+def clinic(db: None) -> Clinic:
+    return Clinic.objects.create(
+        name="Synthetic Infusion Clinic", slug="synthetic", time_zone="America/New_York", phone="+1 555 0100"
+    )
+
+
+@pytest.fixture
+def other_clinic(db: None) -> Clinic:
+    return Clinic.objects.create(
+        name="Other Test Clinic",
+        slug="other",
+        time_zone="Europe/Paris",
+        phone="+33 1 99 00 00 00",
+        emergency_number="112",
+    )
+
+
+@pytest.fixture
+def nurse(clinic: Clinic) -> User:
+    return make_staff(clinic, "nurse", first_name="Nora", last_name="Test")
+
+
+@pytest.fixture
+def administrator(clinic: Clinic) -> User:
+    return make_staff(clinic, "admin", StaffRoleName.ADMINISTRATOR, first_name="Ada", last_name="Test")
+
+
+@pytest.fixture
+def other_nurse(other_clinic: Clinic) -> User:
+    return make_staff(other_clinic, "other-nurse", first_name="Odile", last_name="Test")
+
+
+@pytest.fixture
+def patient(clinic: Clinic, nurse: User) -> Patient:
+    """In the nurse's clinic; agreed to email."""
+    return make_patient(clinic, given_name="Tessa", family_name="Synthetic", email="tessa@patients.example")
+
+
+@pytest.fixture
+def product(db: None) -> Product:
+    return privigen()
+
+
+@pytest.fixture
+def infusion(patient: Patient, product: Product) -> Infusion:
+    """30 g in 4 hours at 70 kg, without premedication, ended 25 hours ago. No check-ins are planned for it."""
+    return make_infusion(patient, product=product)
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real broker, to which Celery in this process is connected."""
+    folder = tmp_path_factory.mktemp("broker")
+    server, url = local_broker.start(folder, log=folder / "broker.log")
+    celery_app.conf.update(broker_url=url)
+    yield url
+    celery_app.close()
+    celery_app.conf.update(broker_url=django_settings.CELERY_BROKER_URL)
+    processes.stop([server], patience=5)
+
+
+@pytest.fixture
+def smtp_sink(settings: Settings) -> Iterator[SmtpSink]:
+    """A real mail server, to which Django in this process sends."""
+    with SmtpSink() as sink:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", sink.port
+        yield sink
+
+
+@pytest.fixture
+def celery_worker_process(
+    request: pytest.FixtureRequest, transactional_db: None, broker: str, smtp_sink: SmtpSink, tmp_path: Path
+) -> Iterator[processes.Child]:
+    """A real worker on the test's database, broker and mail server; its links lead to `live_server` if that is used."""
+    live = "live_server" in request.fixturenames
+    site_url = request.getfixturevalue("live_server").url if live else django_settings.SITE_URL
+    worker = start_worker(broker_url=broker, email_url=smtp_sink.url, site_url=site_url, log=tmp_path / "worker.log")
+    yield worker
+    processes.stop([worker], patience=10)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    return browser_type_launch_args | {"executable_path": chromium.find(), "args": list(chromium.ARGUMENTS)}

@@ -1,0 +1,3 @@
+"""What tests share: made-up people, a real broker, mail server, worker, database server and browser."""
+
+PASSWORD = "synthetic-Passphrase-4711"

@@ -1,0 +1,37 @@
+"""A real Celery worker beside the tests, on their database."""
+
+import os
+import sys
+from pathlib import Path
+
+from django.db import connection
+
+from ivigtrack.local import processes
+
+READY_WITHIN_SECONDS = 30.0
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def url_of_test_database() -> str:
+    """The address of the database that this test uses, for another process."""
+    name = str(connection.settings_dict["NAME"])
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    return f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{name}"
+
+
+def start_worker(*, broker_url: str, email_url: str, site_url: str, log: Path) -> processes.Child:
+    """Start a worker and wait until it takes tasks. Raises ChildFailed, with the end of its log, when it does not."""
+    env = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "ivigtrack.settings",
+        "DATABASE_URL": url_of_test_database(),
+        "REDIS_URL": broker_url,
+        "EMAIL_URL": email_url,
+        "SITE_URL": site_url,
+        "PYTHONUNBUFFERED": "1",
+    }
+    command = [sys.executable, "-m", "celery", "-A", "ivigtrack", "worker", "--loglevel", "INFO"]
+    command += ["--without-gossip", "--without-mingle", "--concurrency", "1"]
+    worker = processes.start("worker", command, log=log, env=env, cwd=ROOT)
+    processes.wait_for(worker, lambda: " ready." in worker.last_lines(), seconds=READY_WITHIN_SECONDS)
+    return worker

@@ -1,0 +1,93 @@
+"""Made-up records, one function a kind. Whatever is not given gets a plausible value."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+from django.utils import timezone
+
+from patients.models import Clinic, Patient, StaffRole, User
+from patients.words import StaffRoleName
+from reactions.clinical.ctcae import version_for
+from reactions.models import Course, Infusion, Product, Reaction, Symptom
+from reactions.vocabulary import PremedicationRecord, ReactionRecord
+from tests.support import PASSWORD
+
+_numbers = count(1)
+
+
+def make_staff(clinic: Clinic, username: str, role: StaffRoleName = StaffRoleName.CLINICIAN, **fields: Any) -> User:
+    """Somebody who works in the clinic and signs in with tests.support.PASSWORD."""
+    defaults: dict[str, Any] = {"email": f"{username}@staff.example", "is_staff": role == StaffRoleName.ADMINISTRATOR}
+    user = User.objects.create_user(username, password=PASSWORD, **(defaults | fields))
+    StaffRole.objects.create(user=user, clinic=clinic, role=role)
+    return user
+
+
+def make_patient(clinic: Clinic, **fields: Any) -> Patient:
+    """A patient who agreed to email. `email_consent_at=None` makes one who did not."""
+    number = next(_numbers)
+    recorder = fields.pop("created_by", None) or _recorder(clinic)
+    defaults = {
+        "mrn": f"TEST-{number:05}",
+        "given_name": "Tessa",
+        "family_name": f"Synthetic{number}",
+        "birth_date": date(1970, 1, 1),
+        "diagnosis": "Dermatomyositis",
+        "email": f"patient{number}@patients.example",
+        "email_consent_at": timezone.now() - timedelta(days=30),
+    }
+    values = defaults | fields
+    values.setdefault("email_consent_by", recorder if values["email_consent_at"] else None)
+    return Patient.objects.create(clinic=clinic, created_by=recorder, **values)
+
+
+def make_infusion(patient: Patient, **fields: Any) -> Infusion:
+    """An infusion of 30 g over 4 hours that ended 25 hours ago, in a course of its own unless one is given.
+
+    Giving only `started_at` or only `ended_at` moves the other with it.
+    """
+    if "started_at" in fields:
+        fields.setdefault("ended_at", fields["started_at"] + timedelta(hours=4))
+    ended_at = fields.setdefault("ended_at", timezone.now() - timedelta(hours=25))
+    if ended_at is not None:
+        fields.setdefault("started_at", ended_at - timedelta(hours=4))
+    if "course" not in fields:
+        fields["course"] = Course.objects.create(patient=patient, label=f"T{next(_numbers)}")
+    if "product" not in fields:
+        fields["product"] = privigen()
+    defaults = {
+        "dose_g": Decimal(30),
+        "weight_kg": Decimal(70),
+        "premedication_record": PremedicationRecord.NONE,
+        "reaction_record": ReactionRecord.OBSERVED,
+        "created_by": patient.created_by,
+    }
+    return Infusion.objects.create(patient=patient, **(defaults | fields))
+
+
+def make_reaction(
+    infusion: Infusion, symptoms: dict[str, int | None] | None = None, minutes: int = 30, **fields: Any
+) -> Reaction:
+    """A reaction that began `minutes` after the start, with a grade for each CTCAE term; by default chills, grade 2."""
+    onset_at = infusion.started_at + timedelta(minutes=minutes)
+    defaults = {"onset_at": onset_at, "created_by": infusion.created_by}
+    reaction = Reaction.objects.create(infusion=infusion, **(defaults | fields))
+    for term, grade in ({"chills": 2} if symptoms is None else symptoms).items():
+        version = version_for(term, infusion.clinic.ctcae_version)
+        Symptom.objects.create(
+            reaction=reaction, term=term, grade=grade, ctcae_version=version, onset_at=reaction.onset_at
+        )
+    return reaction
+
+
+def privigen() -> Product:
+    """Privigen, from the product table that ships with IVIGTrack."""
+    return Product.objects.for_infusion().get(name="Privigen")
+
+
+def _recorder(clinic: Clinic) -> User:
+    """Who writes the record down: somebody of the clinic, newly made where nobody works there yet."""
+    role = StaffRole.objects.filter(clinic=clinic, is_active=True).select_related("user").order_by("pk").first()
+    return role.user if role else make_staff(clinic, f"recorder-{clinic.slug}")

@@ -1,0 +1,74 @@
+"""A real SMTP server that keeps what it is sent and misbehaves when asked to."""
+
+from asyncio import WriteTransport
+from collections import deque
+from collections.abc import Callable
+from email import policy
+from email.message import EmailMessage
+from email.parser import BytesParser
+from typing import Self
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from ivigtrack.local import ports
+
+
+class SmtpSink:
+    """`messages` holds what was accepted, in order of arrival; `attempts` counts every message that came to its end."""
+
+    def __init__(self) -> None:
+        self.messages: list[EmailMessage] = []
+        self.envelopes: list[Envelope] = []
+        self.attempts = 0
+        self._misbehaviours: deque[Callable[[SMTP, Envelope], str]] = deque()
+        self._controller = Controller(self, hostname=ports.HOST, port=ports.any_free(), enable_SMTPUTF8=True)
+
+    @property
+    def port(self) -> int:
+        return self._controller.port
+
+    @property
+    def url(self) -> str:
+        """The value of EMAIL_URL."""
+        return f"smtp://{ports.HOST}:{self.port}"
+
+    def refuse_next(self, code: int, text: str = "Refused for a test") -> None:
+        """Answer the next message with an error: 4xx for later, 5xx for never. Called twice, refuses two."""
+        self._misbehaviours.append(lambda server, envelope: f"{code} {text}")
+
+    def drop_after_data(self) -> None:
+        """Keep the next message, then hang up instead of saying 250: the sender cannot know that it arrived."""
+        self._misbehaviours.append(self._keep_and_hang_up)
+
+    def clear(self) -> None:
+        """Forget all messages and planned misbehaviour."""
+        self.messages.clear()
+        self.envelopes.clear()
+        self._misbehaviours.clear()
+        self.attempts = 0
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        self.attempts += 1
+        if self._misbehaviours:
+            return self._misbehaviours.popleft()(server, envelope)
+        return self._keep(envelope)
+
+    def _keep(self, envelope: Envelope) -> str:
+        self.envelopes.append(envelope)
+        parser = BytesParser(EmailMessage, policy=policy.default)
+        self.messages.append(parser.parsebytes(envelope.original_content or b""))
+        return "250 Kept"
+
+    def _keep_and_hang_up(self, server: SMTP, envelope: Envelope) -> str:
+        self._keep(envelope)
+        assert isinstance(server.transport, WriteTransport)
+        server.transport.abort()
+        return "250 Nobody hears this"
+
+    def __enter__(self) -> Self:
+        self._controller.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._controller.stop()
