@@ -1,0 +1,136 @@
+"""An infusion log from the database, in the form that the import reads back to the same rates."""
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from typing import IO, Any
+
+from django.core.management.base import OutputWrapper
+from django.db.models import Prefetch
+
+from patients.models import Clinic, IgaResult
+from patients.words import AntiIga, Sex
+from reactions.clinical.ctcae import OTHER
+from reactions.exchange.log_rows import COLUMNS
+from reactions.models import Infusion, Premedication, Reaction, Symptom
+from reactions.vocabulary import Outcome, PremedicationRecord, ReactionRecord
+
+BATCH = 2_000
+
+
+def export_log(clinic: Clinic, output: IO[str] | OutputWrapper) -> tuple[int, int]:
+    """Write the clinic's infusions, oldest first. Returns how many were written and how many running ones left out."""
+    writer = csv.DictWriter(output, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    written = 0
+    for row in _rows(clinic):
+        writer.writerow(row)
+        written += 1
+    return written, _infusions(clinic).filter(ended_at=None).count()
+
+
+def _infusions(clinic: Clinic) -> Any:
+    return Infusion.objects.current().filter(patient__clinic=clinic, patient__voided_at=None)
+
+
+def _rows(clinic: Clinic) -> Iterator[dict[str, str]]:
+    iga: dict[int, list[IgaResult]] = defaultdict(list)
+    results = IgaResult.objects.current().filter(patient__clinic=clinic).order_by("in_force_from", "pk")
+    for result in results.iterator(chunk_size=BATCH):
+        iga[result.patient_id].append(result)
+    reactions = Reaction.objects.current().prefetch_related("symptoms").order_by("onset_at", "pk")
+    infusions = _infusions(clinic).exclude(ended_at=None).order_by("started_at", "patient__mrn")
+    infusions = infusions.select_related("patient", "course", "product")
+    infusions = infusions.prefetch_related("vials", "premedications", Prefetch("reactions", reactions))
+    for infusion in infusions.iterator(chunk_size=BATCH):
+        yield _row(infusion, clinic, iga[infusion.patient_id])
+
+
+def _row(infusion: Infusion, clinic: Clinic, results: list[IgaResult]) -> dict[str, str]:
+    patient, reactions = infusion.patient, list(infusion.reactions.all())
+    started = infusion.started_at.astimezone(clinic.zone)
+    iga = _in_force(results, started.date())
+    ended = infusion.ended_at.astimezone(clinic.zone) if infusion.ended_at else None
+    return {
+        "patient": _safe(patient.mrn),
+        "given_name": _safe(patient.given_name),
+        "family_name": _safe(patient.family_name),
+        "birth_date": str(patient.birth_date or ""),
+        "sex": "" if patient.sex == Sex.UNKNOWN else patient.sex,
+        "email": _safe(patient.email),
+        "diagnosis": _safe(patient.diagnosis),
+        "iga": iga.as_text() if iga else "",
+        "iga_date": str(iga.measured_on or "") if iga else "",
+        "anti_iga": iga.anti_iga if iga and iga.anti_iga != AntiIga.NOT_DONE else "",
+        "course": _safe(infusion.course.label),
+        "day": str(infusion.day),
+        "days": str(infusion.course.planned_days),
+        "setting": infusion.setting,
+        "product": _safe(infusion.product.name),
+        "lots": ";".join(
+            f"{vial.lot}:{vial.expires_on or ''}:{_number(vial.grams)}".rstrip(":") for vial in infusion.vials.all()
+        ),
+        "dose_g": _number(infusion.dose_g),
+        "weight_kg": _number(infusion.weight_kg),
+        "started_at": started.isoformat(),
+        "ended_at": ended.isoformat() if ended else "",
+        "premedication": _premedication(infusion),
+        "reactions": _reactions(infusion, reactions),
+        "serious": _serious(reactions),
+        "outcome": _outcome(reactions),
+    }
+
+
+def _in_force(results: list[IgaResult], day: date) -> IgaResult | None:
+    return next((result for result in reversed(results) if result.in_force_from <= day), None)
+
+
+def _premedication(infusion: Infusion) -> str:
+    if infusion.premedication_record == PremedicationRecord.NOT_RECORDED:
+        return ""
+    if infusion.premedication_record == PremedicationRecord.NONE:
+        return "none"
+    return ";".join(_drug(drug) for drug in infusion.premedications.all())
+
+
+def _drug(drug: Premedication) -> str:
+    name = f"other ({drug.other_drug})" if drug.drug == "other" else drug.drug
+    minutes = "" if drug.minutes_before is None else str(drug.minutes_before)
+    return " ".join(part for part in (name, drug.dose, drug.route, minutes) if part)
+
+
+def _reactions(infusion: Infusion, reactions: list[Reaction]) -> str:
+    if reactions:
+        return "|".join(";".join(_symptom(s, infusion) for s in reaction.symptoms.all()) for reaction in reactions)
+    return "none" if infusion.reaction_record == ReactionRecord.OBSERVED else ""
+
+
+def _symptom(symptom: Symptom, infusion: Infusion) -> str:
+    text = f"other ({symptom.other_text})" if symptom.term == OTHER else symptom.term
+    if symptom.grade is not None:
+        text += f":{symptom.grade}"
+    if symptom.onset_at is not None:
+        minutes = (symptom.onset_at - infusion.started_at).total_seconds() / 60
+        text += f"@{minutes:.6f}".rstrip("0").rstrip(".")
+    return text
+
+
+def _serious(reactions: list[Reaction]) -> str:
+    judged = [reaction.is_serious for reaction in reactions if reaction.is_serious is not None]
+    return ("yes" if any(judged) else "no") if judged else ""
+
+
+def _outcome(reactions: list[Reaction]) -> str:
+    known = [reaction.outcome for reaction in reactions if reaction.outcome != Outcome.UNKNOWN]
+    return known[-1] if known else ""
+
+
+def _number(number: Decimal | None) -> str:
+    return "" if number is None else format(number.normalize(), "f")
+
+
+def _safe(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula; the import takes the apostrophe away again."""
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text

@@ -1,0 +1,308 @@
+"""An infusion log as rows: its columns, and reading a whole file with every problem in it. No database."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from patients.iga import Reading
+from patients.words import AntiIga, Sex
+from reactions.exchange import log_cells as cells
+from reactions.exchange.log_cells import BadCell, DrugCell, LotCell, SymptomCell
+from reactions.vocabulary import Outcome, PremedicationRecord, ReactionRecord, Setting
+
+COLUMNS = (
+    "patient",
+    "given_name",
+    "family_name",
+    "birth_date",
+    "sex",
+    "email",
+    "diagnosis",
+    "iga",
+    "iga_date",
+    "anti_iga",
+    "course",
+    "day",
+    "days",
+    "setting",
+    "product",
+    "lots",
+    "dose_g",
+    "weight_kg",
+    "started_at",
+    "ended_at",
+    "premedication",
+    "reactions",
+    "serious",
+    "outcome",
+)
+REQUIRED = ("patient", "product", "dose_g", "started_at", "ended_at")
+# Of one patient these must be the same in every row that has them.
+IDENTITY = ("given_name", "family_name", "birth_date", "sex")
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class LogRow:
+    """One infusion of the log, with its cells read. `line` is where it stands in the file."""
+
+    line: int
+    patient: str
+    product: str
+    dose_g: Decimal
+    started_at: datetime
+    ended_at: datetime
+    given_name: str = ""
+    family_name: str = ""
+    birth_date: date | None = None
+    sex: Sex = Sex.UNKNOWN
+    email: str = ""
+    diagnosis: str = ""
+    iga: Reading | None = None
+    iga_pending: bool = False
+    iga_date: date | None = None
+    anti_iga: AntiIga = AntiIga.NOT_DONE
+    course: str = ""
+    day: int = 1
+    days: int | None = None
+    setting: Setting = Setting.CLINIC
+    lots: tuple[LotCell, ...] = ()
+    weight_kg: Decimal | None = None
+    premedication_record: PremedicationRecord = PremedicationRecord.NOT_RECORDED
+    premedications: tuple[DrugCell, ...] = ()
+    reaction_record: ReactionRecord = ReactionRecord.NOT_RECORDED
+    reactions: tuple[tuple[SymptomCell, ...], ...] = ()
+    is_serious: bool | None = None
+    outcome: Outcome = Outcome.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that keeps the file from being imported: the line, the column (or empty), and what is wrong."""
+
+    line: int
+    column: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"line {self.line}, {self.column}" if self.column else f"line {self.line}"
+        return f"{where}: {self.message}"
+
+
+@dataclass
+class Log:
+    """A file's rows, and its problems; with any problem nothing is to be imported."""
+
+    rows: list[LogRow] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def read_log(data: bytes, *, zone: ZoneInfo, ctcae_version: str, now: datetime) -> Log:
+    """Read a file. `zone` is the clinic's, for times without an offset; `now` refuses what lies in the future."""
+    log = Log()
+    text = _decoded(data, log)
+    if text is None:
+        return log
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [name.strip().lower() for name in next(reader, [])]
+        log.problems += _header_problems(header)
+        if log.problems:
+            return log
+        for line, values in _lines(reader):
+            _read_line(log, line, header, values, zone, ctcae_version, now)
+    except csv.Error as error:
+        log.problems.append(Problem(reader.line_num, "", f"the file cannot be read from here on: {error}"))
+    _check_across_rows(log)
+    return log
+
+
+def _decoded(data: bytes, log: Log) -> str | None:
+    if b"\x00" in data:
+        line = data[: data.index(b"\x00")].count(b"\n") + 1
+        log.problems.append(Problem(line, "", "holds a NUL byte: is this a CSV file in UTF-8?"))
+        return None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        said = f"byte 0x{data[error.start]:02x} is not UTF-8. Save the file as “CSV UTF-8” and try again."
+        log.problems.append(Problem(line, "", said))
+        return None
+
+
+def _header_problems(header: list[str]) -> list[Problem]:
+    if not any(header):
+        return [Problem(1, "", f"the file is empty. Its first line names the columns: {', '.join(COLUMNS)}.")]
+    if len(header) == 1 and ";" in header[0]:
+        return [Problem(1, "", "the columns are separated by semicolons; separate them by commas.")]
+    problems = []
+    unknown = [name for name in header if name not in COLUMNS]
+    if unknown:
+        named = ", ".join(f"“{name}”" for name in unknown)
+        problems.append(Problem(1, "", f"unknown column {named}. Known: {', '.join(COLUMNS)}."))
+    twice = sorted({name for name in header if header.count(name) > 1 and name in COLUMNS})
+    if twice:
+        problems.append(Problem(1, "", f"the column {', '.join(twice)} stands twice."))
+    missing = [name for name in REQUIRED if name not in header]
+    if missing:
+        problems.append(Problem(1, "", f"the column {', '.join(missing)} is missing."))
+    return problems
+
+
+def _lines(reader: Any) -> Iterator[tuple[int, list[str]]]:
+    """(line on which the row begins, cells) of every row that is not blank."""
+    begins = reader.line_num + 1
+    for values in reader:
+        if any(value.strip() for value in values):
+            yield begins, values
+        begins = reader.line_num + 1
+
+
+def _read_line(
+    log: Log, line: int, header: list[str], values: list[str], zone: ZoneInfo, version: str, now: datetime
+) -> None:
+    if len(values) != len(header):
+        log.problems.append(Problem(line, "", f"has {len(values)} cells where the first line has {len(header)}."))
+        return
+    row = _Row(line, dict(zip(header, values, strict=True)), log.problems)
+    found = row.read(zone, version, now)
+    if found:
+        log.rows.append(found)
+
+
+class _Row:
+    """Reads the cells of one line, writing down what is wrong with each."""
+
+    def __init__(self, line: int, cells_by_column: dict[str, str], problems: list[Problem]) -> None:
+        self.line, self.cells, self.problems = line, cells_by_column, problems
+        self.is_good = True
+
+    def get(self, column: str, read: Callable[[str], T], otherwise: T) -> T:
+        cell = self.cells.get(column, "").strip()
+        try:
+            if not cell and column in REQUIRED:
+                raise BadCell("is empty, and is needed")
+            return read(cell)
+        except BadCell as error:
+            self.refuse(column, str(error))
+            return otherwise
+
+    def refuse(self, column: str, message: str) -> None:
+        self.problems.append(Problem(self.line, column, message))
+        self.is_good = False
+
+    def read(self, zone: ZoneInfo, version: str, now: datetime) -> LogRow | None:
+        get = self.get
+        premedication_record, premedications = get("premedication", cells.premedication_of, cells.NO_PREMEDICATIONS)
+        reaction_record, reactions = get(
+            "reactions", lambda cell: cells.reactions_of(cell, version), cells.NO_REACTIONS
+        )
+        row = LogRow(
+            line=self.line,
+            patient=get("patient", _text(40), ""),
+            product=get("product", _text(100), ""),
+            dose_g=get("dose_g", cells.dose_of, Decimal(0)),
+            started_at=get("started_at", lambda cell: cells.moment_of(cell, zone, now), now),
+            ended_at=get("ended_at", lambda cell: cells.moment_of(cell, zone, now), now),
+            given_name=get("given_name", _text(150), ""),
+            family_name=get("family_name", _text(150), ""),
+            birth_date=get("birth_date", cells.day_of, None),
+            sex=get("sex", cells.sex_of, Sex.UNKNOWN),
+            email=get("email", _email, ""),
+            diagnosis=get("diagnosis", _text(200), ""),
+            iga=get("iga", cells.iga_of, None),
+            iga_pending=cells.is_pending(self.cells.get("iga", "").strip()),
+            iga_date=get("iga_date", cells.day_of, None),
+            anti_iga=get("anti_iga", cells.anti_iga_of, AntiIga.NOT_DONE),
+            course=get("course", _text(60), ""),
+            day=get("day", cells.count_of, None) or 1,
+            days=get("days", cells.count_of, None),
+            setting=get("setting", cells.setting_of, Setting.CLINIC),
+            lots=get("lots", cells.lots_of, ()),
+            weight_kg=get("weight_kg", cells.weight_of, None),
+            premedication_record=premedication_record,
+            premedications=premedications,
+            reaction_record=reaction_record,
+            reactions=reactions,
+            is_serious=get("serious", cells.serious_of, None),
+            outcome=get("outcome", cells.outcome_of, Outcome.UNKNOWN),
+        )
+        if self.is_good:
+            self.check(row, now)
+        return row if self.is_good else None
+
+    def check(self, row: LogRow, now: datetime) -> None:
+        """What only several cells together show."""
+        if row.ended_at <= row.started_at:
+            self.refuse("ended_at", "must be after started_at")
+        if row.days is not None and row.day > row.days:
+            self.refuse("day", f"day {row.day} of a course of {row.days} cannot be")
+        if row.birth_date and row.birth_date > row.started_at.date():
+            self.refuse("birth_date", "lies after the infusion")
+        if row.iga_date and row.iga_date > now.date():
+            self.refuse("iga_date", "lies in the future")
+        has_iga = row.iga is not None or row.iga_pending
+        if row.iga_date and not has_iga:
+            self.refuse("iga_date", "stands without iga; write the result beside it")
+        if row.anti_iga != AntiIga.NOT_DONE and not has_iga:
+            self.refuse("anti_iga", "stands without iga; write the IgA result, or “pending”, beside it")
+        if (row.is_serious is not None or row.outcome != Outcome.UNKNOWN) and not row.reactions:
+            self.refuse("serious" if row.is_serious is not None else "outcome", "stands without a reaction")
+
+
+def _text(longest: int) -> Callable[[str], str]:
+    return lambda cell: cells.text_of(cell, longest=longest)
+
+
+def _email(cell: str) -> str:
+    address = cells.text_of(cell, longest=254)
+    if address:
+        try:
+            validate_email(address)
+        except ValidationError:
+            raise BadCell(f"“{address}” is not an email address") from None
+    return address
+
+
+def _check_across_rows(log: Log) -> None:
+    """The same infusion twice, and a patient who is two people."""
+    starts: dict[tuple[str, datetime], int] = {}
+    people: dict[str, LogRow] = {}
+    for row in log.rows:
+        key = (row.patient, row.started_at)
+        if key in starts:
+            said = f"repeats line {starts[key]}: the same patient and start"
+            log.problems.append(Problem(row.line, "started_at", said))
+        starts.setdefault(key, row.line)
+        first = people.setdefault(row.patient, row)
+        for column in IDENTITY:
+            here, there = getattr(row, column), getattr(first, column)
+            if is_known(here) and not is_known(there):
+                setattr(first, column, here)
+            elif is_known(here) and here != there:
+                said = f"“{here}” differs from “{there}” in line {first.line} for the same patient"
+                log.problems.append(Problem(row.line, column, said))
+        first.email, first.diagnosis = first.email or row.email, first.diagnosis or row.diagnosis
+    log.problems.sort(key=lambda problem: problem.line)
+
+
+def is_known(value: object) -> bool:
+    return value not in ("", None, Sex.UNKNOWN)
+
+
+def patients_in(rows: Iterable[LogRow]) -> dict[str, LogRow]:
+    """The first row of each patient, by record number."""
+    first: dict[str, LogRow] = {}
+    for row in rows:
+        first.setdefault(row.patient, row)
+    return first
