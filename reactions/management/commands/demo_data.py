@@ -1,0 +1,160 @@
+"""Fill the database with clearly made-up clinics, people to sign in as, and check-ins that are under way."""
+
+import random
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+from django.utils import timezone
+
+from patients.models import Clinic, Patient, StaffRole, User
+from patients.registering import register_patient
+from patients.words import Sex, StaffRoleName
+from reactions import recording
+from reactions.exchange.demo import demo_rows
+from reactions.exchange.log_writer import BATCH, LogWriter
+from reactions.models import Product
+from reactions.vocabulary import PatientSeverity, PatientSymptom, PremedicationRecord, ReactionRecord
+
+PASSWORD = "demo-ivigtrack-2026"  # noqa: S105 - printed on purpose, for made-up records only
+CLINICS = (
+    {"slug": "demo", "name": "Demo Infusion Clinic", "time_zone": "America/New_York", "phone": "+1 555 0100"},
+    {
+        "slug": "demo-two",
+        "name": "Second Demo Clinic",
+        "time_zone": "Europe/Paris",
+        "phone": "+33 1 99 00 00 00",
+        "emergency_number": "112",
+    },
+)
+ACCOUNTS = (
+    ("nurse", "Nora", "Nurse (demo)", "demo", StaffRoleName.CLINICIAN),
+    ("admin", "Ada", "Administrator (demo)", "demo", StaffRoleName.ADMINISTRATOR),
+    ("other-nurse", "Odile", "Other Nurse (demo)", "demo-two", StaffRoleName.CLINICIAN),
+)
+SECOND_CLINIC = {"patients": 5, "infusions": 30}
+
+
+class Command(BaseCommand):
+    help = "Make two demonstration clinics with made-up patients, and accounts to sign in with."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--patients", type=int, default=60)
+        parser.add_argument("--infusions", type=int, default=600)
+        parser.add_argument("--seed", type=int, default=1)
+        parser.add_argument("--force", action="store_true", help="even beside clinics that are not demonstrations")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        patients, infusions, seed = options["patients"], options["infusions"], options["seed"]
+        if patients < 1 or infusions < patients:
+            raise CommandError("Ask for at least one patient, and for no fewer infusions than patients.")
+        others = Clinic.objects.exclude(slug__in=[clinic["slug"] for clinic in CLINICS])
+        if others.exists() and not options["force"]:
+            raise CommandError(
+                "This database holds clinics that are not demonstrations. Made-up patients do not belong beside them;"
+                " use another database, or --force."
+            )
+        if Patient.objects.filter(clinic__slug="demo").exists():
+            self.stdout.write("The demonstration clinics are filled already; nothing was added.")
+            return self.tell_logins()
+        with transaction.atomic():
+            first, second = (self.make_clinic(clinic) for clinic in CLINICS)
+            nurse, _, other_nurse = (self.make_account(*account) for account in ACCOUNTS)
+            self.fill(first, nurse, patients=patients, infusions=infusions, seed=seed)
+            self.fill(second, other_nurse, seed=seed + 1, **SECOND_CLINIC)
+            self.start_checkins(first, nurse, seed)
+        return self.tell_logins()
+
+    def make_clinic(self, fields: dict[str, str]) -> Clinic:
+        clinic, _ = Clinic.objects.get_or_create(slug=fields["slug"], defaults=fields)
+        return clinic
+
+    def make_account(self, username: str, given: str, family: str, slug: str, role: StaffRoleName) -> User:
+        user, is_new = User.objects.get_or_create(
+            username=username,
+            defaults={"first_name": given, "last_name": family, "email": f"{username}@staff.example.org"},
+        )
+        if is_new:
+            user.set_password(PASSWORD)
+            user.save()
+        StaffRole.objects.get_or_create(user=user, clinic=Clinic.objects.get(slug=slug), role=role)
+        return user
+
+    def fill(self, clinic: Clinic, by: User, *, patients: int, infusions: int, seed: int) -> None:
+        now = timezone.now()
+        writer = LogWriter(clinic, by=by, now=now)
+        batch, done = [], 0
+        rows = demo_rows(
+            patients=patients,
+            infusions=infusions,
+            seed=seed,
+            zone=clinic.zone,
+            today=timezone.localdate(now, clinic.zone),
+        )
+        for row in rows:
+            batch.append(row)
+            if len(batch) == BATCH:
+                writer.write(batch)
+                done += len(batch)
+                batch = []
+                if done % (25 * BATCH) == 0:
+                    self.stderr.write(f"{done} of {infusions} infusions")
+        writer.write(batch)
+        self.stdout.write(f"{clinic}: {patients} patients, {done + len(batch)} infusions.")
+
+    def start_checkins(self, clinic: Clinic, nurse: User, seed: int) -> None:
+        """A few people treated in the last days, recorded as a nurse does it, so that mails leave and answers wait."""
+        chance = random.Random(f"{seed}-checkins")  # noqa: S311 - made-up people, no secrets
+        for number, hours_ago in enumerate((26, 30, 50, 80, 200)):
+            ended = timezone.now() - timedelta(hours=hours_ago)
+            patient = register_patient(
+                by=nurse,
+                clinic=clinic,
+                details={
+                    "mrn": f"DEMO-LIVE-{number + 1}",
+                    "given_name": "Livia",
+                    "family_name": f"Synthetic Willow {number + 1}",
+                    "birth_date": ended.date() - timedelta(days=365 * (40 + number)),
+                    "sex": Sex.FEMALE,
+                    "diagnosis": "Dermatomyositis",
+                    "email": f"demo.live.{number + 1}@example.org",
+                    "phone": f"+1 555 01{10 + number}",
+                },
+                email_consent=True,
+                now=ended,
+            )
+            infusion = recording.record_infusion(
+                by=nurse,
+                patient=patient,
+                course=None,
+                planned_days=1,
+                details={
+                    "product": Product.objects.get(name="Privigen", is_current=True),
+                    "started_at": ended - timedelta(hours=4),
+                    "ended_at": ended,
+                    "dose_g": Decimal(35),
+                    "weight_kg": Decimal(70),
+                    "premedication_record": PremedicationRecord.NONE,
+                    "reaction_record": ReactionRecord.OBSERVED,
+                },
+                vials=[{"lot": "DEMO-LIVE", "grams": Decimal(35)}],
+                premedications=[],
+                submission_id=UUID(int=chance.getrandbits(128), version=4),
+                now=ended,
+            )
+            if hours_ago == 80:
+                recording.submit_answer(
+                    infusion.checkins.earliest("due_at"),
+                    has_problem=True,
+                    details={"still_there": True, "care_sought": "medicine", "comment": "Made up for demonstration."},
+                    symptoms={PatientSymptom.HEADACHE: PatientSeverity.MODERATE},
+                    now=ended + timedelta(hours=25),
+                )
+
+    def tell_logins(self) -> None:
+        self.stdout.write(f"Sign in with the password {PASSWORD} as")
+        for username, _, _, slug, role in ACCOUNTS:
+            self.stdout.write(f"  {username:<12} {role} of {slug}")
