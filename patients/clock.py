@@ -1,8 +1,11 @@
 """Clock times as people write them in a clinic's zone. Pure: no Django, no database.
 
 Signatures
-    in_zone(naive, zone) -> datetime         aware; raises NoSuchTime in a gap, TwoSuchTimes where clocks go back
-    read(text, zone) -> datetime             ISO 8601, with an offset or in the zone; raises ValueError otherwise
+    in_zone(naive, zone) -> datetime         in UTC; raises NoSuchTime in a gap, TwoSuchTimes where clocks go back
+    read(text, zone) -> datetime             in UTC, from ISO 8601 with an offset or in the zone; raises ValueError
+
+Moments are given in UTC because Python compares and subtracts two times of one zone by their clock faces, which is an
+hour wrong across a change of the clocks.
 """
 
 from datetime import UTC, datetime
@@ -30,7 +33,7 @@ def in_zone(naive: datetime, zone: ZoneInfo) -> datetime:
             f" Write {naive:%Y-%m-%dT%H:%M}{_offset(earlier)} for the first time or"
             f" {naive:%Y-%m-%dT%H:%M}{_offset(later)} for the second."
         )
-    return earlier
+    return earlier.astimezone(UTC)
 
 
 def _offset(moment: datetime) -> str:
@@ -44,6 +47,6 @@ def read(text: str, zone: ZoneInfo) -> datetime:
     except ValueError:
         raise ValueError(f"“{text}” is not a date and time. Write it like 2026-04-30T14:05.") from None
     try:
-        return in_zone(moment, zone) if moment.tzinfo is None else moment.astimezone(UTC).astimezone(zone)
+        return in_zone(moment, zone) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError:
         raise ValueError(f"“{text}” is outside the years that can be recorded.") from None

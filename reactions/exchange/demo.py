@@ -8,7 +8,7 @@ others; premedication mostly goes to those who reacted before. IgA deficiency is
 
 import random
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -110,6 +110,7 @@ class _Person:
     def infusion(self, day: date, course: int, day_of_course: int, is_first: bool) -> LogRow:
         chance = self.chance
         started = datetime.combine(day, time(8 + chance.randrange(5), chance.randrange(60)), self.zone)
+        started = started.astimezone(UTC)
         dose = Decimal(max(1, round(float(self.weight) * (2 if course <= 6 else 1) / self.days / 5))) * 5
         row = LogRow(
             line=0,
