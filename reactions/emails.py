@@ -29,10 +29,10 @@ def render(message: OutboxMessage) -> EmailMultiAlternatives:
 
 def checkin_invitation(checkin: CheckIn, *, link: str) -> EmailMultiAlternatives:
     """Asks the patient how they have been since an infusion."""
-    clinic = checkin.infusion.patient.clinic
-    closes_on = timezone.localtime(checkin.closes_at, checkin.infusion.patient.zone)
-    context = {"clinic": clinic, "link": link, "closes_on": closes_on}
-    return _compose("checkin_invitation", clinic, checkin.infusion.patient.email, context)
+    patient = checkin.infusion.patient
+    context = {"clinic": patient.clinic, "link": link, "closes_at": checkin.closes_at}
+    with timezone.override(patient.zone):
+        return _compose("checkin_invitation", patient.clinic, patient.email, context)
 
 
 def alert_notice(alert: Alert, *, to: str) -> EmailMultiAlternatives:
