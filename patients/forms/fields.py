@@ -17,7 +17,7 @@ def say_what_is_missing(form: forms.BaseForm) -> None:
         label = str(field.label or name.replace("_", " "))
         label = label if label[:2].isupper() else label[0].lower() + label[1:]
         verb = "Choose" if isinstance(field, forms.ChoiceField) else "Write"
-        field.error_messages["required"] = f"{verb} an answer." if label.endswith("?") else f"{verb}: {label}."
+        field.error_messages["required"] = f"{verb} an answer." if label.endswith("?") else f"{verb} the {label}."
 
 
 def with_value(data: Any, name: str, value: str) -> QueryDict:

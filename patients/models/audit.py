@@ -9,6 +9,14 @@ from patients.models.clinic import Clinic, User
 from patients.models.record import NeverDeleted
 
 
+class AuditQuerySet(models.QuerySet):
+    def update(self, **kwargs: Any) -> NoReturn:
+        raise NeverDeleted("Audit events are never changed.")
+
+    def delete(self) -> NoReturn:
+        raise NeverDeleted("Audit events are never deleted.")
+
+
 class AuditEvent(models.Model):
     """One act. No foreign keys to what it is about, so that it says the same whatever becomes of the record."""
 
@@ -21,6 +29,8 @@ class AuditEvent(models.Model):
     patient_id = models.BigIntegerField(null=True)
     changes = models.JSONField(default=dict, help_text="Field: [old value, new value].")
     reason = models.CharField(max_length=500, blank=True)
+
+    objects = AuditQuerySet.as_manager()
 
     class Meta:
         ordering = ["-pk"]

@@ -56,7 +56,8 @@ class IgaResult(Record):
             *Record.Meta.constraints,
             models.CheckConstraint(
                 name="patients_igaresult_pending_or_value",
-                condition=Q(is_pending=True, value=None, comparator="") | Q(is_pending=False, value__gte=0),
+                condition=Q(is_pending=True, value=None, comparator="")
+                | Q(is_pending=False, value__isnull=False, value__gte=0),
                 violation_error_message="Give a value, or mark the result as pending.",
             ),
             models.CheckConstraint(

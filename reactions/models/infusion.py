@@ -244,7 +244,8 @@ class Vitals(models.Model):
             models.UniqueConstraint(fields=["infusion", "at"], name="reactions_vitals_once"),
             models.CheckConstraint(
                 name="reactions_vitals_blood_pressure_is_whole",
-                condition=Q(systolic_mmhg=None, diastolic_mmhg=None) | Q(systolic_mmhg__gt=F("diastolic_mmhg")),
+                condition=Q(systolic_mmhg=None, diastolic_mmhg=None)
+                | Q(systolic_mmhg__isnull=False, diastolic_mmhg__isnull=False, systolic_mmhg__gt=F("diastolic_mmhg")),
             ),
             models.CheckConstraint(
                 name="reactions_vitals_spo2_percent", condition=Q(spo2_percent=None) | Q(spo2_percent__lte=100)

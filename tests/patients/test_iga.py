@@ -64,7 +64,7 @@ def test_less_than_seven_is_never_the_number_seven() -> None:
     "text", ["7", "normal", "-3 mg/dL", "7 mg", "", "7 mg/dL extra", "70 mg/dL (90-80)", "<> 7 g/L"]
 )
 def test_what_is_no_result_is_refused_with_what_to_write(text: str) -> None:
-    with pytest.raises(UnreadableIga, match="IgA result|lower limit"):
+    with pytest.raises(UnreadableIga, match=r"IgA result|lower limit"):
         parse(text)
 
 
