@@ -1,7 +1,7 @@
 """The person behind a request."""
 
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 
 from patients.models import User
 
@@ -17,3 +17,8 @@ def signed_in(request: HttpRequest) -> User:
     if not isinstance(request.user, User):
         raise PermissionDenied
     return request.user
+
+
+def posted(request: HttpRequest) -> QueryDict | None:
+    """What a form sent, be it empty; None when the page was only opened."""
+    return request.POST if request.method == "POST" else None

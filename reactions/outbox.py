@@ -79,6 +79,13 @@ def enqueue(
     return message
 
 
+def move(checkin: CheckIn, *, due_at: datetime, expires_at: datetime) -> None:
+    """Give the check-in's mail, if there is one and it has not left, its new time; one that was called off waits."""
+    called_off = [MailState.QUEUED, MailState.CANCELLED, MailState.EXPIRED]
+    mails = OutboxMessage.objects.filter(checkin=checkin, state__in=called_off)
+    mails.update(state=MailState.QUEUED, due_at=due_at, expires_at=expires_at)
+
+
 def dispatch(*, batch: int = BATCH) -> dict[str, int]:
     """Send what is due. Returns how many rows ended as sent, waiting, refused, cancelled, expired or overtaken."""
     outcomes: Counter[str] = Counter()
@@ -123,7 +130,14 @@ def deliver(message: OutboxMessage, transport: BaseEmailBackend) -> str:
         return _wait(message, until=message.checkin.due_at, error="")
     if why := message.why_not_wanted():
         return _finish(message, MailState.CANCELLED, error=why)
-    return _send(message, emails.render(message), transport)
+    try:
+        mail = emails.render(message)
+        mail.message()
+    except Exception as error:
+        # Whatever is wrong with this one mail (a bent template, an address that no header can carry): the rest goes on.
+        logger.exception("outbox row %s could not be written", message.pk)
+        return _try_later(message, error, in_doubt=False)
+    return _send(message, mail, transport)
 
 
 def _send(message: OutboxMessage, mail: EmailMessage, transport: BaseEmailBackend) -> str:

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from pytest_django import Settings
+from redis import Redis
 
-from ivigtrack.celery import app as celery_app
 from ivigtrack.local import broker as local_broker
-from ivigtrack.local import processes
+from ivigtrack.local import ports, processes
 from patients.models import Clinic, Patient, User
 from patients.words import StaffRoleName
 from reactions.models import Infusion, Product
 from tests.support import chromium, network
-from tests.support.celery_worker import start_worker
+from tests.support.celery_worker import connected_to, start_worker
 from tests.support.factories import make_infusion, make_patient, make_staff, privigen
 from tests.support.smtp_sink import SmtpSink
 
@@ -93,15 +93,28 @@ def infusion(patient: Patient, product: Product) -> Infusion:
 
 
 @pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a real broker, to which Celery in this process is connected."""
+def broker_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real broker."""
     folder = tmp_path_factory.mktemp("broker")
     server, url = local_broker.start(folder, log=folder / "broker.log")
-    celery_app.conf.update(broker_url=url)
     yield url
-    celery_app.close()
-    celery_app.conf.update(broker_url=django_settings.CELERY_BROKER_URL)
     processes.stop([server], patience=5)
+
+
+@pytest.fixture
+def broker(broker_server: str) -> Iterator[str]:
+    """The address of a real, empty broker, to which Celery in this process is connected."""
+    with Redis.from_url(broker_server) as client:
+        client.flushall()
+    with connected_to(broker_server):
+        yield broker_server
+
+
+@pytest.fixture
+def no_broker() -> Iterator[None]:
+    """The broker's address leads nowhere."""
+    with connected_to(f"redis://127.0.0.1:{ports.any_free()}/0"):
+        yield
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from patients import registering
-from patients.access import StaffRequest
+from patients.access import StaffRequest, posted
 from patients.forms.iga import IgaForm
 from patients.forms.patient import PatientForm, VoidForm
 from patients.models import IgaResult, Patient, StaleRecord, User
@@ -35,7 +35,7 @@ def patient_list(request: StaffRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def register(request: StaffRequest) -> HttpResponse:
-    form = PatientForm(request.POST or None, user=request.user)
+    form = PatientForm(posted(request), user=request.user)
     if request.method == "POST" and form.is_valid():
         patient = registering.register_patient(
             by=request.user,
@@ -52,7 +52,7 @@ def register(request: StaffRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def correct(request: StaffRequest, pk: int) -> HttpResponse:
     patient = find_patient(request.user, pk)
-    form = PatientForm(request.POST or None, instance=copy(patient), user=request.user)
+    form = PatientForm(posted(request), instance=copy(patient), user=request.user)
     if request.method == "POST" and form.is_valid():
         try:
             registering.correct_patient(
@@ -76,7 +76,7 @@ def correct(request: StaffRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def record_iga(request: StaffRequest, pk: int) -> HttpResponse:
     patient = find_patient(request.user, pk)
-    form = IgaForm(request.POST or None, patient=patient)
+    form = IgaForm(posted(request), patient=patient)
     if request.method == "POST" and form.is_valid():
         iga = registering.record_iga(patient, by=request.user, result=form.result())
         messages.success(request, f"Recorded: {iga}, {iga.get_status_display()}.")
@@ -88,7 +88,7 @@ def record_iga(request: StaffRequest, pk: int) -> HttpResponse:
 def void_iga(request: StaffRequest, pk: int) -> HttpResponse:
     iga = get_object_or_404(IgaResult.objects.current().select_related("patient"), pk=pk)
     patient = find_patient(request.user, iga.patient_id)
-    form = VoidForm(request.POST or None, initial={"seen_version": iga.version})
+    form = VoidForm(posted(request), initial={"seen_version": iga.version})
     if request.method == "POST" and form.is_valid():
         try:
             registering.void_iga(iga, by=request.user, now=timezone.now(), **form.cleaned_data)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from django.db.models import QuerySet
 
 from patients.models import Patient
+from reactions import outbox
 from reactions.models import CheckIn, Course, Infusion
 from reactions.models.link import new_link
 from reactions.vocabulary import CheckInKind, CheckInState
@@ -33,6 +34,7 @@ DEFAULT_PLAN = (
     Step(CheckInKind.DAYS_28, timedelta(days=28), timedelta(days=14)),
 )
 
+NO_END = "The course has no finished infusion."
 RECORDED_LATE = "The infusion was recorded after this check-in's time."
 
 
@@ -45,7 +47,7 @@ def plan_checkins(infusion: Infusion, *, now: datetime) -> list[CheckIn]:
     course = Course.objects.select_for_update().get(pk=infusion.course_id)
     latest = course.infusions.current().exclude(ended_at=None).order_by("-ended_at", "-pk").first()
     if latest is None or latest.ended_at is None:
-        _planned(course).update(state=CheckInState.CANCELLED, state_reason="The course has no finished infusion.")
+        _planned(course).update(state=CheckInState.CANCELLED, state_reason=NO_END)
         return []
     for step in DEFAULT_PLAN:
         _plan_step(step, course, latest, latest.ended_at, now)
@@ -63,16 +65,21 @@ def _plan_step(step: Step, course: Course, latest: Infusion, ended_at: datetime,
         "state": CheckInState.MISSED if over else CheckInState.PLANNED,
         "state_reason": RECORDED_LATE if over else "",
     }
-    own = CheckIn.objects.filter(infusion=latest, kind=step.kind)
-    if own.exists():
-        own.filter(state__in=[CheckInState.PLANNED, CheckInState.MISSED], sent_at=None).update(**values)
-        return
-    earlier = _planned(course).filter(kind=step.kind).order_by("-pk").first()
-    if earlier:
-        CheckIn.objects.filter(pk=earlier.pk).update(**values)
+    own = CheckIn.objects.filter(infusion=latest, kind=step.kind).first()
+    kept = own or _planned(course).filter(kind=step.kind).order_by("-pk").first()
+    if kept:
+        if _can_move(kept):
+            CheckIn.objects.filter(pk=kept.pk).update(**values)
+            outbox.move(kept, due_at=due_at, expires_at=closes_at)
         return
     nonce, link_hash = new_link()
     CheckIn.objects.create(course=course, kind=step.kind, link_nonce=nonce, link_hash=link_hash, **values)
+
+
+def _can_move(checkin: CheckIn) -> bool:
+    """Not sent, not answered, and not ended by anybody's decision."""
+    waiting = checkin.state in {CheckInState.PLANNED, CheckInState.MISSED} or checkin.state_reason == NO_END
+    return waiting and checkin.sent_at is None
 
 
 def cancel_checkins(infusion: Infusion, *, reason: str, now: datetime) -> None:

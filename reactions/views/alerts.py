@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
-from patients.access import StaffRequest
+from patients.access import StaffRequest, posted
 from reactions import recording
 from reactions.forms.alert import AcknowledgeForm
 from reactions.models import Alert
@@ -30,7 +30,7 @@ def alert_list(request: StaffRequest) -> HttpResponse:
 def acknowledge(request: StaffRequest, pk: int) -> HttpResponse:
     alerts = Alert.objects.visible_to(request.user).select_related("patient__clinic", "answer__checkin")
     alert: Alert = get_object_or_404(alerts, pk=pk)
-    form = AcknowledgeForm(request.POST or None)
+    form = AcknowledgeForm(posted(request))
     if request.method == "POST" and form.is_valid():
         try:
             recording.acknowledge_alert(alert, by=request.user, now=timezone.now(), **form.cleaned_data)

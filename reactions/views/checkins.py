@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from patients.access import posted
 from reactions.clinical.triage import triage
 from reactions.forms.checkin import DetailsForm, FirstQuestionForm
 from reactions.models import CheckIn
@@ -49,14 +50,16 @@ def patient_page(view: View) -> View:
 def first_question(request: HttpRequest, checkin: CheckIn, token: str) -> HttpResponse:
     if state := checkin.why_closed(timezone.now()):
         return _closed(request, checkin, state)
-    form = FirstQuestionForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
+    form = FirstQuestionForm(posted(request))
+    context = _about(checkin) | {"form": form}
+    if form.is_valid():
         if form.cleaned_data["has_problem"]:
             return redirect("reactions:patient_details", token)
-        return _store(request, checkin, token, has_problem=False, details={}, symptoms={})
-    if checkin.answered_at and request.method != "POST" and "again" not in request.GET:
-        return render(request, "checkins/answered.html", _about(checkin))
-    return render(request, "checkins/first_question.html", _about(checkin) | {"form": form})
+        store = partial(submit_answer, checkin, has_problem=False, details={}, symptoms={})
+        return _thank(request, checkin, token, store) or _not_stored(request, "checkins/first_question.html", context)
+    if checkin.answered_at and not form.is_bound and "again" not in request.GET:
+        return render(request, "checkins/answered.html", context)
+    return render(request, "checkins/first_question.html", context)
 
 
 @patient_page
@@ -64,10 +67,11 @@ def first_question(request: HttpRequest, checkin: CheckIn, token: str) -> HttpRe
 def details(request: HttpRequest, checkin: CheckIn, token: str) -> HttpResponse:
     if state := checkin.why_closed(timezone.now()):
         return _closed(request, checkin, state)
-    form = DetailsForm(request.POST or None, checkin=checkin)
-    if request.method == "POST" and form.is_valid():
-        return _store(request, checkin, token, has_problem=True, details=form.details(), symptoms=form.symptoms())
+    form = DetailsForm(posted(request), checkin=checkin)
     context = _about(checkin) | {"form": form, "level": _level(form) if form.is_bound else None}
+    if form.is_valid():
+        store = partial(submit_answer, checkin, has_problem=True, details=form.details(), symptoms=form.symptoms())
+        return _thank(request, checkin, token, store) or _not_stored(request, "checkins/details.html", context)
     return render(request, "checkins/details.html", context)
 
 
@@ -81,32 +85,30 @@ def thanks(request: HttpRequest, checkin: CheckIn, token: str) -> HttpResponse:
     return render(request, "checkins/thanks.html", _about(checkin) | {"level": alert.level if alert else None})
 
 
-def _store(
-    request: HttpRequest, checkin: CheckIn, token: str, *, has_problem: bool, **answer: dict[str, Any]
-) -> HttpResponse:
-    """Store the answer. When that fails, what the patient must do now is said all the same."""
+def _thank(request: HttpRequest, checkin: CheckIn, token: str, store: Callable[..., object]) -> HttpResponse | None:
+    """Store the answer and say thank you; None when the database did not take it."""
     try:
-        submit_answer(checkin, has_problem=has_problem, now=timezone.now(), **answer)
+        store(now=timezone.now())
     except CheckInClosed as closed:
         return _closed(request, checkin, closed.state)
     except DatabaseError:
         logger.exception("an answer could not be stored")
-        level = _level_of(answer["symptoms"], answer["details"]) if has_problem else None
-        return render(request, "checkins/not_stored.html", _about(checkin) | {"level": level}, status=503)
+        return None
     return redirect("reactions:patient_thanks", token)
 
 
+def _not_stored(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    """The page once more, with everything as it was filled in, and what the patient must do now all the same."""
+    return render(request, template, context | {"not_stored": True}, status=503)
+
+
 def _level(form: DetailsForm) -> AlertLevel | None:
-    """The level of a half-filled form, so that emergency words come first even when something else is amiss."""
+    """The level of a form, even half-filled, so that emergency words come first whatever else is amiss."""
     form.is_valid()
-    return _level_of(form.symptoms(), form.cleaned_data)
-
-
-def _level_of(symptoms: dict[str, str], details: dict[str, Any]) -> AlertLevel | None:
     return triage(
-        {PatientSymptom(symptom): PatientSeverity(severity) for symptom, severity in symptoms.items()},
-        care_sought=details.get("care_sought", ""),
-        still_there=details.get("still_there"),
+        {PatientSymptom(symptom): PatientSeverity(severity) for symptom, severity in form.symptoms().items()},
+        care_sought=form.cleaned_data.get("care_sought", ""),
+        still_there=form.cleaned_data.get("still_there"),
     ).level
 
 

@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
-from patients.access import StaffRequest
+from patients.access import StaffRequest, posted
 from patients.forms.patient import VoidForm
 from patients.models import StaleRecord
 from patients.views.patients import find_patient
@@ -25,7 +25,7 @@ def record_infusion(request: StaffRequest, patient_pk: int) -> HttpResponse:
     if patient.is_void:
         raise Http404("The record is void.")
     adding = request.POST.get("add_row", "")
-    entry = InfusionEntry(request.POST or None, patient=patient, add_row=adding)
+    entry = InfusionEntry(posted(request), patient=patient, add_row=adding)
     if request.method == "POST" and not adding and entry.is_valid():
         try:
             infusion = recording.record_infusion(
@@ -63,7 +63,7 @@ def infusion_page(request: StaffRequest, pk: int) -> HttpResponse:
 def correct_infusion(request: StaffRequest, pk: int) -> HttpResponse:
     infusion = find_infusion_to_change(request.user, pk)
     adding = request.POST.get("add_row", "")
-    entry = InfusionEntry(request.POST or None, patient=infusion.patient, infusion=infusion, add_row=adding)
+    entry = InfusionEntry(posted(request), patient=infusion.patient, infusion=infusion, add_row=adding)
     context = {"entry": entry, "patient": infusion.patient, "infusion": infusion}
     if request.method == "POST" and not adding and entry.is_valid():
         try:
@@ -91,7 +91,7 @@ def correct_infusion(request: StaffRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def void_infusion(request: StaffRequest, pk: int) -> HttpResponse:
     infusion = find_infusion_to_change(request.user, pk)
-    form = VoidForm(request.POST or None, initial={"seen_version": infusion.version})
+    form = VoidForm(posted(request), initial={"seen_version": infusion.version})
     if request.method == "POST" and form.is_valid():
         try:
             recording.void_infusion(infusion, by=request.user, now=timezone.now(), **form.cleaned_data)

@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
-from patients.access import StaffRequest
+from patients.access import StaffRequest, posted
 from patients.forms.patient import VoidForm
 from patients.models import IgaResult, StaleRecord
 from patients.views.patients import find_patient
@@ -35,7 +35,7 @@ def void_patient(request: StaffRequest, pk: int) -> HttpResponse:
     patient = find_patient(request.user, pk)
     if patient.is_void:
         raise Http404("The record is void.")
-    form = VoidForm(request.POST or None, initial={"seen_version": patient.version})
+    form = VoidForm(posted(request), initial={"seen_version": patient.version})
     if request.method == "POST" and form.is_valid():
         try:
             recording.void_patient(patient, by=request.user, now=timezone.now(), **form.cleaned_data)

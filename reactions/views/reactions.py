@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
-from patients.access import StaffRequest
+from patients.access import StaffRequest, posted
 from patients.forms.patient import VoidForm
 from patients.models import StaleRecord
 from reactions import recording
@@ -19,7 +19,7 @@ from reactions.views.records import find_infusion_to_change, find_reaction, find
 def record_reaction(request: StaffRequest, infusion_pk: int) -> HttpResponse:
     infusion = find_infusion_to_change(request.user, infusion_pk)
     adding = request.POST.get("add_row", "")
-    entry = ReactionEntry(request.POST or None, infusion=infusion, add_row=adding)
+    entry = ReactionEntry(posted(request), infusion=infusion, add_row=adding)
     if request.method == "POST" and not adding and entry.is_valid():
         recording.record_reaction(
             by=request.user,
@@ -52,7 +52,7 @@ def reaction_page(request: StaffRequest, pk: int) -> HttpResponse:
 def correct_reaction(request: StaffRequest, pk: int) -> HttpResponse:
     reaction = find_reaction_to_change(request.user, pk)
     adding = request.POST.get("add_row", "")
-    entry = ReactionEntry(request.POST or None, infusion=reaction.infusion, reaction=reaction, add_row=adding)
+    entry = ReactionEntry(posted(request), infusion=reaction.infusion, reaction=reaction, add_row=adding)
     context = {"entry": entry, "infusion": reaction.infusion, "patient": reaction.patient, "reaction": reaction}
     if request.method == "POST" and not adding and entry.is_valid():
         try:
@@ -77,7 +77,7 @@ def correct_reaction(request: StaffRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def void_reaction(request: StaffRequest, pk: int) -> HttpResponse:
     reaction = find_reaction_to_change(request.user, pk)
-    form = VoidForm(request.POST or None, initial={"seen_version": reaction.version})
+    form = VoidForm(posted(request), initial={"seen_version": reaction.version})
     if request.method == "POST" and form.is_valid():
         try:
             recording.void_reaction(reaction, by=request.user, now=timezone.now(), **form.cleaned_data)

@@ -24,7 +24,7 @@ class Sink:
 
     def send(self, subject: str = "A question", text: str = "Hello") -> None:
         message = EmailMessage()
-        message["From"], message["To"] = "check-in@ivigtrack.example", "Zoë Test <zoe@patients.example>"
+        message["From"], message["To"] = "check-in@clinic.example", "Zoë Test <zoe@patients.example>"
         message["Subject"] = subject
         message.set_content(text)
         with smtplib.SMTP("127.0.0.1", self.smtp_port, timeout=5) as client:

@@ -2,10 +2,13 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from django.db import connection
 
+from ivigtrack.celery import app
 from ivigtrack.local import processes
 
 READY_WITHIN_SECONDS = 30.0
@@ -35,3 +38,21 @@ def start_worker(*, broker_url: str, email_url: str, site_url: str, log: Path) -
     worker = processes.start("worker", command, log=log, env=env, cwd=ROOT)
     processes.wait_for(worker, lambda: " ready." in worker.last_lines(), seconds=READY_WITHIN_SECONDS)
     return worker
+
+
+@contextmanager
+def connected_to(url: str) -> Iterator[None]:
+    """Celery in this process publishes to the broker at the address. The pool of producers would keep the old one."""
+    before = app.conf.broker_url
+    _publish_to(url)
+    try:
+        yield
+    finally:
+        _publish_to(before)
+
+
+def _publish_to(url: str) -> None:
+    app.close()
+    app.conf.update(broker_url=url)
+    # Celery has no public way to let go of it.
+    app.amqp._producer_pool = None  # type: ignore[attr-defined]

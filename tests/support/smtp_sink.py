@@ -1,5 +1,6 @@
 """A real SMTP server that keeps what it is sent and misbehaves when asked to."""
 
+import time
 from asyncio import WriteTransport
 from collections import deque
 from collections.abc import Callable
@@ -40,6 +41,13 @@ class SmtpSink:
     def drop_after_data(self) -> None:
         """Keep the next message, then hang up instead of saying 250: the sender cannot know that it arrived."""
         self._misbehaviours.append(self._keep_and_hang_up)
+
+    def wait_for(self, count: int, *, seconds: float = 20) -> None:
+        """Return when so many messages were accepted. Raises AssertionError when they do not come in time."""
+        deadline = time.monotonic() + seconds
+        while len(self.messages) < count:
+            assert time.monotonic() < deadline, f"{len(self.messages)} of {count} mails came within {seconds:g} s"
+            time.sleep(0.05)
 
     def clear(self) -> None:
         """Forget all messages and planned misbehaviour."""
