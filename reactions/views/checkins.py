@@ -26,7 +26,7 @@ View = Callable[..., HttpResponse]
 
 
 def patient_page(view: View) -> View:
-    """A page reached by a link alone: never kept, never referred from, and kind when the link is wrong or over."""
+    """A page reached by a link alone: never kept, named to no other site, and kind when the link is wrong or over."""
 
     @login_not_required
     @never_cache
@@ -38,7 +38,8 @@ def patient_page(view: View) -> View:
         else:
             with timezone.override(checkin.infusion.patient.zone):
                 response = view(request, checkin, token)
-        response["Referrer-Policy"] = "no-referrer"
+        # Not "no-referrer": with it a browser sends the form without an origin, which the protection against forgery refuses.
+        response["Referrer-Policy"] = "same-origin"
         response["X-Robots-Tag"] = "noindex, nofollow"
         return response
 

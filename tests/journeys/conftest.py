@@ -1,16 +1,51 @@
 """Journeys: a person in a real browser, on the live server."""
 
 import os
+from collections.abc import Callable, Iterator
 
 import pytest
+from django.urls import reverse
+from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
+
+from patients.models import User
+from tests.support import PASSWORD
 
 # Playwright's synchronous interface keeps an event loop in the main thread, at the sight of which Django refuses to
 # touch the database there. Nothing runs in that loop beside the test.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+NewPage = Callable[[], Page]
 
 
 @pytest.fixture(scope="session")
 def base_url(live_server: LiveServer) -> str:
     """So that a journey says `page.goto("/patients/")`."""
     return live_server.url
+
+
+@pytest.fixture
+def new_person(browser: Browser, live_server: LiveServer) -> Iterator[NewPage]:
+    """Opens a browser for one more person. Whatever goes wrong inside a page fails the test."""
+    contexts, problems = [], []
+
+    def open_browser() -> Page:
+        context = browser.new_context(base_url=live_server.url, locale="en-US", timezone_id="America/New_York")
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(f"{page.url}: {error}"))
+        page.on("console", lambda said: problems.append(f"{page.url}: {said.text}") if said.type == "error" else None)
+        return page
+
+    yield open_browser
+    for context in contexts:
+        context.close()
+    assert not [problem for problem in problems if "the server responded with a status of" not in problem]
+
+
+def sign_in(page: Page, user: User, then: str = "") -> None:
+    """Sign in through the form."""
+    page.goto(then or reverse("patients:list"))
+    page.get_by_label("Username").fill(user.username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").or_(page.get_by_role("button", name="Log in")).click()

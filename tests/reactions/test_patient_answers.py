@@ -214,7 +214,7 @@ def test_the_page_names_nobody_and_no_drug(client: Client, first: str, details: 
 def test_the_page_is_kept_and_referred_from_nowhere(client: Client, first: str) -> None:
     answer = client.get(first)
     assert "no-store" in answer.headers["Cache-Control"]
-    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Referrer-Policy"] == "same-origin"
     assert "noindex" in answer.headers["X-Robots-Tag"]
     assert not answer.cookies.get("sessionid")
 

@@ -1,0 +1,46 @@
+"""Looking at a page as its users would: at three widths, in light and dark, with an eye for what keeps people out."""
+
+import os
+from pathlib import Path
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+WIDTHS = {390: 844, 820: 1180, 1280: 800}
+PICTURES = Path(__file__).resolve().parents[2] / "var" / "screenshots"
+# The browser's own console words for an answer of 404, 410 or 503, which some journeys provoke.
+EXPECTED_IN_CONSOLE = "Failed to load resource"
+
+
+def look_at(page: Page, name: str) -> None:
+    """Keep a picture of the page at each width and scheme, and check that nothing is cut off or out of reach.
+
+    Raises AssertionError when the page scrolls sideways or breaks a rule of WCAG 2.2, level AA.
+    """
+    size = page.viewport_size
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        for width, height in WIDTHS.items():
+            page.set_viewport_size({"width": width, "height": height})
+            _keep_picture(page, f"{name}-{width}-{scheme}")
+            wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wider <= 0, f"{name} is {wider} px wider than a screen of {width} px"
+        _check_rules(page, f"{name}, {scheme}")
+    page.emulate_media(color_scheme="light")
+    if size:
+        page.set_viewport_size(size)
+
+
+def _keep_picture(page: Page, name: str) -> None:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+
+
+def _check_rules(page: Page, where: str) -> None:
+    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+    found = Axe().run(page, options={"runOnly": rules})
+    broken = [
+        f"{violation['id']}: {[node['target'] for node in violation['nodes'][:3]]}"
+        for violation in found.response["violations"]
+    ]
+    assert not broken, f"{where}: {os.linesep.join(broken)}"
