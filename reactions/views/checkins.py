@@ -38,7 +38,7 @@ def patient_page(view: View) -> View:
         else:
             with timezone.override(checkin.infusion.patient.zone):
                 response = view(request, checkin, token)
-        # Not "no-referrer": with it a browser sends the form without an origin, which the protection against forgery refuses.
+        # Under "no-referrer" a browser sends forms without an origin, and Django refuses them as forged.
         response["Referrer-Policy"] = "same-origin"
         response["X-Robots-Tag"] = "noindex, nofollow"
         return response
