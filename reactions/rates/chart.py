@@ -19,6 +19,7 @@ class Bar:
     value: str
     y: float
     label_y: float
+    value_y: float
     low: float
     dot: float
     high: float
@@ -47,7 +48,7 @@ def draw(rates: Sequence[Rate], by: Sequence[str], *, narrow: bool = False) -> C
     if not shown:
         return None
     width, left, right = (360, 10, 350) if narrow else (900, 320, 690)
-    row = ROW_HEIGHT + (26 if narrow else 0)
+    row = ROW_HEIGHT + (44 if narrow else 0)
     step, top_of_scale = _scale(max(rate.interval.high for rate in shown if rate.interval))
 
     def x(fraction: float) -> float:
@@ -57,8 +58,9 @@ def draw(rates: Sequence[Rate], by: Sequence[str], *, narrow: bool = False) -> C
         Bar(
             label=", ".join(label_of(key, value) for key, value in zip(by, rate.stratum, strict=True)) or "All",
             value=f"{rate.events}/{rate.total} · {percent(rate.rate)} %",
-            y=TOP + row * number + (40 if narrow else row / 2),
+            y=TOP + row * number + (58 if narrow else row / 2),
             label_y=TOP + row * number + 22,
+            value_y=TOP + row * number + 40,
             low=x(rate.interval.low),
             dot=x(rate.rate),
             high=x(rate.interval.high),

@@ -30,7 +30,9 @@ def new_person(browser: Browser, live_server: LiveServer) -> Iterator[NewPage]:
     contexts, problems = [], []
 
     def open_browser() -> Page:
-        context = browser.new_context(base_url=live_server.url, locale="en-US", timezone_id="America/New_York")
+        context = browser.new_context(
+            base_url=live_server.url, locale="en-US", timezone_id="America/New_York", reduced_motion="reduce"
+        )
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: problems.append(f"{page.url}: {error}"))

@@ -123,7 +123,7 @@ def test_what_cannot_be_is_said_and_what_was_written_stays(
 def test_emergency_words_come_first_even_when_something_else_is_amiss(client: Client, details: str) -> None:
     page = client.post(details, {"symptom_chest_pain": "mild", "began_at": "yesterday"})
     text = page.content.decode()
-    assert text.index("Call 911 now") < text.index("Not sent yet")
+    assert text.index("Do not drive yourself") < text.index("Not sent yet")
     assert not Answer.objects.exists()
 
 
@@ -137,7 +137,7 @@ def test_emergency_words_come_even_when_the_answer_cannot_be_stored(
     page = client.post(details, {"symptom_chest_pain": "mild", "comment": "kept words"})
     text = page.content.decode()
     assert page.status_code == 503
-    assert text.index("Call 911 now") < text.index("could not store your answer")
+    assert text.index("Do not drive yourself") < text.index("could not store your answer")
     assert "kept words" in text
 
 

@@ -1,0 +1,301 @@
+"""Importing an infusion log: everything in it arrives, or nothing does and every fault is named."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from patients.models import AuditEvent, Clinic, IgaResult, Patient
+from reactions.models import CheckIn, Course, Infusion, Premedication, Product, Reaction, Symptom, Vial
+from tests.support.logs import good_row, import_log, write_log
+
+TABLES = [Patient, IgaResult, Course, Infusion, Vial, Premedication, Reaction, Symptom, AuditEvent, Product, Clinic]
+
+
+def counts() -> list[int]:
+    return [table.objects.count() for table in TABLES]
+
+
+@pytest.fixture
+def refusal(clinic: Clinic, tmp_path: Path) -> Callable[[bytes], str]:
+    """Imports a file that must be refused; gives back what was said, after making sure that nothing was stored."""
+
+    def refused(data: bytes) -> str:
+        file = tmp_path / "log.csv"
+        file.write_bytes(data)
+        before = counts()
+        with pytest.raises(CommandError) as error:
+            import_log(file, clinic.slug)
+        assert counts() == before
+        return str(error.value)
+
+    return refused
+
+
+def as_bytes(tmp_path: Path, *rows: dict[str, str]) -> bytes:
+    return write_log(tmp_path / "good.csv", rows or [good_row()]).read_bytes()
+
+
+def test_a_row_becomes_its_records(clinic: Clinic, tmp_path: Path) -> None:
+    said = import_log(write_log(tmp_path / "log.csv", [good_row()]), clinic.slug)
+    assert "1 rows" in said
+    patient = Patient.objects.get()
+    assert (patient.mrn, patient.given_name, patient.family_name) == ("LOG-1", "Testa", "Synthetic")
+    assert (patient.birth_date, patient.sex) == (date(1970, 1, 31), "female")
+    assert (patient.diagnosis, patient.email) == ("Dermatomyositis", "testa@patients.example")
+    iga = IgaResult.objects.get()
+    assert (iga.value, iga.unit, iga.measured_on, iga.status) == (Decimal(82), "mg/dL", date(2026, 1, 10), "normal")
+    infusion = Infusion.objects.get()
+    assert (infusion.course.label, infusion.day, infusion.course.planned_days) == ("7", 1, 2)
+    assert (infusion.product.name, infusion.setting) == ("Privigen", "clinic")
+    # New York is four hours behind UTC in May.
+    assert infusion.started_at == datetime(2026, 5, 4, 13, tzinfo=UTC)
+    assert infusion.ended_at == datetime(2026, 5, 4, 17, tzinfo=UTC)
+    assert (infusion.dose_g, infusion.weight_kg) == (Decimal(35), Decimal("70.5"))
+    assert (infusion.premedication_record, infusion.reaction_record) == ("given", "observed")
+    lots = infusion.vials.order_by("lot").values_list("lot", "expires_on", "grams")
+    assert list(lots) == [("SYN-1", date(2028, 6, 30), Decimal(20)), ("SYN-2", date(2028, 7, 31), Decimal(15))]
+    drug = infusion.premedications.get()
+    assert (drug.drug, drug.dose, drug.route, drug.minutes_before) == ("acetaminophen", "650 mg", "PO", 30)
+    reaction = infusion.reactions.get()
+    assert reaction.onset_at == infusion.started_at + timedelta(minutes=40)
+    assert (reaction.is_serious, reaction.outcome) == (False, "recovered")
+    symptoms = reaction.symptoms.order_by("term").values_list("term", "grade", "onset_at")
+    assert list(symptoms) == [
+        ("chills", 2, infusion.started_at + timedelta(minutes=40)),
+        ("urticaria", 1, infusion.started_at + timedelta(minutes=60)),
+    ]
+
+
+def test_a_log_makes_no_check_ins_and_no_consent(clinic: Clinic, tmp_path: Path) -> None:
+    import_log(write_log(tmp_path / "log.csv", [good_row()]), clinic.slug)
+    assert not CheckIn.objects.exists()
+    assert Patient.objects.get().why_no_mail() == "The patient has not agreed to ordinary email."
+
+
+def test_only_five_columns_are_needed(clinic: Clinic, tmp_path: Path) -> None:
+    needed = {name: good_row()[name] for name in ("patient", "product", "dose_g", "started_at", "ended_at")}
+    import_log(write_log(tmp_path / "log.csv", [needed]), clinic.slug)
+    infusion = Infusion.objects.get()
+    assert (infusion.premedication_record, infusion.reaction_record) == ("not_recorded", "not_recorded")
+
+
+@pytest.mark.parametrize(
+    ("change", "record", "rows"),
+    [
+        ({"premedication": "none"}, "none", 0),
+        ({"premedication": ""}, "not_recorded", 0),
+        ({"premedication": "acetaminophen; other (Homeopathic drops) 30"}, "given", 2),
+    ],
+)
+def test_none_is_a_statement_and_a_blank_cell_is_silence(
+    clinic: Clinic, tmp_path: Path, change: dict[str, str], record: str, rows: int
+) -> None:
+    import_log(write_log(tmp_path / "log.csv", [good_row(**change)]), clinic.slug)
+    infusion = Infusion.objects.get()
+    assert (infusion.premedication_record, infusion.premedications.count()) == (record, rows)
+
+
+def test_episodes_stand_behind_a_bar(clinic: Clinic, tmp_path: Path) -> None:
+    import_log(write_log(tmp_path / "log.csv", [good_row(reactions="chills:2@40|headache:2@1500")]), clinic.slug)
+    assert [reaction.symptoms.get().term for reaction in Reaction.objects.order_by("onset_at")] == [
+        "chills",
+        "headache",
+    ]
+
+
+def test_marks_of_windows_and_blank_lines_do_no_harm(clinic: Clinic, tmp_path: Path) -> None:
+    file = tmp_path / "log.csv"
+    text = as_bytes(tmp_path).decode()
+    file.write_bytes(b"\xef\xbb\xbf" + text.encode() + b"\r\n\r\n,,,,,,,,,,,,,,,,,,,,,,,\r\n")
+    import_log(file, clinic.slug)
+    assert Infusion.objects.count() == 1
+
+
+def test_several_rows_of_a_patient_share_the_person_the_course_and_the_iga(clinic: Clinic, tmp_path: Path) -> None:
+    second = good_row(day="2", started_at="2026-05-05T09:00", ended_at="2026-05-05T13:00")
+    import_log(write_log(tmp_path / "log.csv", [second, good_row()]), clinic.slug)
+    assert (Patient.objects.count(), Course.objects.count(), IgaResult.objects.count()) == (1, 1, 1)
+    assert list(Infusion.objects.order_by("started_at").values_list("day", flat=True)) == [1, 2]
+
+
+def test_the_import_stands_in_the_history_with_the_files_fingerprint(clinic: Clinic, tmp_path: Path) -> None:
+    import_log(write_log(tmp_path / "log.csv", [good_row()]), clinic.slug)
+    event = AuditEvent.objects.get(act="log.imported")
+    assert event.changes["file"] == "log.csv"
+    assert len(event.changes["sha256"]) == 64
+
+
+def test_a_rehearsal_writes_nothing(clinic: Clinic, tmp_path: Path) -> None:
+    before = counts()
+    said = import_log(write_log(tmp_path / "log.csv", [good_row()]), clinic.slug, dry_run=True)
+    assert "Would import" in said
+    assert counts() == before
+
+
+BAD_CELLS: list[tuple[dict[str, str], str, str]] = [
+    ({"patient": ""}, "patient", "is empty"),
+    ({"patient": "x" * 41}, "patient", "longer than 40"),
+    ({"given_name": "n" * 10_000}, "given_name", "longer than 150"),
+    ({"birth_date": "31.01.1970"}, "birth_date", "write it like 2026-04-30"),
+    ({"birth_date": "1970-02-30"}, "birth_date", "not a date"),
+    ({"sex": "robot"}, "sex", "write female, male, other or unknown"),
+    ({"email": "not an address"}, "email", "not an email address"),
+    ({"diagnosis": "d" * 10_000}, "diagnosis", "longer than 200"),
+    ({"iga": "low"}, "iga", ""),
+    ({"iga": "82 mg/spoon"}, "iga", ""),
+    ({"iga": "-3 mg/dL"}, "iga", ""),
+    ({"iga": ""}, "iga_date", "stands without iga"),
+    ({"iga": "", "iga_date": "", "anti_iga": "positive"}, "anti_iga", "stands without iga"),
+    ({"iga_date": "2999-01-01"}, "iga_date", "future"),
+    ({"anti_iga": "maybe"}, "anti_iga", "is not known"),
+    ({"day": "6"}, "day", "1 to 5"),
+    ({"day": "0"}, "day", "1 to 5"),
+    ({"day": "2.5"}, "day", "1 to 5"),
+    ({"days": "two"}, "days", "1 to 5"),
+    ({"day": "2", "days": "1"}, "day", ""),
+    ({"setting": "moon"}, "setting", "is not known"),
+    ({"product": ""}, "product", "is empty"),
+    ({"product": "Hizentra"}, "product", "under the skin only"),
+    ({"lots": "A:B:C:D"}, "lots", "write LOT:expiry:grams"),
+    ({"lots": ":2028-01-01:10"}, "lots", "is not a lot"),
+    ({"lots": "x" * 21}, "lots", "longer than 20"),
+    ({"lots": "A:2028-01-01:-1"}, "lots", "more than 0"),
+    ({"dose_g": ""}, "dose_g", "is empty"),
+    ({"dose_g": "0"}, "dose_g", "more than 0 g"),
+    ({"dose_g": "-5"}, "dose_g", "more than 0 g"),
+    ({"dose_g": "0.0001"}, "dose_g", "too small"),
+    ({"dose_g": "1e99"}, "dose_g", "not possible"),
+    ({"dose_g": "NaN"}, "dose_g", "not a number"),
+    ({"dose_g": "35 g"}, "dose_g", "write it like 27.5"),
+    ({"dose_g": "35,5"}, "dose_g", "write it like 27.5"),
+    ({"weight_kg": "0"}, "weight_kg", "not possible"),
+    ({"weight_kg": "9999"}, "weight_kg", "not possible"),
+    ({"started_at": ""}, "started_at", "is empty"),
+    ({"started_at": "2999-05-04T09:00"}, "started_at", "future"),
+    ({"started_at": "2026-03-08T02:30"}, "started_at", "did not exist"),
+    ({"started_at": "2025-11-02T01:30"}, "started_at", "happened twice"),
+    ({"started_at": "04/05/2026 9am"}, "started_at", "not a date and time"),
+    ({"started_at": "1960-05-04T09:00", "ended_at": "1960-05-04T12:00"}, "birth_date", "after the infusion"),
+    ({"ended_at": "2026-05-04T09:00"}, "ended_at", "after"),
+    ({"ended_at": "2026-05-04T08:00"}, "ended_at", "after"),
+    ({"premedication": "acetominophen 650"}, "premedication", "did you mean acetaminophen"),
+    ({"premedication": "acetaminophen 650 mg PO -10"}, "premedication", "after the start"),
+    ({"premedication": "acetaminophen;;"}, "premedication", "empty part"),
+    ({"premedication": "acetaminophen 30; acetaminophen 30"}, "premedication", "twice"),
+    ({"reactions": "chils:2@40"}, "reactions", "did you mean"),
+    ({"reactions": "chills:4@40"}, "reactions", "grade"),
+    ({"reactions": "chills:2,5@40"}, "reactions", "1 to 5"),
+    ({"reactions": "chills:2@-5"}, "reactions", "minutes from the start"),
+    ({"reactions": "chills:2@noon"}, "reactions", "minutes from the start"),
+    ({"reactions": "chills:2@10;chills:1@20"}, "reactions", "twice"),
+    ({"reactions": "none", "serious": "yes"}, "serious", "without a reaction"),
+    ({"serious": "perhaps"}, "serious", "yes or no"),
+    ({"outcome": "fine"}, "outcome", "is not known"),
+]
+
+
+@pytest.mark.parametrize(("change", "column", "said"), BAD_CELLS)
+def test_a_bad_cell_is_named_with_its_line_and_column(
+    refusal: Callable[[bytes], str], tmp_path: Path, change: dict[str, str], column: str, said: str
+) -> None:
+    other = good_row(patient="LOG-2", email="other@patients.example")
+    message = refusal(as_bytes(tmp_path, other, good_row(**change)))
+    assert f"line 3, {column}: " in message
+    assert said in message
+
+
+def test_every_fault_is_named_at_once(refusal: Callable[[bytes], str], tmp_path: Path) -> None:
+    message = refusal(as_bytes(tmp_path, good_row(dose_g="0", sex="x"), good_row(patient="LOG-2", day="9")))
+    assert "3 problems" in message
+    for place in ("line 2, dose_g", "line 2, sex", "line 3, day"):
+        assert place in message
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda text: b"", "the file is empty"),
+        (lambda text: text.replace("dose_g", "dosis").encode(), "unknown column “dosis”"),
+        (lambda text: text.replace("dose_g", "dosis").encode(), "the column dose_g is missing"),
+        (lambda text: text.replace("weight_kg", "dose_g").encode(), "the column dose_g stands twice"),
+        (lambda text: text.replace(",", ";").encode(), "separate them by commas"),
+        (lambda text: text.replace("Testa", "Jürgen").encode("latin-1"), "line 2: byte 0xfc is not UTF-8"),
+        (lambda text: text.encode("utf-16"), "is this a CSV file in UTF-8?"),
+        (lambda text: text.replace("Testa", "Te\0sta").encode(), "line 2: holds a NUL byte"),
+        (lambda text: text.encode() + b"LOG-9,too,few\n", "line 3: has 3 cells where the first line has 24"),
+        (lambda text: text.encode() + b'"never closed,' + b"x" * 50, "cannot be read from here on"),
+        (lambda text: text.encode() + text.splitlines()[1].encode() + b"\n", "line 3, started_at: repeats line 2"),
+    ],
+)
+def test_a_bad_file_is_refused_whole(
+    refusal: Callable[[bytes], str], tmp_path: Path, make: Callable[[str], bytes], said: str
+) -> None:
+    assert said in refusal(make(as_bytes(tmp_path).decode()))
+
+
+@pytest.mark.parametrize("column", ["given_name", "family_name", "birth_date", "sex"])
+def test_a_patient_cannot_be_two_people(refusal: Callable[[bytes], str], tmp_path: Path, column: str) -> None:
+    change = {"birth_date": "1971-01-31", "sex": "male"}.get(column, "Somebody")
+    second = good_row(day="2", started_at="2026-05-05T09:00", ended_at="2026-05-05T13:00", **{column: change})
+    assert f"line 3, {column}: " in refusal(as_bytes(tmp_path, good_row(), second))
+
+
+def test_the_same_file_again_is_refused_and_nothing_doubles(
+    clinic: Clinic, refusal: Callable[[bytes], str], tmp_path: Path
+) -> None:
+    data = as_bytes(tmp_path)
+    import_log(tmp_path / "good.csv", clinic.slug)
+    assert "line 2, started_at: an infusion of this patient with this start is recorded already" in refusal(data)
+
+
+def test_a_log_must_not_contradict_a_registered_patient(
+    clinic: Clinic, patient: Patient, refusal: Callable[[bytes], str], tmp_path: Path
+) -> None:
+    assert "as patient" in refusal(as_bytes(tmp_path, good_row(patient=patient.mrn)))
+
+
+@pytest.mark.parametrize(
+    ("slug", "options", "said"),
+    [
+        ("nowhere", {}, "There is no clinic “nowhere”. Add --create-clinic"),
+        ("Not A Slug!", {"create_clinic": True}, "Write it like not-a-slug"),
+        ("new", {"create_clinic": True, "time_zone": "Mars/Base"}, "Mars/Base"),
+    ],
+)
+def test_a_clinic_that_is_not_there(db: None, tmp_path: Path, slug: str, options: dict[str, Any], said: str) -> None:
+    before = counts()
+    with pytest.raises(CommandError) as error:
+        import_log(write_log(tmp_path / "log.csv", [good_row()]), slug, **options)
+    assert said in str(error.value)
+    assert counts() == before
+
+
+def test_a_file_that_is_not_there(clinic: Clinic, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="cannot be read"):
+        import_log(tmp_path / "missing.csv", clinic.slug)
+
+
+def test_an_unknown_product_is_taken_with_a_warning(clinic: Clinic, tmp_path: Path) -> None:
+    said = import_log(write_log(tmp_path / "log.csv", [good_row(product="Privigenn")]), clinic.slug)
+    assert "Warning: New product “Privigenn”" in said
+    assert Infusion.objects.get().product.name == "Privigenn"
+
+
+def test_queries_grow_with_batches_not_with_rows(clinic: Clinic, tmp_path: Path) -> None:
+    def queries_of(number: int, name: str) -> int:
+        rows = [good_row(patient=f"{name}-{row}", email="") for row in range(number)]
+        file = write_log(tmp_path / f"{name}.csv", rows)
+        with CaptureQueriesContext(connection) as queries:
+            import_log(file, clinic.slug)
+        return len(queries)
+
+    few, many = queries_of(100, "few"), queries_of(1_000, "many")
+    # SQLite takes 999 values in a statement, so that a batch of rows becomes several statements there.
+    assert many - few < (900 / 5 if connection.vendor == "sqlite" else 20)

@@ -1,0 +1,121 @@
+"""Out of the database and in again: the same file, the same rates."""
+
+import io
+import re
+from datetime import date
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client
+
+from patients.models import Clinic, Patient
+from reactions.exchange.demo import demo_rows
+from reactions.exchange.log_rows import LogRow
+from reactions.models import Infusion, Product
+from tests.support.factories import make_infusion, make_patient, make_reaction
+from tests.support.logs import good_row, import_log, reaction_rates, write_log
+
+QUESTIONS = [
+    ("--by=iga", "--by=premedication"),
+    ("--by=first_infusion", "--window=delayed"),
+    ("--by=drug:acetaminophen", "--unit=patient"),
+    ("--by=product", "--by=setting", "--min-grade=2", "--interval=exact"),
+]
+
+VARIETY: list[dict[str, str]] = [
+    {},
+    {"day": "2", "started_at": "2026-05-05T09:00", "ended_at": "2026-05-05T13:00", "reactions": "none"},
+    {
+        "patient": "LOG-2",
+        "given_name": "",
+        "family_name": "",
+        "iga": "pending",
+        "premedication": "none",
+        "reactions": "",
+    },
+    {"patient": "LOG-3", "iga": "<0.07 g/L", "anti_iga": "positive", "premedication": "", "lots": "", "weight_kg": ""},
+    {"patient": "LOG-4", "iga": "< 25 mg/dL", "reactions": "chills:2@40;other (Metallic taste):1@50|headache:3@2000"},
+    {"patient": "=LOG-5", "iga": "", "iga_date": "", "premedication": "other (Herbal tea) 2 cups PO 15"},
+    {"patient": "LOG-6", "diagnosis": "Überlappung, “quoted”\nsecond line", "product": "Synthetic IG 10 %"},
+]
+
+
+def exported(clinic: str) -> str:
+    output = io.StringIO()
+    call_command("export_log", clinic=clinic, stdout=output, stderr=io.StringIO())
+    return output.getvalue()
+
+
+def answers(clinic: str) -> list[object]:
+    return [
+        {name: value for name, value in reaction_rates(f"--clinic={clinic}", *question).items() if name != "notes"}
+        for question in QUESTIONS
+    ]
+
+
+def test_export_import_export_is_the_same_file_and_the_same_rates(clinic: Clinic, tmp_path: Path) -> None:
+    rows = [good_row(serious="", outcome="", email="") | changes for changes in VARIETY]
+    import_log(write_log(tmp_path / "log.csv", rows), clinic.slug)
+    first = exported(clinic.slug)
+    (tmp_path / "exported.csv").write_text(first, encoding="utf-8", newline="")
+    import_log(tmp_path / "exported.csv", "copy", create_clinic=True, time_zone=clinic.time_zone)
+    assert exported("copy") == first
+    assert first.count("\n") > len(VARIETY)
+    assert answers("copy") == answers(clinic.slug)
+
+
+def test_voided_records_and_running_infusions_are_left_out(clinic: Clinic) -> None:
+    done = make_infusion(make_patient(clinic))
+    make_infusion(make_patient(clinic, mrn="TEST-RUNNING"), started_at=done.started_at, ended_at=None)
+    void = make_infusion(make_patient(clinic, mrn="TEST-VOID"))
+    void.voided_at, void.voided_by, void.void_reason = void.created_at, void.created_by, "Entered twice"
+    void.save()
+    text = exported(clinic.slug)
+    assert "TEST-RUNNING" not in text
+    assert "TEST-VOID" not in text
+    assert len(text.splitlines()) == 2
+
+
+def test_one_clinics_export_holds_no_other_clinics_rows(clinic: Clinic, other_clinic: Clinic) -> None:
+    make_reaction(make_infusion(make_patient(other_clinic, mrn="TEST-ELSEWHERE")))
+    assert "TEST-ELSEWHERE" not in exported(clinic.slug)
+
+
+def test_cells_that_a_spreadsheet_would_run_are_defused(clinic: Clinic) -> None:
+    make_infusion(make_patient(clinic, mrn="=1+1", given_name="@SUM(A1)"))
+    assert "'=1+1,'@SUM(A1)," in exported(clinic.slug)
+
+
+def test_made_up_infusions_are_the_same_for_the_same_seed(product: Product) -> None:
+    def rows(seed: int) -> list[LogRow]:
+        zone, today = ZoneInfo("America/New_York"), date(2026, 6, 30)
+        return list(demo_rows(patients=5, infusions=30, seed=seed, zone=zone, today=today))
+
+    assert rows(1) == rows(1)
+    assert rows(1) != rows(2)
+    assert len(rows(1)) == 30
+
+
+def test_a_demonstration_has_as_much_as_was_asked_for_and_can_be_signed_in_to(db: None, client: Client) -> None:
+    said = io.StringIO()
+    for _ in range(2):
+        call_command("demo_data", patients=5, infusions=30, stdout=said, stderr=said)
+    imported = Infusion.objects.filter(patient__clinic__slug="demo").exclude(patient__mrn__startswith="DEMO-LIVE")
+    assert imported.count() == 30
+    assert Patient.objects.filter(clinic__slug="demo").exclude(mrn__startswith="DEMO-LIVE").count() == 5
+    password = re.search(r"password (\S+)", said.getvalue())[1]
+    for username in ("nurse", "admin", "other-nurse"):
+        assert client.login(username=username, password=password)
+
+
+def test_made_up_patients_do_not_go_beside_real_ones(clinic: Clinic) -> None:
+    with pytest.raises(CommandError, match="do not belong beside them"):
+        call_command("demo_data", patients=5, infusions=30)
+    assert not Patient.objects.exists()
+
+
+def test_an_unknown_clinic_is_named(db: None) -> None:
+    with pytest.raises(CommandError, match="nowhere"):
+        exported("nowhere")
