@@ -19,7 +19,7 @@ class IVIGTrackAdminSite(admin.AdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         """Superusers and people with an administrator's role in a clinic; nurses have pages of their own."""
         user = request.user
-        return bool(user.is_active and user.is_authenticated and user.administers_something())
+        return bool(user.is_active and user.is_authenticated and user.administers_something)
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         site: dict[str, Any] = {"site": self}

@@ -27,7 +27,7 @@ class ClinicAdmin(SetUpAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """An administrator keeps their own clinic's details right."""
         mine = Clinic.objects.administered_by(signed_in(request))
-        return mine.filter(pk=obj.pk).exists() if obj else bool(signed_in(request).administers_something())
+        return mine.filter(pk=obj.pk).exists() if obj else bool(signed_in(request).administers_something)
 
 
 class StaffRoleInline(admin.TabularInline):

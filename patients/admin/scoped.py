@@ -27,7 +27,7 @@ class ScopedAdmin(admin.ModelAdmin):
         return rows.filter(**{f"{self.clinic_path}__in": Clinic.objects.administered_by(signed_in(request))})
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return bool(signed_in(request).is_active and signed_in(request).administers_something())
+        return bool(signed_in(request).is_active and signed_in(request).administers_something)
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return self.has_module_permission(request)

@@ -80,6 +80,7 @@ class User(AbstractUser):
         role = self.roles.filter(is_active=True).select_related("clinic").order_by("pk").first()
         return role.clinic if role else None
 
+    @cached_property
     def administers_something(self) -> bool:
         """True for a superuser and for an administrator of any clinic."""
         return self.is_superuser or self.roles.filter(is_active=True, role=StaffRoleName.ADMINISTRATOR).exists()

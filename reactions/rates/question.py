@@ -62,6 +62,8 @@ class Question:
             raise UnanswerableQuestion(
                 f"The first day, {self.first_day}, lies after the last, {self.last_day}. Exchange them."
             )
+        if self.reaction:
+            term_of(self.reaction)
         if self.min_grade is not None and not 1 <= self.min_grade <= 5:
             raise UnanswerableQuestion("Grades go from 1 to 5.")
         if self.interval == "cluster" and self.unit == "patient":

@@ -35,6 +35,7 @@ VARIETY: list[dict[str, str]] = [
         "premedication": "none",
         "reactions": "",
     },
+    {"patient": "LOG-8", "iga": "pending", "iga_date": ""},
     {"patient": "LOG-3", "iga": "<0.07 g/L", "anti_iga": "positive", "premedication": "", "lots": "", "weight_kg": ""},
     {"patient": "LOG-4", "iga": "< 25 mg/dL", "reactions": "chills:2@40;other (Metallic taste):1@50|headache:3@2000"},
     {"patient": "=LOG-5", "iga": "", "iga_date": "", "premedication": "other (Herbal tea) 2 cups PO 15"},
