@@ -3,12 +3,15 @@
 Signatures
     why_impossible_dose(dose_g) -> str         a sentence for the person typing; empty when the dose is possible
     why_impossible_weight(weight_kg) -> str    likewise
+    why_impossible_lot(lot) -> str             likewise
+    why_impossible_drug_dose(dose) -> str      likewise, for a premedication's dose in words
     unlikely(facts) -> list[str]               sentences to look at; the record is saved all the same
 
 Sources: course dose 0.2 to 2.4 g/kg and usually no more than 1 g/kg a day: the dermatomyositis label gives 2 g/kg over
 2 to 5 days (Octagam 10 %), replacement starts at 0.2 g/kg. The other limits only catch slips of the keyboard.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -48,6 +51,18 @@ def why_impossible_weight(weight_kg: Decimal) -> str:
     low, high = POSSIBLE_WEIGHT_KG
     if weight_kg < low or weight_kg > high:
         return f"A weight of {weight_kg:f} kg is not possible. Is it in kilograms?"
+    return ""
+
+
+def why_impossible_lot(lot: str) -> str:
+    if not re.fullmatch(r"[^\W_][\w ./+-]*", lot):
+        return f"“{lot}” is not a lot. Write it as printed: letters, digits, and . / + - between them."
+    return ""
+
+
+def why_impossible_drug_dose(dose: str) -> str:
+    if dose and not re.fullmatch(r"\d[^;|()]*[^\W\d_]", dose):
+        return "Write the dose as a number with its unit, such as 650 mg."
     return ""
 
 

@@ -15,7 +15,7 @@ from patients import clock
 from patients.iga import Reading, UnreadableIga, parse
 from patients.words import AntiIga, Sex
 from reactions.clinical.ctcae import OTHER, UndefinedGrade, check_grade, find_term, suggest, version_for
-from reactions.clinical.infusion_checks import why_impossible_dose, why_impossible_weight
+from reactions.clinical.infusion_checks import why_impossible_dose, why_impossible_lot, why_impossible_weight
 from reactions.vocabulary import DRUG_SYNONYMS, DRUGS, Outcome, PremedicationRecord, ReactionRecord, Route, Setting
 
 NONE = "none"
@@ -205,6 +205,8 @@ def _lot_of(part: str) -> LotCell:
         raise BadCell(f"“{part}” is not a lot; write LOT:expiry:grams, such as L123:2027-06-30:10")
     if len(pieces[0]) > LONGEST_LOT:
         raise BadCell(f"the lot “{pieces[0]}” is longer than {LONGEST_LOT} characters")
+    if why := why_impossible_lot(pieces[0]):
+        raise BadCell(why)
     lot, expiry, grams = [*pieces, "", ""][:3]
     amount = number_of(grams)
     if amount is not None and amount <= 0:

@@ -14,8 +14,13 @@ from django.utils import timezone
 
 from patients.forms.fields import ClinicDateTimeField, DateField, say_what_is_missing, with_value
 from patients.models import Patient
-from reactions.clinical.infusion_checks import why_impossible_dose, why_impossible_weight
-from reactions.forms.rows import BaseRows, RowForm, forget_errors, rows_of, with_one_more
+from reactions.clinical.infusion_checks import (
+    why_impossible_dose,
+    why_impossible_drug_dose,
+    why_impossible_lot,
+    why_impossible_weight,
+)
+from reactions.forms.rows import BaseRows, OwnWordsField, RowForm, forget_errors, rows_of, with_one_more
 from reactions.models import Infusion, Product
 from reactions.vocabulary import DRUGS, PremedicationRecord, ReactionRecord, Route, Setting, choices
 
@@ -194,6 +199,12 @@ class VialForm(RowForm):
     expiry_confirmed = forms.BooleanField(required=False, label="Given although expired")
     asks_confirmation = False
 
+    def clean_lot(self) -> str:
+        lot: str = self.cleaned_data["lot"]
+        if lot and (why := why_impossible_lot(lot)):
+            raise forms.ValidationError(why)
+        return lot
+
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
         self.need("lot", "Write the lot, or empty this row.")
@@ -220,12 +231,18 @@ class PremedicationForm(RowForm):
     drug = forms.ChoiceField(
         required=False, choices=[("", "Choose"), *((code, label) for code, (label, _) in DRUGS.items())]
     )
-    other_drug = forms.CharField(required=False, max_length=100, label="Name, if other")
+    other_drug = OwnWordsField(required=False, max_length=100, label="Name, if other")
     dose = forms.CharField(required=False, max_length=40)
     route = forms.ChoiceField(required=False, choices=[("", "Not recorded"), *choices(Route)[:-1]])
     minutes_before = forms.IntegerField(
         required=False, min_value=0, max_value=MOST_MINUTES_BEFORE, label="Minutes before start"
     )
+
+    def clean_dose(self) -> str:
+        dose: str = self.cleaned_data["dose"]
+        if why := why_impossible_drug_dose(dose):
+            raise forms.ValidationError(why)
+        return dose
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data

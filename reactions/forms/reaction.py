@@ -13,7 +13,7 @@ from django.utils import timezone
 from patients.forms.fields import ClinicDateTimeField, say_what_is_missing, with_value
 from reactions.clinical.ctcae import OTHER, TERMS, UndefinedGrade, check_grade, version_for
 from reactions.forms.infusion import CLOCK_SLACK
-from reactions.forms.rows import BaseRows, RowForm, forget_errors, rows_of, with_one_more
+from reactions.forms.rows import BaseRows, OwnWordsField, RowForm, forget_errors, rows_of, with_one_more
 from reactions.models import Infusion, Reaction
 from reactions.vocabulary import Action, Outcome, choices
 
@@ -60,7 +60,7 @@ class SymptomForm(RowForm):
     meaningful = ("term", "other_text", "grade", "onset_at")
 
     term = forms.ChoiceField(required=False, choices=term_choices, label="Symptom")
-    other_text = forms.CharField(required=False, max_length=200, label="In words, if other")
+    other_text = OwnWordsField(required=False, max_length=200, label="In words, if other")
     grade = forms.TypedChoiceField(
         required=False,
         coerce=int,

@@ -4,12 +4,19 @@ from typing import Any, cast
 
 from crispy_forms.helper import FormHelper
 from django import forms
+from django.core.validators import RegexValidator
 from django.forms.utils import ErrorDict, ErrorList
 from django.http import QueryDict
 
 from patients.forms.fields import with_value
 
 MOST_ROWS = 40
+
+
+class OwnWordsField(forms.CharField):
+    """A name in the person's own words. Brackets enclose such names in an infusion log, so they hold none."""
+
+    default_validators = [RegexValidator(r"^[^()]*$", "Write it without brackets.")]
 
 
 class RowForm(forms.Form):

@@ -5,10 +5,12 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from patients.models import Clinic, Patient, StaffRole, User
 from patients.words import StaffRoleName
+from reactions.checkins.plan import plan_checkins
 from reactions.clinical.ctcae import version_for
 from reactions.models import Course, Infusion, Product, Reaction, Symptom
 from reactions.vocabulary import PremedicationRecord, ReactionRecord
@@ -80,6 +82,12 @@ def make_reaction(
             reaction=reaction, term=term, grade=grade, ctcae_version=version, onset_at=reaction.onset_at
         )
     return reaction
+
+
+def make_checkins(infusion: Infusion) -> None:
+    """The check-ins of the infusion's course, in a transaction as a verb plans them."""
+    with transaction.atomic():
+        plan_checkins(infusion, now=timezone.now())
 
 
 def privigen() -> Product:

@@ -165,6 +165,7 @@ BAD_CELLS: list[tuple[dict[str, str], str, str]] = [
     ({"product": "Hizentra"}, "product", "under the skin only"),
     ({"lots": "A:B:C:D"}, "lots", "write LOT:expiry:grams"),
     ({"lots": ":2028-01-01:10"}, "lots", "is not a lot"),
+    ({"lots": "=1+1:2028-01-01:10"}, "lots", "is not a lot"),
     ({"lots": "x" * 21}, "lots", "longer than 20"),
     ({"lots": "A:2028-01-01:-1"}, "lots", "more than 0"),
     ({"dose_g": ""}, "dose_g", "is empty"),
