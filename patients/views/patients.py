@@ -6,14 +6,16 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from patients import registering
 from patients.access import StaffRequest, posted
 from patients.forms.iga import IgaForm
-from patients.forms.patient import PatientForm, VoidForm
+from patients.forms.patient import PatientForm
 from patients.models import IgaResult, Patient, StaleRecord, User
+from patients.views.voiding import void_page
 
 PAGE_SIZE = 25
 
@@ -36,7 +38,7 @@ def patient_list(request: StaffRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def register(request: StaffRequest) -> HttpResponse:
     form = PatientForm(posted(request), user=request.user)
-    if request.method == "POST" and form.is_valid():
+    if form.is_valid():
         patient = registering.register_patient(
             by=request.user,
             clinic=form.clinic,
@@ -53,7 +55,7 @@ def register(request: StaffRequest) -> HttpResponse:
 def correct(request: StaffRequest, pk: int) -> HttpResponse:
     patient = find_patient(request.user, pk)
     form = PatientForm(posted(request), instance=copy(patient), user=request.user)
-    if request.method == "POST" and form.is_valid():
+    if form.is_valid():
         try:
             registering.correct_patient(
                 patient,
@@ -77,7 +79,7 @@ def correct(request: StaffRequest, pk: int) -> HttpResponse:
 def record_iga(request: StaffRequest, pk: int) -> HttpResponse:
     patient = find_patient(request.user, pk)
     form = IgaForm(posted(request), patient=patient)
-    if request.method == "POST" and form.is_valid():
+    if form.is_valid():
         iga = registering.record_iga(patient, by=request.user, result=form.result())
         messages.success(request, f"Recorded: {iga}, {iga.get_status_display()}.")
         return redirect("reactions:patient", pk)
@@ -88,13 +90,11 @@ def record_iga(request: StaffRequest, pk: int) -> HttpResponse:
 def void_iga(request: StaffRequest, pk: int) -> HttpResponse:
     iga = get_object_or_404(IgaResult.objects.current().select_related("patient"), pk=pk)
     patient = find_patient(request.user, iga.patient_id)
-    form = VoidForm(posted(request), initial={"seen_version": iga.version})
-    if request.method == "POST" and form.is_valid():
-        try:
-            registering.void_iga(iga, by=request.user, now=timezone.now(), **form.cleaned_data)
-        except StaleRecord:
-            form.add_error(None, "Somebody else changed this record in the meantime. Look at it again first.")
-        else:
-            messages.success(request, "The IgA result is void.")
-            return redirect("reactions:patient", patient.pk)
-    return render(request, "patients/void.html", {"form": form, "patient": patient, "record": iga})
+    return void_page(
+        request,
+        iga,
+        registering.void_iga,
+        patient=patient,
+        said="The IgA result is void.",
+        back=reverse("reactions:patient", args=[patient.pk]),
+    )

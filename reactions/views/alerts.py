@@ -31,7 +31,7 @@ def acknowledge(request: StaffRequest, pk: int) -> HttpResponse:
     alerts = Alert.objects.visible_to(request.user).select_related("patient__clinic", "answer__checkin")
     alert: Alert = get_object_or_404(alerts, pk=pk)
     form = AcknowledgeForm(posted(request))
-    if request.method == "POST" and form.is_valid():
+    if form.is_valid():
         try:
             recording.acknowledge_alert(alert, by=request.user, now=timezone.now(), **form.cleaned_data)
         except recording.AlreadyAcknowledged:

@@ -3,13 +3,14 @@
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from patients.access import StaffRequest, posted
-from patients.forms.patient import VoidForm
 from patients.models import StaleRecord
 from patients.views.patients import find_patient
+from patients.views.voiding import void_page
 from reactions import recording
 from reactions.forms.infusion import InfusionEntry
 from reactions.models import Infusion
@@ -91,16 +92,14 @@ def correct_infusion(request: StaffRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def void_infusion(request: StaffRequest, pk: int) -> HttpResponse:
     infusion = find_infusion_to_change(request.user, pk)
-    form = VoidForm(posted(request), initial={"seen_version": infusion.version})
-    if request.method == "POST" and form.is_valid():
-        try:
-            recording.void_infusion(infusion, by=request.user, now=timezone.now(), **form.cleaned_data)
-        except StaleRecord:
-            form.add_error(None, "Somebody else changed this record in the meantime. Look at it again first.")
-        else:
-            messages.success(request, "The infusion is void, and its check-ins are cancelled.")
-            return redirect("reactions:patient", infusion.patient_id)
-    return render(request, "patients/void.html", {"form": form, "patient": infusion.patient, "record": infusion})
+    return void_page(
+        request,
+        infusion,
+        recording.void_infusion,
+        patient=infusion.patient,
+        said="The infusion is void, and its check-ins are cancelled.",
+        back=reverse("reactions:patient", args=[infusion.patient_id]),
+    )
 
 
 def _saved(request: StaffRequest, infusion: Infusion, said: str, *, saw_reaction: bool = False) -> HttpResponse:

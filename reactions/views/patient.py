@@ -1,15 +1,15 @@
 """The patient's page with the timeline, and voiding a patient's record."""
 
-from django.contrib import messages
 from django.http import Http404, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
-from patients.access import StaffRequest, posted
-from patients.forms.patient import VoidForm
-from patients.models import IgaResult, StaleRecord
+from patients.access import StaffRequest
+from patients.models import IgaResult
 from patients.views.patients import find_patient
+from patients.views.voiding import void_page
 from reactions import recording
 from reactions.models import Alert
 from reactions.views import timeline
@@ -35,13 +35,11 @@ def void_patient(request: StaffRequest, pk: int) -> HttpResponse:
     patient = find_patient(request.user, pk)
     if patient.is_void:
         raise Http404("The record is void.")
-    form = VoidForm(posted(request), initial={"seen_version": patient.version})
-    if request.method == "POST" and form.is_valid():
-        try:
-            recording.void_patient(patient, by=request.user, now=timezone.now(), **form.cleaned_data)
-        except StaleRecord:
-            form.add_error(None, "Somebody else changed this record in the meantime. Look at it again first.")
-        else:
-            messages.success(request, "The patient's record is void.")
-            return redirect("reactions:patient", pk)
-    return render(request, "patients/void.html", {"form": form, "patient": patient, "record": patient})
+    return void_page(
+        request,
+        patient,
+        recording.void_patient,
+        patient=patient,
+        said="The patient's record is void.",
+        back=reverse("reactions:patient", args=[pk]),
+    )

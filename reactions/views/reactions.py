@@ -3,12 +3,13 @@
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from patients.access import StaffRequest, posted
-from patients.forms.patient import VoidForm
 from patients.models import StaleRecord
+from patients.views.voiding import void_page
 from reactions import recording
 from reactions.forms.reaction import ReactionEntry
 from reactions.views import timeline
@@ -77,13 +78,11 @@ def correct_reaction(request: StaffRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def void_reaction(request: StaffRequest, pk: int) -> HttpResponse:
     reaction = find_reaction_to_change(request.user, pk)
-    form = VoidForm(posted(request), initial={"seen_version": reaction.version})
-    if request.method == "POST" and form.is_valid():
-        try:
-            recording.void_reaction(reaction, by=request.user, now=timezone.now(), **form.cleaned_data)
-        except StaleRecord:
-            form.add_error(None, "Somebody else changed this record in the meantime. Look at it again first.")
-        else:
-            messages.success(request, "The reaction is void.")
-            return redirect("reactions:infusion", reaction.infusion_id)
-    return render(request, "patients/void.html", {"form": form, "patient": reaction.patient, "record": reaction})
+    return void_page(
+        request,
+        reaction,
+        recording.void_reaction,
+        patient=reaction.patient,
+        said="The reaction is void.",
+        back=reverse("reactions:infusion", args=[reaction.infusion_id]),
+    )
