@@ -104,7 +104,7 @@ class Infusion(Record):
         ]
 
     def __str__(self) -> str:
-        return f"{self.product}, {self.dose_g:g} g"
+        return f"{self.product}, {self.dose_g.normalize():f} g"
 
     @property
     def clinic(self) -> Clinic:

@@ -45,9 +45,9 @@ def new_person(browser: Browser, live_server: LiveServer) -> Iterator[NewPage]:
     assert not [problem for problem in problems if "the server responded with a status of" not in problem]
 
 
-def sign_in(page: Page, user: User, then: str = "") -> None:
+def sign_in(page: Page, user: User, then: str = "", *, password: str = PASSWORD) -> None:
     """Sign in through the form."""
     page.goto(then or reverse("patients:list"))
     page.get_by_label("Username").fill(user.username)
-    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").or_(page.get_by_role("button", name="Log in")).click()

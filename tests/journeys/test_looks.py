@@ -1,0 +1,108 @@
+"""Pages that a journey seldom meets: long names, full lists, records with a past, and links that are over."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+from playwright.sync_api import expect
+
+from patients.models import Clinic, User
+from reactions import recording
+from reactions.models import CheckIn, Infusion
+from reactions.vocabulary import CheckInKind, CheckInState
+from tests.journeys.conftest import NewPage, sign_in
+from tests.journeys.eyes import look_at
+from tests.support.factories import make_checkins, make_infusion, make_patient, make_reaction
+
+LONG = "Wilhelmina-Konstantina Maria-Magdalena"
+LONGER = "von Synthetic-Hohenzollern-Schlüsselfelderinnenstein"
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def past(clinic: Clinic, nurse: User) -> Infusion:
+    """A patient with a long name and a long past; gives the latest infusion."""
+    patient = make_patient(
+        clinic,
+        given_name=LONG,
+        family_name=LONGER,
+        mrn="SYN-" + "9" * 30,
+        diagnosis="Immune-mediated necrotizing myopathy with anti-HMGCR antibodies " * 2,
+        email=f"{'a' * 60}@{'b' * 60}.example",
+    )
+    for month in range(12):
+        infusion = make_infusion(patient, ended_at=timezone.now() - timedelta(days=28 * month, hours=25))
+        infusion.vials.create(lot="SYN-LOT-0123456789", grams=30)
+        make_reaction(infusion, {"chills": 2, "headache": 3, "urticaria": 1}, narrative="Synthetic words. " * 60)
+    latest = patient.infusions.first()
+    make_checkins(latest)
+    return latest
+
+
+def test_long_names_and_full_lists(
+    new_person: NewPage, no_broker: None, past: Infusion, clinic: Clinic, nurse: User
+) -> None:
+    for _ in range(30):
+        make_patient(clinic)
+    checkin = past.checkins.get(kind=CheckInKind.HOURS_24)
+    recording.submit_answer(
+        checkin,
+        has_problem=True,
+        details={"comment": "Synthetic complaint. " * 60},
+        symptoms={"chest_pain": "severe", "headache": "severe", "rash": "mild"},
+        now=timezone.now(),
+    )
+    page = new_person()
+    sign_in(page, nurse)
+    look_at(page, "full-patients")
+    page.goto("/patients/?q=nobody-of-this-name")
+    look_at(page, "full-search-nothing")
+    for name, address in {
+        "patient": f"/patients/{past.patient_id}/",
+        "infusion": f"/infusions/{past.pk}/",
+        "infusion-correct": f"/infusions/{past.pk}/correct/",
+        "reaction": f"/reactions/{past.reactions.get().pk}/",
+        "checkin": f"/checkins/{checkin.pk}/",
+        "alerts": "/alerts/",
+        "void": f"/infusions/{past.pk}/void/",
+        "not-found": "/patients/999999/",
+    }.items():
+        page.goto(address)
+        look_at(page, f"full-{name}")
+
+
+def test_a_patient_whose_words_mean_danger_reads_that_first(
+    new_person: NewPage, no_broker: None, past: Infusion
+) -> None:
+    page = new_person()
+    checkin = past.checkins.get(kind=CheckInKind.HOURS_24)
+    page.goto(f"{checkin.link_path()}details/")
+    page.get_by_role("group", name="Chest pain").get_by_text("Mild").click()
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("heading", name="Call 911 now")).to_be_in_viewport()
+    look_at(page, "danger")
+    CheckIn.objects.filter(pk=checkin.pk).update(
+        state=CheckInState.CANCELLED, state_reason="Synthetic", sent_at=None, answered_at=None
+    )
+    page.goto(checkin.link_path())
+    look_at(page, "check-in-closed")
+    page.goto("/c/this-is-no-link/")
+    look_at(page, "check-in-unknown")
+
+
+def test_rates_of_a_full_clinic(new_person: NewPage, no_broker: None, capsys: pytest.CaptureFixture) -> None:
+    call_command("demo_data", patients=60, infusions=600)
+    page = new_person()
+    password = capsys.readouterr().out.split("password ")[1].split()[0]
+    sign_in(page, User.objects.get(username="admin"), "/admin/rates/", password=password)
+    expect(page.locator("svg.wide circle").first).to_be_visible()
+    look_at(page, "full-rates")
+    page.get_by_label("Premedication", exact=True).select_option("drug:acetaminophen")
+    page.get_by_label("Unit", exact=True).select_option("course")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("columnheader", name="Yes")).to_be_visible()
+    look_at(page, "full-rates-drug")
+    page.goto("/admin/rates/?first_day=2026-05-05&last_day=2026-05-04")
+    look_at(page, "full-rates-error")
