@@ -1,0 +1,74 @@
+"""Whatever is asked for, the answer is a page and never a breakdown."""
+
+import pytest
+from django.test import Client
+
+from patients.models import Patient, User
+from reactions.models import Infusion
+
+HUGE = 10**30
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("/patients/?q=%00", 200),
+        ("/patients/?q=" + "x" * 5_000, 200),
+        ("/patients/?q=1980-13-45", 200),
+        ("/patients/?q=%25_%27%22%3B--", 200),
+        ("/patients/?q=%F0%9F%A4%95", 200),
+        ("/patients/?page=-1", 200),
+        (f"/patients/?page={HUGE}", 200),
+        ("/patients/?page=one", 200),
+        (f"/patients/{HUGE}/", 404),
+        (f"/infusions/{HUGE}/", 404),
+        (f"/reactions/{HUGE}/", 404),
+        (f"/checkins/{HUGE}/", 404),
+        (f"/alerts/{HUGE}/acknowledge/", 404),
+        ("/alerts/?page=%00", 200),
+        ("/nowhere/", 404),
+    ],
+)
+def test_a_strange_address(client: Client, nurse: User, patient: Patient, address: str, status: int) -> None:
+    client.force_login(nurse)
+    assert client.get(address).status_code == status
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/patients/new/",
+        "/patients/{patient}/correct/",
+        "/patients/{patient}/iga/",
+        "/patients/{patient}/infusions/new/",
+        "/infusions/{infusion}/correct/",
+        "/infusions/{infusion}/reactions/new/",
+        "/infusions/{infusion}/void/",
+    ],
+)
+@pytest.mark.parametrize(
+    "typed",
+    [
+        {},
+        {"unknown": "field"},
+        dict.fromkeys(("seen_version", "submission_id", "mrn", "reason", "value"), "\0💉" * 4_000),
+    ],
+)
+def test_a_form_full_of_nonsense(
+    client: Client, nurse: User, infusion: Infusion, address: str, typed: dict[str, str]
+) -> None:
+    client.force_login(nurse)
+    answer = client.post(address.format(patient=infusion.patient_id, infusion=infusion.pk), typed)
+    assert answer.status_code == 200
+    assert "Nothing was saved yet" in answer.content.decode()
+    assert Infusion.objects.current().count() == 1
+    assert Patient.objects.count() == 1
+
+
+def test_a_form_without_its_token_is_refused_kindly(nurse: User, patient: Patient) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(nurse)
+    answer = strict.post(f"/patients/{patient.pk}/iga/", {"value": "80"})
+    assert answer.status_code == 403
+    assert "go back" in answer.content.decode().lower()
+    assert not patient.iga_results.exists()
