@@ -1,4 +1,4 @@
-"""CTCAE: which grades exist for which term, in versions 5.0 and 6.0.
+"""CTCAE: which grades exist for which term, in versions 5.0 and 6.0, and what each of them means.
 
 Not every term has every grade: urticaria stops at 3, anaphylaxis starts at 3, phlebitis is only 2.
 Some terms exist in one version alone. A grade is therefore always stored with its version.
@@ -8,21 +8,36 @@ Signatures
     grades(term, version) -> tuple[int, ...] the grades that exist; empty when the version lacks the term
     version_for(term, preferred) -> str      the preferred version where it knows the term, else the other
     check_grade(term, grade, version)        raises UndefinedGrade with a sentence for the person typing
-    suggest(text) -> list[str]               labels close to an unknown word
+    candidates(text) -> list[str]            labels to choose from for words that leave several terms open
+    suggest(text) -> list[str]               the same, else labels close to an unknown word
+    hint(term, grade, version) -> str        what the grade means, in a line; UndefinedGrade where there is none
+    hints(term, version) -> dict[int, str]   the same for every grade that exists
+    note(term, version) -> str               what to know before choosing the term; mostly empty
+    remarks(version) -> tuple[str, ...]      how to read the hints
 
 Source: US National Cancer Institute, CTCAE v5.0 (27 November 2017) and v6.0 (workbook of 10 July 2025,
-errata of 20 January 2026). The 8-digit codes are MedDRA's and are left out on purpose. "Other" stands for
-CTCAE's "Other, specify", which has all five grades and needs the reporter's own words.
+errata of 20 January 2026), a work of the US government. The 8-digit codes are MedDRA's and are left out on purpose.
+"Other" stands for CTCAE's "Other, specify", which has all five grades and needs the reporter's own words.
+
+The table is data/ctcae.csv. A grade exists where its cell is filled. A row for "5.0 6.0" holds for both versions;
+in a row for 6.0 a cell with "=" repeats that of 5.0. Thresholds, durations, what is indicated ("needed") and which
+activities are limited carry over exactly; the words are IVIGTrack's. Left out: what 6.0 adds for children to nearly
+every limit of activities, which is one remark, and advice to consider terms that have nothing to do with
+immunoglobulin.
 """
 
+import csv
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from pathlib import Path
 
 V5 = "5.0"
 V6 = "6.0"
 VERSIONS = (V5, V6)
 OTHER = "other"
+TABLE = Path(__file__).resolve().parent.parent / "data" / "ctcae.csv"
+SAME_AS_V5 = "="
 
 
 class UndefinedGrade(ValueError):
@@ -31,202 +46,61 @@ class UndefinedGrade(ValueError):
 
 @dataclass(frozen=True)
 class Term:
+    """A term; hints by version and grade, notes by version. A version without the term has no hints."""
+
     code: str
     label: str
     system: str
-    v5: tuple[int, ...]
-    v6: tuple[int, ...]
+    hints: dict[str, dict[int, str]] = field(default_factory=lambda: {V5: {}, V6: {}}, compare=False, repr=False)
+    notes: dict[str, str] = field(default_factory=lambda: {V5: "", V6: ""}, compare=False, repr=False)
+
+    @property
+    def v5(self) -> tuple[int, ...]:
+        return tuple(self.hints[V5])
+
+    @property
+    def v6(self) -> tuple[int, ...]:
+        return tuple(self.hints[V6])
 
 
-TERMS: dict[str, Term] = {
-    term.code: term
-    for term in (
-        Term(
-            "infusion_related_reaction",
-            "Infusion related reaction",
-            "Injury, poisoning and procedural complications",
-            (1, 2, 3, 4, 5),
-            (1, 2, 3, 4, 5),
-        ),
-        Term("allergic_reaction", "Allergic reaction", "Immune system disorders", (1, 2, 3, 4, 5), (1, 2, 3, 4, 5)),
-        Term("anaphylaxis", "Anaphylaxis", "Immune system disorders", (3, 4, 5), (3, 4, 5)),
-        Term(
-            "cytokine_release_syndrome",
-            "Cytokine release syndrome",
-            "Immune system disorders",
-            (1, 2, 3, 4, 5),
-            (1, 2, 3, 4, 5),
-        ),
-        Term("serum_sickness", "Serum sickness", "Immune system disorders", (1, 2, 3, 4, 5), (1, 2, 3, 4, 5)),
-        Term("headache", "Headache", "Nervous system disorders", (1, 2, 3), (1, 2, 3)),
-        Term("chills", "Chills", "General disorders and administration site conditions", (1, 2, 3), (1, 2, 3)),
-        Term(
-            "fever", "Fever", "General disorders and administration site conditions", (1, 2, 3, 4, 5), (1, 2, 3, 4, 5)
-        ),
-        Term("urticaria", "Urticaria", "Skin and subcutaneous tissue disorders", (1, 2, 3), (1, 2, 3)),
-        Term("pruritus", "Pruritus", "Skin and subcutaneous tissue disorders", (1, 2, 3), (1, 2, 3)),
-        Term("flushing", "Flushing", "Vascular disorders", (1, 2, 3), (1, 2, 3)),
-        Term("nausea", "Nausea", "Gastrointestinal disorders", (1, 2, 3), (1, 2, 3)),
-        Term("vomiting", "Vomiting", "Gastrointestinal disorders", (1, 2, 3, 4, 5), (1, 2, 3, 4, 5)),
-        Term("abdominal_pain", "Abdominal pain", "Gastrointestinal disorders", (1, 2, 3), (1, 2, 3)),
-        Term("diarrhea", "Diarrhea", "Gastrointestinal disorders", (1, 2, 3, 4, 5), (1, 2, 3, 4, 5)),
-        Term("myalgia", "Myalgia", "Musculoskeletal and connective tissue disorders", (1, 2, 3), (1, 2, 3)),
-        Term("arthralgia", "Arthralgia", "Musculoskeletal and connective tissue disorders", (1, 2, 3), (1, 2, 3)),
-        Term("back_pain", "Back pain", "Musculoskeletal and connective tissue disorders", (1, 2, 3), (1, 2, 3)),
-        Term("hypotension", "Hypotension", "Vascular disorders", (1, 2, 3, 4, 5), (1, 2, 3, 4, 5)),
-        Term("hypertension", "Hypertension", "Vascular disorders", (1, 2, 3, 4, 5), (2, 3, 4, 5)),
-        Term("sinus_tachycardia", "Sinus tachycardia", "Cardiac disorders", (1, 2, 3), (1, 2, 3)),
-        Term("palpitations", "Palpitations", "Cardiac disorders", (1, 2), (1, 2)),
-        Term("chest_pain_cardiac", "Chest pain - cardiac", "Cardiac disorders", (1, 2, 3), (1, 2, 3)),
-        Term(
-            "non_cardiac_chest_pain",
-            "Non-cardiac chest pain",
-            "General disorders and administration site conditions",
-            (1, 2, 3),
-            (1, 2, 3),
-        ),
-        Term("dyspnea", "Dyspnea", "Respiratory, thoracic and mediastinal disorders", (1, 2, 3, 4, 5), (1, 2, 3, 4, 5)),
-        Term(
-            "bronchospasm",
-            "Bronchospasm",
-            "Respiratory, thoracic and mediastinal disorders",
-            (1, 2, 3, 4, 5),
-            (1, 2, 3, 4, 5),
-        ),
-        Term("wheezing", "Wheezing", "Respiratory, thoracic and mediastinal disorders", (1, 2, 3, 4, 5), ()),
-        Term("cough", "Cough", "Respiratory, thoracic and mediastinal disorders", (1, 2, 3), (1, 2, 3)),
-        Term("hypoxia", "Hypoxia", "Respiratory, thoracic and mediastinal disorders", (2, 3, 4, 5), (1, 2, 3, 4, 5)),
-        Term(
-            "laryngeal_edema",
-            "Laryngeal edema",
-            "Respiratory, thoracic and mediastinal disorders",
-            (1, 2, 3, 4, 5),
-            (1, 2, 3, 4, 5),
-        ),
-        Term("malaise", "Malaise", "General disorders and administration site conditions", (1, 2, 3), (1, 2, 3)),
-        Term("fatigue", "Fatigue", "General disorders and administration site conditions", (1, 2, 3), (1, 2, 3)),
-        Term("dizziness", "Dizziness", "Nervous system disorders", (1, 2, 3), (1, 2, 3)),
-        Term("presyncope", "Presyncope", "Nervous system disorders", (2,), (2,)),
-        Term("syncope", "Syncope", "Nervous system disorders", (3,), (3,)),
-        Term("phlebitis", "Phlebitis", "Vascular disorders", (2,), (2,)),
-        Term(
-            "infusion_site_extravasation",
-            "Infusion site extravasation",
-            "General disorders and administration site conditions",
-            (1, 2, 3, 4, 5),
-            (1, 2, 3, 4, 5),
-        ),
-        Term(
-            "injection_site_reaction",
-            "Injection site reaction",
-            "General disorders and administration site conditions",
-            (1, 2, 3, 4, 5),
-            (1, 2, 3, 4, 5),
-        ),
-        Term("meningitis", "Meningitis", "Infections and infestations", (3, 4, 5), (3, 4, 5)),
-        Term("thromboembolic_event", "Thromboembolic event", "Vascular disorders", (1, 2, 3, 4, 5), ()),
-        Term("stroke", "Stroke", "Nervous system disorders", (1, 2, 3, 4, 5), (1, 2, 3, 4, 5)),
-        Term("myocardial_infarction", "Myocardial infarction", "Cardiac disorders", (2, 3, 4, 5), (2, 3, 4, 5)),
-        Term("hemolysis", "Hemolysis", "Blood and lymphatic system disorders", (1, 2, 3, 4, 5), (1, 2, 3, 4, 5)),
-        Term("acute_kidney_injury", "Acute kidney injury", "Renal and urinary disorders", (3, 4, 5), (3, 4, 5)),
-        Term(
-            "rash_maculo_papular",
-            "Rash maculo-papular",
-            "Skin and subcutaneous tissue disorders",
-            (1, 2, 3),
-            (1, 2, 3, 4, 5),
-        ),
-        Term("eczema", "Eczema", "Skin and subcutaneous tissue disorders", (1, 2, 3), ()),
-        Term("neutrophil_count_decreased", "Neutrophil count decreased", "Investigations", (1, 2, 3, 4), (1, 2, 3, 4)),
-        Term(
-            "flu_like_symptoms",
-            "Flu like symptoms",
-            "General disorders and administration site conditions",
-            (1, 2, 3),
-            (1, 2, 3),
-        ),
-        Term("pain", "Pain", "General disorders and administration site conditions", (1, 2, 3), (1, 2, 3)),
-        Term("creatinine_increased", "Creatinine increased", "Investigations", (1, 2, 3, 4), (1, 2, 3, 4)),
-        Term("anemia", "Anemia", "Blood and lymphatic system disorders", (1, 2, 3, 4, 5), (1, 2, 3, 4, 5)),
-        Term("hyponatremia", "Hyponatremia", "Metabolism and nutrition disorders", (1, 2, 3, 4, 5), (1, 2, 3, 4, 5)),
-        Term(
-            "pulmonary_edema",
-            "Pulmonary edema",
-            "Respiratory, thoracic and mediastinal disorders",
-            (1, 2, 3, 4, 5),
-            (1, 2, 3, 4, 5),
-        ),
-        Term(
-            "adult_respiratory_distress_syndrome",
-            "Adult respiratory distress syndrome",
-            "Respiratory, thoracic and mediastinal disorders",
-            (3, 4, 5),
-            (3, 4, 5),
-        ),
-        Term("superficial_thrombophlebitis", "Superficial thrombophlebitis", "Vascular disorders", (2,), (2,)),
-        Term(
-            "vascular_access_complication",
-            "Vascular access complication",
-            "Injury, poisoning and procedural complications",
-            (1, 2, 3, 4, 5),
-            (1, 2, 3, 4, 5),
-        ),
-        Term("tremor", "Tremor", "Nervous system disorders", (1, 2, 3), (1, 2, 3)),
-        Term("seizure", "Seizure", "Nervous system disorders", (1, 2, 3, 4, 5), (1, 2, 3, 4, 5)),
-        Term("photophobia", "Photophobia", "Eye disorders", (1, 2, 3), (1, 2, 3)),
-        Term("hyperhidrosis", "Hyperhidrosis", "Skin and subcutaneous tissue disorders", (1, 2, 3), (1, 2, 3)),
-        Term("periorbital_edema", "Periorbital edema", "Eye disorders", (1, 2, 3), (1, 2, 3)),
-        Term("transient_ischemic_attacks", "Transient ischemic attacks", "Nervous system disorders", (1, 2), (1, 2)),
-        Term("edema_face", "Edema face", "General disorders and administration site conditions", (1, 2, 3), (1, 2, 3)),
-        Term("aseptic_meningitis", "Aseptic meningitis", "Infections and infestations", (), (3, 4, 5)),
-        Term("venous_thromboembolism", "Venous thromboembolism", "Vascular disorders", (), (1, 2, 3, 4, 5)),
-        Term("arterial_thromboembolism", "Arterial thromboembolism", "Vascular disorders", (3, 4, 5), (3, 4, 5)),
-        Term("eczematous_dermatitis", "Eczematous dermatitis", "Skin and subcutaneous tissue disorders", (), (1, 2, 3)),
-        Term("hemolytic_anemia", "Hemolytic anemia", "Blood and lymphatic system disorders", (), (1, 2, 3, 4, 5)),
-        Term("confusion", "Confusion", "Psychiatric disorders", (1, 2, 3, 4), (1, 2, 3, 4)),
-        Term("hepatitis_viral", "Hepatitis viral", "Infections and infestations", (1, 2, 3, 4, 5), (1, 2, 3, 4, 5)),
-        Term(
-            "laryngospasm",
-            "Laryngospasm",
-            "Respiratory, thoracic and mediastinal disorders",
-            (2, 3, 4, 5),
-            (2, 3, 4, 5),
-        ),
-        Term("hemoglobinuria", "Hemoglobinuria", "Renal and urinary disorders", (1,), (1,)),
-        Term("proteinuria", "Proteinuria", "Renal and urinary disorders", (1, 2, 3), ()),
-        Term(
-            "supraventricular_tachycardia",
-            "Supraventricular tachycardia",
-            "Cardiac disorders",
-            (1, 2, 3, 4, 5),
-            (1, 2, 3, 4, 5),
-        ),
-        Term("atrial_fibrillation", "Atrial fibrillation", "Cardiac disorders", (1, 2, 3, 4, 5), (1, 2, 3, 4, 5)),
-        Term("restlessness", "Restlessness", "Psychiatric disorders", (1, 2, 3), (1, 2, 3)),
-        Term("anxiety", "Anxiety", "Psychiatric disorders", (1, 2, 3, 4), (1, 2, 3, 4)),
-        Term("blurred_vision", "Blurred vision", "Eye disorders", (1, 2, 3, 4), (1, 2, 3, 4)),
-        Term(OTHER, "Other, specify", "Any system", (1, 2, 3, 4, 5), (1, 2, 3, 4, 5)),
-    )
-}
+def _read_table() -> dict[str, Term]:
+    """The terms by code, in the order of the table. KeyError where "=" has nothing to repeat."""
+    terms: dict[str, Term] = {}
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            term = terms.setdefault(row["code"], Term(row["code"], row["label"], row["system"]))
+            for version in row["versions"].split():
+                for grade in range(1, 6):
+                    if cell := row[f"grade_{grade}"]:
+                        term.hints[version][grade] = term.hints[V5][grade] if cell == SAME_AS_V5 else cell
+                term.notes[version] = term.notes[V5] if row["note"] == SAME_AS_V5 else row["note"]
+    return terms
 
-# What people write for a term. Keys are in the form that _plain() gives.
+
+TERMS: dict[str, Term] = _read_table()
+
+REMARKS = (
+    "A semicolon between the parts of a grade means “or”.",
+    "Shopping, meals, phone and money are CTCAE's instrumental activities of daily living. Washing, dressing, eating"
+    " and toilet are its self-care, with taking medicines and not being bedridden.",
+)
+CHILDREN_IN_V6 = (
+    "Children: where grade 2 or 3 names such activities, it is also met by a mild or moderate (grade 2) or a severe"
+    " (grade 3) impact on what is normal at their age."
+)
+
+# What people write for a term: other spellings and everyday words that mean this term and no other. Keys are in the
+# form that _plain() gives. Words that leave more than one term open stand in AMBIGUOUS.
 SYNONYMS: dict[str, str] = {
     "abdominal cramps": "abdominal_pain",
-    "aches": "myalgia",
     "acute renal failure": "acute_kidney_injury",
     "aki": "acute_kidney_injury",
-    "ams": "aseptic_meningitis",
     "anaphylactic reaction": "anaphylaxis",
     "anaphylactic shock": "anaphylaxis",
-    "anaphylactoid reaction": "anaphylaxis",
-    "angioedema": "edema_face",
     "ards": "adult_respiratory_distress_syndrome",
     "aseptic meningitis syndrome": "aseptic_meningitis",
     "backache": "back_pain",
-    "body aches": "myalgia",
     "breathlessness": "dyspnea",
-    "chest pain": "non_cardiac_chest_pain",
-    "chest tightness": "non_cardiac_chest_pain",
     "chill": "chills",
     "deep vein thrombosis": "venous_thromboembolism",
     "diaphoresis": "hyperhidrosis",
@@ -256,9 +130,7 @@ SYNONYMS: dict[str, str] = {
     "itching": "pruritus",
     "joint pain": "arthralgia",
     "laryngeal oedema": "laryngeal_edema",
-    "lethargy": "fatigue",
     "low blood pressure": "hypotension",
-    "migraine": "headache",
     "muscle pain": "myalgia",
     "near fainting": "presyncope",
     "neutropenia": "neutrophil_count_decreased",
@@ -268,22 +140,47 @@ SYNONYMS: dict[str, str] = {
     "pulmonary embolism": "venous_thromboembolism",
     "pulmonary oedema": "pulmonary_edema",
     "pyrexia": "fever",
-    "rash": "rash_maculo_papular",
-    "reaction": "infusion_related_reaction",
     "rigor": "chills",
     "rigors": "chills",
     "shivering": "chills",
     "shortness of breath": "dyspnea",
-    "stomach pain": "abdominal_pain",
     "sweating": "hyperhidrosis",
-    "tachycardia": "sinus_tachycardia",
-    "temperature": "fever",
-    "thromboembolism": "thromboembolic_event",
-    "thrombosis": "thromboembolic_event",
-    "throat tightness": "laryngeal_edema",
     "tia": "transient_ischemic_attacks",
     "tiredness": "fatigue",
     "wheeze": "wheezing",
+}
+
+# Words that more than one term could stand for, or that say more or less than the nearest term, with the terms to
+# choose from. Only who saw the patient can choose, so these are never turned into a term.
+AMBIGUOUS: dict[str, tuple[str, ...]] = {
+    "aches": ("myalgia", "arthralgia", "pain"),
+    "allergy": ("allergic_reaction", "anaphylaxis", "urticaria"),
+    "ams": ("aseptic_meningitis", "confusion"),
+    "anaphylactoid reaction": ("anaphylaxis", "allergic_reaction", "infusion_related_reaction"),
+    "angioedema": ("edema_face", "periorbital_edema", "laryngeal_edema"),
+    "angiooedema": ("edema_face", "periorbital_edema", "laryngeal_edema"),
+    "blood clot": ("venous_thromboembolism", "arterial_thromboembolism", "thromboembolic_event"),
+    "body aches": ("myalgia", "pain", "flu_like_symptoms"),
+    "chest discomfort": ("non_cardiac_chest_pain", "chest_pain_cardiac"),
+    "chest pain": ("non_cardiac_chest_pain", "chest_pain_cardiac"),
+    "chest tightness": ("non_cardiac_chest_pain", "chest_pain_cardiac", "dyspnea", "bronchospasm"),
+    "edema": ("edema_face", "periorbital_edema", "laryngeal_edema", "pulmonary_edema"),
+    "lethargy": ("fatigue", "malaise"),
+    "lip swelling": ("edema_face", "allergic_reaction", "anaphylaxis"),
+    "migraine": ("headache",),
+    "oedema": ("edema_face", "periorbital_edema", "laryngeal_edema", "pulmonary_edema"),
+    "rash": ("rash_maculo_papular", "urticaria"),
+    "reaction": ("infusion_related_reaction", "allergic_reaction", "injection_site_reaction"),
+    "skin rash": ("rash_maculo_papular", "urticaria"),
+    "stomach pain": ("abdominal_pain",),
+    "swelling": ("edema_face", "periorbital_edema", "laryngeal_edema"),
+    "tachycardia": ("sinus_tachycardia", "supraventricular_tachycardia"),
+    "temperature": ("fever",),
+    "throat swelling": ("laryngeal_edema", "anaphylaxis"),
+    "throat tightness": ("laryngeal_edema", "laryngospasm", "anaphylaxis"),
+    "thromboembolism": ("venous_thromboembolism", "arterial_thromboembolism", "thromboembolic_event"),
+    "thrombosis": ("venous_thromboembolism", "arterial_thromboembolism", "thromboembolic_event"),
+    "tongue swelling": ("edema_face", "allergic_reaction", "anaphylaxis"),
 }
 
 
@@ -302,15 +199,23 @@ def find_term(text: str) -> str | None:
     return _BY_WORDS.get(_plain(text))
 
 
+def _hints(term: str, version: str) -> dict[int, str]:
+    """Raises KeyError for an unknown term and ValueError for an unknown version."""
+    _check_version(version)
+    return TERMS[term].hints[version]
+
+
+def _check_version(version: str) -> None:
+    if version not in VERSIONS:
+        raise ValueError(f"CTCAE version {version!r} is not one of {', '.join(VERSIONS)}")
+
+
 def grades(term: str, version: str) -> tuple[int, ...]:
     """The grades that exist for the term in the version; empty when the version does not have the term.
 
     Raises KeyError for an unknown term and ValueError for an unknown version.
     """
-    if version not in VERSIONS:
-        raise ValueError(f"CTCAE version {version!r} is not one of {', '.join(VERSIONS)}")
-    known = TERMS[term]
-    return known.v5 if version == V5 else known.v6
+    return tuple(_hints(term, version))
 
 
 def version_for(term: str, preferred: str) -> str:
@@ -332,7 +237,43 @@ def check_grade(term: str, grade: int, version: str) -> None:
     raise UndefinedGrade(f"{label} has no grade {grade} in CTCAE v{version}: choose {listed}.")
 
 
+def hints(term: str, version: str) -> dict[int, str]:
+    """What each grade that exists means, the lowest grade first; empty when the version does not have the term.
+
+    Raises KeyError for an unknown term and ValueError for an unknown version.
+    """
+    return dict(_hints(term, version))
+
+
+def hint(term: str, grade: int, version: str) -> str:
+    """What the grade means, in at most 110 characters. Raises UndefinedGrade where the grade does not exist."""
+    check_grade(term, grade, version)
+    return _hints(term, version)[grade]
+
+
+def note(term: str, version: str) -> str:
+    """What CTCAE asks to bear in mind when choosing the term, such as what not to record with it; often empty.
+
+    Raises KeyError for an unknown term and ValueError for an unknown version.
+    """
+    _check_version(version)
+    return TERMS[term].notes[version]
+
+
+def remarks(version: str) -> tuple[str, ...]:
+    """How to read the hints of a version, in sentences. Raises ValueError for an unknown version."""
+    _check_version(version)
+    return (*REMARKS, CHILDREN_IN_V6) if version == V6 else REMARKS
+
+
+def candidates(text: str) -> list[str]:
+    """The labels to choose from for words that leave more than one term open; empty for all other words."""
+    return [TERMS[code].label for code in AMBIGUOUS.get(_plain(text), ())]
+
+
 def suggest(text: str) -> list[str]:
-    """Up to three labels whose words resemble the text, the closest first."""
+    """The candidates(); for other words up to three labels whose words resemble the text, the closest first."""
+    if open_terms := candidates(text):
+        return open_terms
     close = get_close_matches(_plain(text), _BY_WORDS, n=3, cutoff=0.7)
     return list(dict.fromkeys(TERMS[_BY_WORDS[words]].label for words in close))
