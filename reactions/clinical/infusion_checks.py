@@ -37,6 +37,7 @@ class InfusionFacts:
     duration: timedelta | None
     vial_grams: Decimal | None
     overlaps_another: bool = False
+    same_day_recorded: bool = False
 
 
 def why_impossible_dose(dose_g: Decimal) -> str:
@@ -81,6 +82,8 @@ def unlikely(facts: InfusionFacts) -> list[str]:
         found.append(f"The vials hold {_plain(facts.vial_grams)} g, the dose is {_plain(facts.dose_g)} g.")
     if facts.overlaps_another:
         found.append("Another infusion of this patient overlaps with this one.")
+    if facts.same_day_recorded:
+        found.append("Another infusion of this course has the same day of the course.")
     return found
 
 

@@ -1,0 +1,561 @@
+"""What a nurse must have seen before an infusion, and the rate that the label allows. Pure.
+
+Signatures
+    card(facts) -> tuple[CardItem, ...]                     the worst first; empty only when nothing is to be said
+    risk_factors(facts) -> frozenset[RiskFactor]            those recorded, and age
+    is_at_risk(factors) -> bool                             a boxed warning names one: the label's lower limit applies
+    is_severe_systemic(reaction) -> bool                    the rule for an earlier reaction, below
+    label_rate(rules, *, indication, at_risk) -> LabelRate | None   None when the table has nothing that fits
+    ml_per_kg_h(mg_per_kg_min, percent) -> Decimal          10 %: x 0.6; 5 %: x 1.2
+    mg_per_kg_min(ml_per_kg_h, percent) -> Decimal          the way back
+
+The card says what labels and studies say and what is not known. It forbids nothing: a named person decides.
+
+The labels' contraindication is either of two, and the second is a conjunction: (a) an earlier anaphylactic or severe
+systemic reaction to human immune globulin; (b) IgA deficiency and anti-IgA antibodies and a history of
+hypersensitivity, all three. IgA deficiency alone is a caution. Do not shorten (b) to "low IgA".
+
+An earlier reaction to human immune globulin counts as severe systemic when it was anaphylaxis by term or criteria, or
+when it went beyond the infusion site and had a grade of 4 or more, or was serious with a grade of 3. Labels do not
+define it; this rule is the project's, meant to show too many rather than too few. What lacks a grade or a judgement of
+seriousness, and could be one, is said as a caution of its own.
+
+Sources
+    contraindications and hypersensitivity: US labels of Octagam 10 %, Bivigam and Gammagard Liquid.
+    thrombosis and kidney risks, age over 65: boxed warnings of the same class of labels (Octagam 10 %, Privigen).
+    more than 42 days since the last infusion: Premier database study (PMC8561696).
+    lowest rate for a first infusion, a change of product or a long gap: Privigen and Gammagard Liquid labels.
+    0.2 to 2.4 g/kg per course: see infusion_checks. Studies of single risk factors stand with each factor.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import ROUND_UP, Decimal
+from enum import StrEnum
+
+from patients.iga import DEFICIENT_BELOW_MG_DL, Status
+from patients.words import AntiIga
+from reactions.clinical.infusion_checks import COURSE_G_PER_KG
+
+SEVERE_FROM_GRADE = 4
+SEVERE_WHEN_SERIOUS_FROM_GRADE = 3
+AGE_AT_RISK_ABOVE_YEARS = 65
+LONG_GAP_ABOVE_DAYS = 42
+
+CONTRAINDICATION_SOURCE = "US labels, contraindications (Octagam 10 %, Bivigam, Gammagard Liquid)"
+HYPERSENSITIVITY_SOURCE = "US labels, warnings on hypersensitivity (Bivigam, Gammagard Liquid)"
+BOXED_THROMBOSIS = "US labels, boxed warning on thrombosis (Octagam 10 %)"
+BOXED_RENAL = "US labels, boxed warning on kidney failure (Octagam 10 %, Privigen)"
+LOWEST_RATE_SOURCE = "US labels, administration (Privigen, Gammagard Liquid)"
+GAP_SOURCE = "Premier database study, PMC8561696"
+DOSE_SOURCE = "Usual course, 0.2 to 2.4 g/kg: dermatomyositis label (Octagam 10 %), replacement dosing"
+RATE_SOURCE = "The product's label, as in the clinic's product table"
+RECORD_SOURCE = "The clinic's own records"
+NAMED_PERSON_DECIDES = "A named clinician decides, with a reason on record."
+
+
+class Level(StrEnum):
+    """From the worst."""
+
+    CONTRAINDICATION = "contraindication"
+    CAUTION = "caution"
+    NOTE = "note"
+
+
+class RiskGroup(StrEnum):
+    THROMBOSIS = "thrombosis"
+    RENAL = "kidney injury"
+    HAEMOLYSIS = "haemolysis"
+    OTHER = "other reactions"
+
+
+class Basis(StrEnum):
+    BOXED_WARNING = "named in the boxed warning"
+    LABEL = "named in a label"
+    STUDY = "named in studies"
+
+
+class RiskFactor(StrEnum):
+    PRIOR_THROMBOSIS = "prior_thrombosis"
+    IMMOBILISATION = "immobilisation"
+    HYPERCOAGULABLE = "hypercoagulable"
+    OESTROGEN = "oestrogen"
+    CENTRAL_CATHETER = "central_catheter"
+    HYPERVISCOSITY = "hyperviscosity"
+    CARDIOVASCULAR = "cardiovascular"
+    AGE_OVER_65 = "age_over_65"
+    RENAL_INSUFFICIENCY = "renal_insufficiency"
+    DIABETES = "diabetes"
+    VOLUME_DEPLETION = "volume_depletion"
+    SEPSIS = "sepsis"
+    PARAPROTEINAEMIA = "paraproteinaemia"
+    NEPHROTOXIC_DRUGS = "nephrotoxic_drugs"
+    DERMATOMYOSITIS = "dermatomyositis"
+    NON_O_BLOOD_GROUP = "non_o_blood_group"
+    MIGRAINE = "migraine"
+    CURRENT_INFECTION = "current_infection"
+    ATOPY = "atopy"
+    NEUROMUSCULAR_DISEASE = "neuromuscular_disease"
+
+
+@dataclass(frozen=True)
+class RiskText:
+    label: str
+    basis: Basis
+    source: str
+    groups: tuple[RiskGroup, ...]
+
+
+def _thrombosis(label: str) -> RiskText:
+    return RiskText(label, Basis.BOXED_WARNING, BOXED_THROMBOSIS, (RiskGroup.THROMBOSIS,))
+
+
+def _renal(label: str) -> RiskText:
+    return RiskText(label, Basis.BOXED_WARNING, BOXED_RENAL, (RiskGroup.RENAL,))
+
+
+def _studied(label: str, source: str, group: RiskGroup = RiskGroup.OTHER) -> RiskText:
+    return RiskText(label, Basis.STUDY, source, (group,))
+
+
+RISK_FACTORS: dict[RiskFactor, RiskText] = {
+    RiskFactor.PRIOR_THROMBOSIS: _thrombosis("Earlier thrombosis, in a vein or an artery"),
+    RiskFactor.IMMOBILISATION: _thrombosis("Long immobilisation"),
+    RiskFactor.HYPERCOAGULABLE: _thrombosis("Hypercoagulable state"),
+    RiskFactor.OESTROGEN: _thrombosis("Takes oestrogens"),
+    RiskFactor.CENTRAL_CATHETER: _thrombosis("Central venous catheter in place"),
+    RiskFactor.HYPERVISCOSITY: _thrombosis("Hyperviscosity"),
+    RiskFactor.CARDIOVASCULAR: _thrombosis("Cardiovascular risk factors"),
+    # The boxed warning says "over 65" for the kidney and only "advanced" for thrombosis; 65 stands for both.
+    RiskFactor.AGE_OVER_65: RiskText(
+        "Older than 65",
+        Basis.BOXED_WARNING,
+        f"{BOXED_RENAL}; the one on thrombosis says advanced age",
+        (RiskGroup.RENAL, RiskGroup.THROMBOSIS),
+    ),
+    RiskFactor.RENAL_INSUFFICIENCY: _renal("Kidney function already reduced"),
+    RiskFactor.DIABETES: _renal("Diabetes"),
+    RiskFactor.VOLUME_DEPLETION: _renal("Volume depletion, dehydration"),
+    RiskFactor.SEPSIS: _renal("Sepsis"),
+    RiskFactor.PARAPROTEINAEMIA: _renal("Paraproteinaemia"),
+    RiskFactor.NEPHROTOXIC_DRUGS: _renal("Takes nephrotoxic drugs"),
+    RiskFactor.DERMATOMYOSITIS: RiskText(
+        "Dermatomyositis", Basis.LABEL, "US label, dosage (Octagam 10 %)", (RiskGroup.THROMBOSIS,)
+    ),
+    RiskFactor.NON_O_BLOOD_GROUP: _studied("Blood group other than O", "PMID 33433931", RiskGroup.HAEMOLYSIS),
+    RiskFactor.MIGRAINE: _studied("History of migraine (aseptic meningitis)", "Review in CMAJ, table 2"),
+    RiskFactor.CURRENT_INFECTION: _studied("Infection at present", "Allergol Immunopathol 48:738"),
+    RiskFactor.ATOPY: _studied("Allergies or atopy", "Allergol Immunopathol 48:738; PMC11747083"),
+    RiskFactor.NEUROMUSCULAR_DISEASE: _studied("Neuromuscular disease", "PMC8479165"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastReaction:
+    """One earlier reaction. None where nobody graded it, or nobody judged its seriousness."""
+
+    worst_grade: int | None
+    was_serious: bool | None
+    is_anaphylaxis: bool = False  # by term, or because it met published criteria
+    is_infusion_site_only: bool = False
+    to_human_immune_globulin: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardFacts:
+    """What is known before the infusion. Kilograms, grams for the whole course, mL/kg/h; None where not recorded.
+
+    Raises ValueError for a weight that is not above 0.
+    """
+
+    iga_status: Status
+    anti_iga: AntiIga
+    history_of_hypersensitivity: bool | None
+    prior_severe_ig_reaction: bool  # recorded elsewhere: an earlier clinic, the patient's own account
+    past_reactions: tuple[PastReaction, ...]
+    days_since_last: int | None  # None: there was no infusion before
+    last_product: str | None
+    product: str | None
+    age_years: int | None
+    risk_factors: frozenset[RiskFactor]
+    grams: Decimal | None
+    weight_kg: Decimal | None
+    planned_rate_ml_per_kg_h: Decimal | None
+    label_max_ml_per_kg_h: Decimal | None
+
+    def __post_init__(self) -> None:
+        if self.weight_kg is not None and self.weight_kg <= 0:
+            raise ValueError("A weight is more than 0 kg.")
+
+
+class CardCode(StrEnum):
+    PRIOR_SEVERE_REACTION = "prior_severe_reaction"
+    IGA_ANTI_IGA_HYPERSENSITIVITY = "iga_anti_iga_hypersensitivity"
+    POSSIBLY_SEVERE_REACTION = "possibly_severe_reaction"
+    PRIOR_REACTION = "prior_reaction"
+    IGA_DEFICIENT = "iga_deficient"
+    IGA_NOT_KNOWN = "iga_not_known"
+    ANTI_IGA_POSITIVE = "anti_iga_positive"
+    FIRST_INFUSION = "first_infusion"
+    LONG_GAP = "long_gap"
+    PRODUCT_SWITCH = "product_switch"
+    DOSE_LOW = "dose_low"
+    DOSE_HIGH = "dose_high"
+    RATE_ABOVE_LABEL = "rate_above_label"
+    PRODUCT_NOT_COMPARED = "product_not_compared"
+    AGE_MISSING = "age_missing"
+    DOSE_MISSING = "dose_missing"
+    WEIGHT_MISSING = "weight_missing"
+    RATE_MISSING = "rate_missing"
+    LABEL_MAXIMUM_MISSING = "label_maximum_missing"
+
+
+@dataclass(frozen=True)
+class CardItem:
+    code: CardCode | RiskFactor
+    level: Level
+    text: str
+    source: str
+
+
+def card(facts: CardFacts) -> tuple[CardItem, ...]:
+    """Everything to be seen, the worst level first, and within a level in the order of the record."""
+    found = [
+        *_reactions(facts),
+        *_iga(facts),
+        *_history(facts),
+        *_dose(facts),
+        *_rate(facts),
+        *_risks(facts),
+    ]
+    worst_first = list(Level)
+    return tuple(sorted(found, key=lambda item: worst_first.index(item.level)))
+
+
+def is_severe_systemic(reaction: PastReaction) -> bool:
+    """Whether an earlier reaction counts for the labels' contraindication; the rule stands above."""
+    if not reaction.to_human_immune_globulin:
+        return False
+    if reaction.is_anaphylaxis:
+        return True
+    if reaction.is_infusion_site_only or reaction.worst_grade is None:
+        return False
+    if reaction.worst_grade >= SEVERE_FROM_GRADE:
+        return True
+    return reaction.was_serious is True and reaction.worst_grade >= SEVERE_WHEN_SERIOUS_FROM_GRADE
+
+
+def _could_be_severe(reaction: PastReaction) -> bool:
+    """Of a reaction to immune globulin: whether what is missing from the record would decide it."""
+    if reaction.is_infusion_site_only or is_severe_systemic(reaction):
+        return False
+    if reaction.worst_grade is None:
+        return reaction.was_serious is not False
+    return reaction.was_serious is None and reaction.worst_grade >= SEVERE_WHEN_SERIOUS_FROM_GRADE
+
+
+def _reactions(facts: CardFacts) -> list[CardItem]:
+    earlier = [reaction for reaction in facts.past_reactions if reaction.to_human_immune_globulin]
+    found = []
+    if facts.prior_severe_ig_reaction or any(is_severe_systemic(reaction) for reaction in earlier):
+        found.append(
+            CardItem(
+                CardCode.PRIOR_SEVERE_REACTION,
+                Level.CONTRAINDICATION,
+                "Earlier anaphylactic or severe systemic reaction to human immune globulin: the label names it as a "
+                f"contraindication. {NAMED_PERSON_DECIDES}",
+                CONTRAINDICATION_SOURCE,
+            )
+        )
+    if any(_could_be_severe(reaction) for reaction in earlier):
+        found.append(
+            CardItem(
+                CardCode.POSSIBLY_SEVERE_REACTION,
+                Level.CAUTION,
+                "The grade or the seriousness of an earlier reaction is not recorded: it could be a severe systemic "
+                "one, which the label names as a contraindication.",
+                CONTRAINDICATION_SOURCE,
+            )
+        )
+    if earlier:
+        found.append(
+            CardItem(
+                CardCode.PRIOR_REACTION,
+                Level.CAUTION,
+                f"Earlier reactions to immune globulin: {len(earlier)}, {_worst(earlier)}.",
+                RECORD_SOURCE,
+            )
+        )
+    return found
+
+
+def _worst(reactions: list[PastReaction]) -> str:
+    grades = [reaction.worst_grade for reaction in reactions if reaction.worst_grade is not None]
+    return f"the worst of grade {max(grades)}" if grades else "no grade recorded"
+
+
+_IGA_NOT_KNOWN: dict[Status, str] = {
+    Status.NOT_TESTED: "IgA was never tested.",
+    Status.PENDING: "The IgA result is still awaited.",
+    Status.INDETERMINATE: "The IgA result does not tell whether IgA is deficient.",
+}
+_ANTI_IGA_WORDS: dict[AntiIga, str] = {
+    AntiIga.NOT_DONE: "anti-IgA was not tested",
+    AntiIga.POSITIVE: "anti-IgA is positive",
+    AntiIga.NEGATIVE: "anti-IgA is negative",
+    AntiIga.INDETERMINATE: "anti-IgA is indeterminate",
+}
+_HYPERSENSITIVITY_WORDS: dict[bool | None, str] = {
+    True: "hypersensitivity is in the history",
+    False: "hypersensitivity is not in the history",
+    None: "nobody asked about hypersensitivity",
+}
+
+
+def _iga(facts: CardFacts) -> list[CardItem]:
+    found = []
+    is_deficient = facts.iga_status == Status.DEFICIENT
+    has_antibodies = facts.anti_iga == AntiIga.POSITIVE
+    if is_deficient and has_antibodies and facts.history_of_hypersensitivity:
+        found.append(
+            CardItem(
+                CardCode.IGA_ANTI_IGA_HYPERSENSITIVITY,
+                Level.CONTRAINDICATION,
+                "IgA deficiency with anti-IgA antibodies and a history of hypersensitivity: the label names the three "
+                f"together as a contraindication. {NAMED_PERSON_DECIDES}",
+                CONTRAINDICATION_SOURCE,
+            )
+        )
+    if is_deficient:
+        found.append(
+            CardItem(
+                CardCode.IGA_DEFICIENT,
+                Level.CAUTION,
+                f"IgA is below {DEFICIENT_BELOW_MG_DL} mg/dL. The label's contraindication also needs anti-IgA "
+                f"antibodies and a history of hypersensitivity. Here {_ANTI_IGA_WORDS[facts.anti_iga]}, and "
+                f"{_HYPERSENSITIVITY_WORDS[facts.history_of_hypersensitivity]}.",
+                HYPERSENSITIVITY_SOURCE,
+            )
+        )
+    if facts.iga_status in _IGA_NOT_KNOWN:
+        found.append(
+            CardItem(
+                CardCode.IGA_NOT_KNOWN,
+                Level.CAUTION,
+                f"{_IGA_NOT_KNOWN[facts.iga_status]} Unknown is not normal.",
+                HYPERSENSITIVITY_SOURCE,
+            )
+        )
+    if has_antibodies:
+        found.append(
+            CardItem(
+                CardCode.ANTI_IGA_POSITIVE,
+                Level.CAUTION,
+                "Anti-IgA antibodies were found. Labels warn of them in IgA deficiency; their part in anaphylaxis is "
+                "debated.",
+                f"{HYPERSENSITIVITY_SOURCE}; debated: PMID 21835445",
+            )
+        )
+    return found
+
+
+def _history(facts: CardFacts) -> list[CardItem]:
+    found = []
+    if facts.days_since_last is None:
+        found.append(
+            CardItem(
+                CardCode.FIRST_INFUSION,
+                Level.CAUTION,
+                "The first infusion of immune globulin on record. Labels start at the lowest rate.",
+                LOWEST_RATE_SOURCE,
+            )
+        )
+    elif facts.days_since_last > LONG_GAP_ABOVE_DAYS:
+        found.append(
+            CardItem(
+                CardCode.LONG_GAP,
+                Level.CAUTION,
+                f"{facts.days_since_last} days since the last infusion, more than {LONG_GAP_ABOVE_DAYS}: effectively a "
+                "first one. Labels start again at the lowest rate.",
+                f"{GAP_SOURCE}; {LOWEST_RATE_SOURCE}",
+            )
+        )
+    before, now = _name(facts.last_product), _name(facts.product)
+    if before and now and before.casefold() != now.casefold():
+        found.append(
+            CardItem(
+                CardCode.PRODUCT_SWITCH,
+                Level.CAUTION,
+                f"Another product than last time: {now} after {before}. Labels start again at the lowest rate.",
+                LOWEST_RATE_SOURCE,
+            )
+        )
+    if facts.days_since_last is not None and not (before and now):
+        found.append(
+            CardItem(
+                CardCode.PRODUCT_NOT_COMPARED,
+                Level.NOTE,
+                "The product of this or of the last infusion is not recorded: a change of product was not looked for.",
+                RECORD_SOURCE,
+            )
+        )
+    return found
+
+
+def _name(product: str | None) -> str:
+    return (product or "").strip()
+
+
+def _dose(facts: CardFacts) -> list[CardItem]:
+    found = []
+    if facts.grams is None:
+        found.append(_not_checked(CardCode.DOSE_MISSING, "No dose is planned: the dose per kilogram was not checked."))
+    if facts.weight_kg is None:
+        found.append(
+            _not_checked(CardCode.WEIGHT_MISSING, "No weight is recorded: the dose per kilogram was not checked.")
+        )
+    if facts.grams is None or facts.weight_kg is None:
+        return found
+    low, high = COURSE_G_PER_KG
+    # The quotient is neither rounded nor shown, so that 2.4001 never reads as 2.40.
+    planned = f"{_plain(facts.grams)} g in this course for {_plain(facts.weight_kg)} kg is"
+    if facts.grams < low * facts.weight_kg:
+        found.append(CardItem(CardCode.DOSE_LOW, Level.CAUTION, f"{planned} less than {low} g/kg.", DOSE_SOURCE))
+    if facts.grams > high * facts.weight_kg:
+        found.append(CardItem(CardCode.DOSE_HIGH, Level.CAUTION, f"{planned} more than {high} g/kg.", DOSE_SOURCE))
+    return found
+
+
+def _rounded_up(rate: Decimal) -> str:
+    """To a hundredth, upwards: what is above a limit never reads as equal to it."""
+    return _plain(rate.quantize(Decimal("0.01"), rounding=ROUND_UP))
+
+
+def _rate(facts: CardFacts) -> list[CardItem]:
+    found = []
+    planned, highest = facts.planned_rate_ml_per_kg_h, facts.label_max_ml_per_kg_h
+    if planned is None:
+        found.append(_not_checked(CardCode.RATE_MISSING, "No rate is planned: it was not compared with the label."))
+    if highest is None:
+        found.append(
+            _not_checked(
+                CardCode.LABEL_MAXIMUM_MISSING,
+                "The label's highest rate for this product and indication is not in the table: no rate was compared.",
+            )
+        )
+    if planned is not None and highest is not None and planned > highest:
+        found.append(
+            CardItem(
+                CardCode.RATE_ABOVE_LABEL,
+                Level.CAUTION,
+                f"The planned rate of {_rounded_up(planned)} mL/kg/h is above the label's {_plain(highest)} mL/kg/h "
+                "for this product, indication and risk.",
+                RATE_SOURCE,
+            )
+        )
+    return found
+
+
+def risk_factors(facts: CardFacts) -> frozenset[RiskFactor]:
+    """The factors recorded, and age over 65 as derived from the years."""
+    if facts.age_years is not None and facts.age_years > AGE_AT_RISK_ABOVE_YEARS:
+        return facts.risk_factors | {RiskFactor.AGE_OVER_65}
+    return facts.risk_factors
+
+
+def is_at_risk(factors: Iterable[RiskFactor]) -> bool:
+    """Whether a boxed warning names one of them: the label's limit for thrombosis or kidney risk then applies.
+
+    Dermatomyositis is not one: its label gives it a limit of its own, in the row of the indication.
+    """
+    return any(RISK_FACTORS[factor].basis == Basis.BOXED_WARNING for factor in factors)
+
+
+def _risks(facts: CardFacts) -> list[CardItem]:
+    present = risk_factors(facts)
+    found = []
+    for factor, told in RISK_FACTORS.items():
+        if factor in present:
+            level = Level.NOTE if told.basis == Basis.STUDY else Level.CAUTION
+            text = f"{told.label}: {told.basis} ({' and '.join(told.groups)})."
+            found.append(CardItem(factor, level, text, told.source))
+    if facts.age_years is None:
+        found.append(_not_checked(CardCode.AGE_MISSING, "No age is recorded: being older than 65 is a risk."))
+    return found
+
+
+def _not_checked(code: CardCode, text: str) -> CardItem:
+    return CardItem(code, Level.NOTE, text, RECORD_SOURCE)
+
+
+def _plain(number: Decimal) -> str:
+    """Without zeros at the end."""
+    return format(number.normalize(), "f")
+
+
+@dataclass(frozen=True)
+class RateRule:
+    """One row of a product's table of rates, in mL/kg/h. `indication` None, or blank, stands for any."""
+
+    indication: str | None
+    start_ml_per_kg_h: Decimal
+    max_ml_per_kg_h: Decimal
+    at_risk_max_ml_per_kg_h: Decimal | None = None
+
+
+@dataclass(frozen=True)
+class LabelRate:
+    """What the label allows here, in mL/kg/h."""
+
+    start_ml_per_kg_h: Decimal
+    max_ml_per_kg_h: Decimal
+    is_for_indication: bool  # False: the row for any indication
+    is_lowered_for_risk: bool
+
+
+def label_rate(rules: Iterable[RateRule], *, indication: str | None, at_risk: bool) -> LabelRate | None:
+    """The row of the indication before the row for any; at risk the lower of the limits. None without a row.
+
+    Several rows for the same: the lowest numbers. At risk, a row for the indication that has no limit of its own for
+    risk takes that of the row for any. The start is never above the maximum.
+    """
+    table = [(_name(rule.indication).casefold(), rule) for rule in rules]
+    wanted = _name(indication).casefold()
+    own = [rule for named, rule in table if named and named == wanted]
+    general = [rule for named, rule in table if not named]
+    chosen = own or general
+    if not chosen:
+        return None
+    usual = min(rule.max_ml_per_kg_h for rule in chosen)
+    highest = usual
+    if at_risk:
+        highest = min([usual, *(_risk_limits(chosen) or _risk_limits(general))])
+    return LabelRate(
+        start_ml_per_kg_h=min(highest, *(rule.start_ml_per_kg_h for rule in chosen)),
+        max_ml_per_kg_h=highest,
+        is_for_indication=bool(own),
+        is_lowered_for_risk=highest < usual,
+    )
+
+
+def _risk_limits(rules: list[RateRule]) -> list[Decimal]:
+    return [rule.at_risk_max_ml_per_kg_h for rule in rules if rule.at_risk_max_ml_per_kg_h is not None]
+
+
+def ml_per_kg_h(mg_per_kg_min: Decimal, percent: Decimal) -> Decimal:
+    """A rate by volume from a rate by mass: 1 % is 10 mg in 1 mL, so mL/kg/h = mg/kg/min x 60 / (10 x percent).
+
+    Raises ValueError for a concentration that is not above 0.
+    """
+    return mg_per_kg_min * 6 / _concentration(percent)
+
+
+def mg_per_kg_min(ml_per_kg_h: Decimal, percent: Decimal) -> Decimal:
+    """A rate by mass from a rate by volume, the other way round. Raises ValueError likewise."""
+    return ml_per_kg_h * _concentration(percent) / 6
+
+
+def _concentration(percent: Decimal) -> Decimal:
+    if percent <= 0:
+        raise ValueError("A concentration is more than 0 %.")
+    return percent
