@@ -3,12 +3,15 @@
 Signatures
     onset_class(onset_at, started_at) -> OnsetClass
     is_within_label_window(onset_at, started_at, ended_at) -> bool
+    is_during(onset_at, started_at, ended_at) -> bool
+    hours_after_end(onset_at, ended_at) -> Decimal | None
 
 Sources: immediate up to 6 h, delayed up to 1 week, late beyond: Stiehm, Transfus Med Rev 2013 (PMID 23835249). The
 window of US labels, during an infusion or within 72 h after its end: Bivigam and Asceniv labels, adverse reactions.
 """
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 IMMEDIATE_WITHIN = timedelta(hours=6)
@@ -35,3 +38,15 @@ def onset_class(onset_at: datetime, started_at: datetime) -> OnsetClass:
 def is_within_label_window(onset_at: datetime, started_at: datetime, ended_at: datetime | None) -> bool:
     """During the infusion or at most 72 h after its end. While it is running, every onset after the start is."""
     return started_at <= onset_at and (ended_at is None or onset_at <= ended_at + LABEL_WINDOW_AFTER_END)
+
+
+def is_during(onset_at: datetime, started_at: datetime, ended_at: datetime | None) -> bool:
+    """From the start to the end, both included. While it is running, every onset from the start on is."""
+    return started_at <= onset_at and (ended_at is None or onset_at <= ended_at)
+
+
+def hours_after_end(onset_at: datetime, ended_at: datetime | None) -> Decimal | None:
+    """Hours from the end to the onset, not rounded. None for an onset at or before the end, or while it is running."""
+    if ended_at is None or onset_at <= ended_at:
+        return None
+    return Decimal((onset_at - ended_at) // timedelta(microseconds=1)) / 3_600_000_000
