@@ -14,7 +14,7 @@ Source of the words: section 17 of US immune globulin labels (Bivigam). The leve
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reactions.vocabulary import AlertLevel, PatientSeverity, PatientSymptom
+from reactions.vocabulary import LABELS, AlertLevel, PatientSeverity, PatientSymptom
 
 RED_WORDS = frozenset(
     {
@@ -52,9 +52,9 @@ def triage(
     if not has_problem:
         return Triage(None)
     reported = frozenset(symptoms)
-    red = [symptom.replace("_", " ") for symptom in symptoms if symptom in RED_WORDS]
+    red = [in_words(symptom) for symptom in symptoms if symptom in RED_WORDS]
     if reported >= HIVES_WITH_DIZZINESS:
-        red.append("hives with dizziness")
+        red.append("rash or hives together with dizziness")
     amber = _amber_reasons(symptoms, reported, care_sought)
     if red and still_there is not False:
         return Triage(AlertLevel.RED, (*red, *amber))
@@ -62,19 +62,25 @@ def triage(
         return Triage(AlertLevel.AMBER, (*(f"{word} (resolved)" for word in red), *amber))
     if amber:
         return Triage(AlertLevel.AMBER, tuple(amber))
-    named = tuple(symptom.replace("_", " ") for symptom in symptoms)
+    named = tuple(in_words(symptom) for symptom in symptoms)
     return Triage(AlertLevel.GREEN, named or ("a problem without a symptom named",))
+
+
+def in_words(symptom: PatientSymptom) -> str:
+    """The symptom as the patient read it, to stand within a sentence."""
+    label = LABELS[PatientSymptom][symptom]
+    return label[0].lower() + label[1:]
 
 
 def _amber_reasons(
     symptoms: Mapping[PatientSymptom, PatientSeverity], reported: frozenset[PatientSymptom], care_sought: str
 ) -> list[str]:
     reasons = [
-        f"severe {symptom.replace('_', ' ')}"
+        f"severe: {in_words(symptom)}"
         for symptom, severity in symptoms.items()
         if severity == PatientSeverity.SEVERE and symptom not in RED_WORDS
     ]
-    reasons += [word.replace("_", " ") for word in symptoms if word in AMBER_WORDS]
+    reasons += [in_words(word) for word in symptoms if word in AMBER_WORDS]
     if reported >= MENINGITIS_WORDS:
         reasons.append("headache with fever and a stiff neck or light that hurts")
     if care_sought == HOSPITAL:
