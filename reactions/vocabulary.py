@@ -32,9 +32,10 @@ class PremedicationRecord(StrEnum):
 
 
 class ReactionRecord(StrEnum):
-    """Whether anybody looked for reactions; a reaction itself is a row of its own."""
+    """Whether anybody looked for reactions. A reaction is a row of its own; "seen" says that it is still to come."""
 
     OBSERVED = "observed"
+    SEEN = "seen"
     NOT_RECORDED = "not_recorded"
 
 
@@ -87,7 +88,65 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Indication(StrEnum):
+    """What a course is given for, as far as labels tell rates apart."""
+
+    DERMATOMYOSITIS = "dermatomyositis"
+    OTHER_MYOSITIS = "other_myositis"
+    PRIMARY_IMMUNODEFICIENCY = "primary_immunodeficiency"
+    IMMUNE_THROMBOCYTOPENIA = "immune_thrombocytopenia"
+    CIDP = "cidp"
+    MULTIFOCAL_MOTOR_NEUROPATHY = "multifocal_motor_neuropathy"
+    OTHER = "other"
+
+
+class HistoryFact(StrEnum):
+    """What a patient's history holds about immune globulin from elsewhere; kept beside the risk factors."""
+
+    SEVERE_IG_REACTION = "severe_ig_reaction_elsewhere"
+    HYPERSENSITIVITY = "hypersensitivity"
+    NO_HYPERSENSITIVITY = "no_hypersensitivity"
+
+
+class Dechallenge(StrEnum):
+    """What became of the reaction when the infusion was slowed or stopped."""
+
+    IMPROVED = "improved"
+    NOT_IMPROVED = "not_improved"
+    NOT_DONE = "not_done"
+    UNKNOWN = "unknown"
+    NOT_RECORDED = "not_recorded"
+
+
+class Rechallenge(StrEnum):
+    """What happened when immune globulin was given again."""
+
+    RECURRED = "recurred"
+    NOT_RECURRED = "not_recurred"
+    NOT_DONE = "not_done"
+    UNKNOWN = "unknown"
+    NOT_RECORDED = "not_recorded"
+
+
+class CausalityScale(StrEnum):
+    WHO_UMC = "who_umc"
+    NARANJO = "naranjo"
+
+
+class SignatureMeaning(StrEnum):
+    """What a signature says, as 21 CFR 11.50 asks."""
+
+    REVIEW = "review"
+    APPROVAL = "approval"
+    RESPONSIBILITY = "responsibility"
+
+
+class WorkKind(StrEnum):
+    SERIOUS_REACTION = "serious_reaction"
+
+
 class CheckInKind(StrEnum):
+    EVENING = "evening"
     HOURS_24 = "hours_24"
     HOURS_72 = "hours_72"
     DAYS_8 = "days_8"
@@ -106,6 +165,7 @@ class CheckInState(StrEnum):
 class MailKind(StrEnum):
     CHECKIN_INVITATION = "checkin_invitation"
     ALERT = "alert"
+    WORK = "work"
 
 
 class MailState(StrEnum):
@@ -168,7 +228,11 @@ LABELS: dict[type[StrEnum], dict[str, str]] = {
         "stop": "Stop",
     },
     PremedicationRecord: {"given": "Given", "none": "None given", "not_recorded": "Not recorded"},
-    ReactionRecord: {"observed": "Watched for reactions", "not_recorded": "Not recorded"},
+    ReactionRecord: {
+        "observed": "Watched for reactions",
+        "seen": "Seen, not written down yet",
+        "not_recorded": "Not recorded",
+    },
     DrugGroup: {
         "antipyretic": "Antipyretic",
         "antihistamine": "Antihistamine",
@@ -209,7 +273,43 @@ LABELS: dict[type[StrEnum], dict[str, str]] = {
         "fatal": "Fatal",
         "unknown": "Not known yet",
     },
+    Indication: {
+        "dermatomyositis": "Dermatomyositis",
+        "other_myositis": "Another myositis",
+        "primary_immunodeficiency": "Primary immunodeficiency",
+        "immune_thrombocytopenia": "Immune thrombocytopenia",
+        "cidp": "CIDP",
+        "multifocal_motor_neuropathy": "Multifocal motor neuropathy",
+        "other": "Other",
+    },
+    HistoryFact: {
+        "severe_ig_reaction_elsewhere": "Anaphylactic or severe systemic reaction to immune globulin, elsewhere",
+        "hypersensitivity": "Hypersensitivity in the history",
+        "no_hypersensitivity": "Asked: no hypersensitivity in the history",
+    },
+    Dechallenge: {
+        "improved": "It improved",
+        "not_improved": "It did not improve",
+        "not_done": "The infusion went on unchanged",
+        "unknown": "Cannot be told",
+        "not_recorded": "Not recorded",
+    },
+    Rechallenge: {
+        "recurred": "It came back",
+        "not_recurred": "It did not come back",
+        "not_done": "Not given again",
+        "unknown": "Cannot be told",
+        "not_recorded": "Not recorded",
+    },
+    CausalityScale: {"who_umc": "WHO-UMC", "naranjo": "Naranjo"},
+    SignatureMeaning: {
+        "review": "Reviewed",
+        "approval": "Approved as complete",
+        "responsibility": "Responsible for its content",
+    },
+    WorkKind: {"serious_reaction": "Serious reaction to follow through"},
     CheckInKind: {
+        "evening": "The same evening",
         "hours_24": "24 hours after",
         "hours_72": "72 hours after",
         "days_8": "8 days after",
@@ -220,10 +320,14 @@ LABELS: dict[type[StrEnum], dict[str, str]] = {
         "sent": "Sent",
         "answered": "Answered",
         "expired": "No answer",
-        "missed": "Missed: recorded too late",
+        "missed": "Missed",
         "cancelled": "Cancelled",
     },
-    MailKind: {"checkin_invitation": "Check-in invitation", "alert": "Alert to staff"},
+    MailKind: {
+        "checkin_invitation": "Check-in invitation",
+        "alert": "Alert to staff",
+        "work": "Worklist notice to administrators",
+    },
     MailState: {
         "queued": "Waiting",
         "sending": "Being sent",
@@ -262,6 +366,11 @@ LABELS: dict[type[StrEnum], dict[str, str]] = {
         "severe": "Severe: I could not do my daily things",
     },
 }
+
+
+def values(words: type[StrEnum]) -> list[str]:
+    """The words as the database keeps them."""
+    return [str(word) for word in words]
 
 
 def choices(words: type[StrEnum]) -> list[tuple[str, str]]:
@@ -310,21 +419,37 @@ DRUGS: dict[str, tuple[str, DrugGroup]] = {
 
 DRUG_SYNONYMS: dict[str, str] = {
     "adrenaline": "epinephrine",
+    "advil": "ibuprofen",
     "albuterol": "salbutamol",
+    "aleve": "naproxen",
+    "allegra": "fexofenadine",
     "apap": "acetaminophen",
+    "atarax": "hydroxyzine",
     "benadryl": "diphenhydramine",
     "chlorphenamine": "chlorpheniramine",
     "chlorpheniramine maleate": "chlorpheniramine",
+    "clarinex": "desloratadine",
+    "claritin": "loratadine",
+    "decadron": "dexamethasone",
+    "demerol": "meperidine",
     "dipyrone": "metamizole",
     "fluids": "hydration",
     "iv fluids": "hydration",
     "medrol": "methylprednisolone",
+    "motrin": "ibuprofen",
     "normal saline": "hydration",
     "paracetamol": "acetaminophen",
+    "pepcid": "famotidine",
     "pethidine": "meperidine",
+    "reglan": "metoclopramide",
     "saline": "hydration",
+    "singulair": "montelukast",
     "solu-cortef": "hydrocortisone",
     "solu-medrol": "methylprednisolone",
     "solumedrol": "methylprednisolone",
+    "toradol": "ketorolac",
     "tylenol": "acetaminophen",
+    "xyzal": "levocetirizine",
+    "zofran": "ondansetron",
+    "zyrtec": "cetirizine",
 }
