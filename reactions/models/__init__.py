@@ -1,23 +1,41 @@
 from reactions.models.alert import Alert
+from reactions.models.chairside import ChairsideRow, Premedication, RateStep, Vial, Vitals
 from reactions.models.checkin import Answer, AnswerSymptom, CheckIn
-from reactions.models.infusion import Course, Infusion, Premedication, RateStep, Vial, Vitals
+from reactions.models.course import Course
+from reactions.models.infusion import Infusion
+from reactions.models.judgement import AnaphylaxisRecord, CausalityAssessment, Signature
 from reactions.models.outbox import OutboxMessage
-from reactions.models.product import Product
-from reactions.models.reaction import Reaction, Symptom
+from reactions.models.product import Product, ProductRate
+from reactions.models.protocol import ClinicProtocol
+from reactions.models.reaction import Reaction, Symptom, Treatment
+from reactions.models.response import ResponseMeasures
+from reactions.models.safety import PatientRisk, SafetyCheck
+from reactions.models.worklist import WorkItem
 
 __all__ = [
     "Alert",
+    "AnaphylaxisRecord",
     "Answer",
     "AnswerSymptom",
+    "CausalityAssessment",
+    "ChairsideRow",
     "CheckIn",
+    "ClinicProtocol",
     "Course",
     "Infusion",
     "OutboxMessage",
+    "PatientRisk",
     "Premedication",
     "Product",
+    "ProductRate",
     "RateStep",
     "Reaction",
+    "ResponseMeasures",
+    "SafetyCheck",
+    "Signature",
     "Symptom",
+    "Treatment",
     "Vial",
     "Vitals",
+    "WorkItem",
 ]

@@ -1,22 +1,35 @@
 """A check-in: one emailed question set after an infusion, and what the patient answered."""
 
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
 from patients.models import Clinic, Patient, User
-from reactions.models.infusion import Course, Infusion
+from reactions.clinical.triage import in_words
+from reactions.models.course import Course
+from reactions.models.infusion import Infusion
 from reactions.models.link import hash_of, token_from
-from reactions.vocabulary import CheckInKind, CheckInState, PatientSeverity, PatientSymptom, choices
+from reactions.vocabulary import CheckInKind, CheckInState, PatientSeverity, PatientSymptom, choices, values
+
+# Reasons of a check-in's state that decide what the patient reads at its link.
+MAIL_REFUSED = "The mail was refused."
+SENT_TOO_LATE = "The service did not send it in time."
+RECORDED_LATE = "The infusion was recorded after this check-in's time."
 
 
 class CheckInQuerySet(models.QuerySet):
     def visible_to(self, user: User) -> Self:
         """Check-ins of patients in the clinics in which the user works."""
         return self.filter(infusion__patient__clinic__in=Clinic.objects.visible_to(user))
+
+    def with_answers(self) -> Self:
+        """By time, with every version of the answers, the newest first, and their symptoms and alerts."""
+        answers = Answer.objects.select_related("alert__acknowledged_by").prefetch_related("symptoms")
+        newest_first = models.Prefetch("answers", answers.order_by("-version"))
+        return self.prefetch_related(newest_first).order_by("due_at", "pk")
 
     def of_token(self, token: str) -> Self:
         """The check-in of a link; empty for a link that is wrong in any way."""
@@ -59,6 +72,10 @@ class CheckIn(models.Model):
             models.CheckConstraint(
                 name="reactions_checkin_reason_when_cancelled", condition=~Q(state="cancelled", state_reason="")
             ),
+            models.CheckConstraint(
+                name="reactions_checkin_sent_has_time", condition=~Q(state="sent") | Q(sent_at__isnull=False)
+            ),
+            models.CheckConstraint(name="reactions_checkin_state_known", condition=Q(state__in=values(CheckInState))),
         ]
         indexes = [
             models.Index(fields=["due_at"], condition=Q(state="planned"), name="reactions_checkin_planned"),
@@ -82,9 +99,28 @@ class CheckIn(models.Model):
 
     def why_closed(self, now: datetime) -> str:
         """The state that keeps an answer from being taken, or empty while the check-in is open."""
-        if self.state in {CheckInState.CANCELLED, CheckInState.MISSED} or self.infusion.is_void:
+        if self.state == CheckInState.CANCELLED or self.infusion.is_void:
             return CheckInState.CANCELLED
+        if self.state == CheckInState.MISSED:
+            return CheckInState.MISSED
         return CheckInState.EXPIRED if self.closes_at <= now else ""
+
+    def why_not_sent(self) -> str:
+        """Why a planned check-in will not be sent as the record stands now; empty when it will, or is not planned."""
+        if self.state != CheckInState.PLANNED:
+            return ""
+        return "The infusion was voided." if self.infusion.is_void else self.patient.why_no_mail()
+
+    @property
+    def was_refused(self) -> bool:
+        """It ended because the mail server refused the patient's address."""
+        return self.state == CheckInState.CANCELLED and self.state_reason.startswith(MAIL_REFUSED)
+
+    def taken_back(self) -> list[str]:
+        """What an earlier answer reported and the latest does not, in words, the oldest first."""
+        versions = sorted(self.answers.all(), key=lambda answer: answer.version)
+        said = [word for answer in versions[:-1] for word in answer.words()]
+        return [word for word in dict.fromkeys(said) if word not in versions[-1].words()]
 
     def latest_answer(self) -> "Answer | None":
         """The answer that counts: the newest version. Uses prefetched answers where there are any."""
@@ -115,6 +151,9 @@ class Answer(models.Model):
     comment = models.TextField(blank=True, max_length=10_000)
     question_set = models.CharField(max_length=20, default="1")
     language = models.CharField(max_length=8, default="en")
+    submission_id = models.UUIDField(
+        null=True, blank=True, unique=True, editable=False, help_text="Of the form: sent twice, it is one answer."
+    )
 
     class Meta:
         ordering = ["checkin", "version"]
@@ -122,6 +161,17 @@ class Answer(models.Model):
 
     def __str__(self) -> str:
         return "A problem was reported" if self.has_problem else "No new or worse problem"
+
+    def words(self) -> list[str]:
+        """What was reported, each symptom in the words that the patient read; empty when nothing was."""
+        named = [in_words(PatientSymptom(row.symptom)) for row in self.symptoms.all()]
+        return named or (["a problem without a symptom named"] if self.has_problem else [])
+
+    def says(self, *, has_problem: bool, details: dict[str, Any], symptoms: dict[str, str]) -> bool:
+        """The same as these words of a form, symptom by symptom and grade by grade."""
+        same_details = all(getattr(self, name) == value for name, value in details.items())
+        marked = {row.symptom: row.severity for row in self.symptoms.all()}
+        return self.has_problem == has_problem and same_details and marked == symptoms
 
 
 class AnswerSymptom(models.Model):

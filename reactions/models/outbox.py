@@ -1,44 +1,75 @@
 """The outbox: every email that leaves is a row here first."""
 
+from datetime import datetime
+from typing import Self
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
 from reactions.models.alert import Alert
 from reactions.models.checkin import CheckIn
-from reactions.vocabulary import CheckInState, MailKind, MailState, choices
+from reactions.models.worklist import WorkItem
+from reactions.vocabulary import CheckInState, MailKind, MailState, choices, values
+
+
+class OutboxQuerySet(models.QuerySet):
+    def due(self, now: datetime) -> Self:
+        """Rows to take up: those whose time has come, and those whose lease ran out."""
+        ran_out = Q(state=MailState.SENDING, lease_until__lte=now)
+        return self.filter(Q(state=MailState.QUEUED, due_at__lte=now) | ran_out)
+
+    def with_all_it_says(self) -> Self:
+        """With the rows that a mail and the decision to send it are made from."""
+        return self.select_related(
+            "checkin__infusion__patient__clinic", "alert__patient__clinic", "work__clinic", "recipient"
+        )
 
 
 class OutboxMessage(models.Model):
     """One email: planned once (`idempotency_key`), claimed under a lease, sent with one Message-ID for all tries.
 
     `lease_number` counts the claims and fences every later write: whoever holds an older number changes nothing.
-    `in_doubt` says that a try may have reached the mail server without our knowing, so a second copy may exist.
+    `tried_at` is set right before the mail server is spoken to under the present lease: a row that was only claimed was
+    not tried. `in_doubt` says that a try may have reached the mail server without our knowing, so a second copy may
+    exist.
     """
+
+    # What goes first when several mails are due.
+    RED, AMBER, CHECKIN = 0, 1, 2
 
     idempotency_key = models.CharField(max_length=100, unique=True)
     kind = models.CharField(max_length=20, choices=choices(MailKind))
     checkin = models.ForeignKey(CheckIn, models.PROTECT, related_name="mails", null=True, blank=True)
     alert = models.ForeignKey(Alert, models.PROTECT, related_name="mails", null=True, blank=True)
+    work = models.ForeignKey(WorkItem, models.PROTECT, related_name="mails", null=True, blank=True)
     recipient = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True, blank=True, help_text="Staff only."
     )
     message_id = models.CharField(max_length=200, unique=True)
     state = models.CharField(max_length=10, choices=choices(MailState), default=MailState.QUEUED)
+    urgency = models.PositiveSmallIntegerField(default=CHECKIN, help_text="The lower, the earlier it is sent.")
     due_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True, blank=True, help_text="Never sent after this.")
-    attempts = models.PositiveSmallIntegerField(default=0)
+    attempts = models.PositiveIntegerField(default=0)
     lease_number = models.PositiveIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
+    tried_at = models.DateTimeField(null=True, blank=True, help_text="The try under way.")
     in_doubt = models.BooleanField(default=False)
     sent_at = models.DateTimeField(null=True, blank=True)
     last_error = models.CharField(max_length=300, blank=True, help_text="Without addresses.")
+    refused_address = models.CharField(
+        max_length=64, blank=True, editable=False, help_text="Digest of the address that was refused for good."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = OutboxQuerySet.as_manager()
 
     class Meta:
         verbose_name = "outgoing mail"
         ordering = ["due_at", "pk"]
         constraints = [
+            models.CheckConstraint(name="reactions_outbox_state_known", condition=Q(state__in=values(MailState))),
             models.CheckConstraint(
                 name="reactions_outbox_sent_is_whole",
                 condition=Q(state="sent", sent_at__isnull=False) | ~Q(state="sent") & Q(sent_at=None),
@@ -48,26 +79,51 @@ class OutboxMessage(models.Model):
                 condition=Q(state="sending", lease_until__isnull=False) | ~Q(state="sending") & Q(lease_until=None),
             ),
             models.CheckConstraint(
+                name="reactions_outbox_tried_while_sending", condition=Q(state="sending") | Q(tried_at=None)
+            ),
+            models.CheckConstraint(
                 name="reactions_outbox_about_one_thing",
-                condition=Q(kind="checkin_invitation", checkin__isnull=False, alert=None, recipient=None)
-                | Q(kind="alert", alert__isnull=False, recipient__isnull=False, checkin=None),
+                condition=Q(kind="checkin_invitation", checkin__isnull=False, alert=None, work=None, recipient=None)
+                | Q(kind="alert", alert__isnull=False, recipient__isnull=False, checkin=None, work=None)
+                | Q(kind="work", work__isnull=False, recipient__isnull=False, checkin=None, alert=None),
             ),
         ]
         indexes = [
             models.Index(
-                fields=["due_at"], condition=Q(state__in=["queued", "sending"]), name="reactions_outbox_waiting"
-            )
+                fields=["urgency", "due_at"],
+                condition=Q(state__in=["queued", "sending"]),
+                name="reactions_outbox_by_urgency",
+            ),
+            models.Index(fields=["expires_at"], condition=Q(state="refused"), name="reactions_outbox_refused"),
         ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.pk}"
 
+    def address(self) -> str:
+        """Where it goes, as the record stands now; empty when no address is recorded."""
+        if self.checkin:
+            return self.checkin.patient.email
+        return self.recipient.email if self.recipient else ""
+
     def why_not_wanted(self) -> str:
         """Why the mail must not be sent any more, by the rows as they were loaded; empty when it is wanted."""
         if self.alert:
-            return "The alert is acknowledged." if self.alert.acknowledged_at else ""
+            done = "The alert is acknowledged." if self.alert.acknowledged_at else ""
+            return done or self._why_not_to_recipient(self.alert.patient.clinic_id)
+        if self.work:
+            done = "The item is closed." if self.work.closed_at else ""
+            return done or self._why_not_to_recipient(self.work.clinic_id)
         if self.checkin is None or self.checkin.infusion.is_void:
             return "The infusion was voided."
         if self.checkin.state != CheckInState.PLANNED:
             return f"The check-in is {self.checkin.get_state_display().lower()}."
         return self.checkin.infusion.patient.why_no_mail()
+
+    def _why_not_to_recipient(self, clinic_pk: int) -> str:
+        if self.recipient is None or not self.recipient.email:
+            return "The recipient has no address."
+        works_here = self.recipient.roles.filter(clinic=clinic_pk, is_active=True)
+        if not self.recipient.is_active or not works_here.exists():
+            return "The recipient does not work at the clinic any more."
+        return ""

@@ -5,6 +5,8 @@ from typing import Any, Self
 from django.db import models
 from django.db.models import Q
 
+from reactions.vocabulary import Indication, choices
+
 
 class ProductQuerySet(models.QuerySet):
     def for_infusion(self) -> Self:
@@ -60,3 +62,37 @@ class Product(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.name = " ".join(self.name.split())
         super().save(*args, **kwargs)
+
+
+class ProductRate(models.Model):
+    """The rates that a label gives for one indication, or for any where it names none."""
+
+    product = models.ForeignKey(Product, models.CASCADE, related_name="rates")
+    indication = models.CharField(max_length=30, blank=True, choices=[("", "Any"), *choices(Indication)])
+    start_ml_per_kg_h = models.DecimalField(max_digits=6, decimal_places=3)
+    max_ml_per_kg_h = models.DecimalField(max_digits=6, decimal_places=3)
+    at_risk_max_ml_per_kg_h = models.DecimalField(
+        max_digits=6,
+        decimal_places=3,
+        null=True,
+        blank=True,
+        help_text="For patients at risk of thrombosis or kidney failure.",
+    )
+    source = models.CharField(max_length=300)
+    source_date = models.DateField(help_text="When this row was compiled from its source.")
+
+    class Meta:
+        verbose_name = "label rate"
+        ordering = ["product", "indication"]
+        constraints = [
+            models.UniqueConstraint(fields=["product", "indication"], name="reactions_productrate_once"),
+            models.CheckConstraint(
+                name="reactions_productrate_positive",
+                condition=Q(start_ml_per_kg_h__gt=0)
+                & Q(max_ml_per_kg_h__gte=models.F("start_ml_per_kg_h"))
+                & (Q(at_risk_max_ml_per_kg_h=None) | Q(at_risk_max_ml_per_kg_h__gt=0)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.product}, {self.get_indication_display().lower()}"

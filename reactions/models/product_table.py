@@ -8,9 +8,10 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from reactions.models.product import Product
+from reactions.models.product import Product, ProductRate
 
 TABLE = Path(__file__).resolve().parent.parent / "data" / "products.csv"
+RATES = TABLE.with_name("product_rates.csv")
 
 
 def read_product_table() -> list[dict[str, Any]]:
@@ -35,4 +36,21 @@ def load_product_table(using: str = "default") -> int:
     known = set(manager.values_list("name", flat=True))
     missing = [Product(**row) for row in read_product_table() if row["name"] not in known]
     manager.bulk_create(missing)
+    load_product_rates(using)
     return len(missing)
+
+
+def load_product_rates(using: str = "default") -> None:
+    """Add the shipped label rates of current products that have none; a product with rates of its own keeps them."""
+    without = Product.objects.using(using).filter(is_current=True, rates=None)
+    products = {product.name: product for product in without}
+    with RATES.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["product"] in products]
+    rates = [
+        ProductRate(
+            **row
+            | {"product": products[row["product"]], "at_risk_max_ml_per_kg_h": row["at_risk_max_ml_per_kg_h"] or None}
+        )
+        for row in rows
+    ]
+    ProductRate.objects.using(using).bulk_create(rates)

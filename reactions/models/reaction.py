@@ -1,6 +1,5 @@
 """A reaction: one episode linked to an infusion, with one or more symptoms."""
 
-from datetime import timedelta
 from typing import Self
 
 from django.db import models
@@ -8,8 +7,9 @@ from django.db.models import F, Q
 
 from patients.models import Clinic, Patient, Record, RecordQuerySet, User
 from reactions.clinical.ctcae import TERMS, VERSIONS
+from reactions.models.chairside import ChairsideRow
 from reactions.models.infusion import Infusion
-from reactions.vocabulary import Action, Outcome, choices
+from reactions.vocabulary import DRUGS, Action, Dechallenge, Outcome, Rechallenge, Route, choices
 
 
 class ReactionQuerySet(RecordQuerySet):
@@ -40,6 +40,15 @@ class Reaction(Record):
         help_text="Death, life-threatening, hospital stay, lasting disability or another important medical event."
         " A matter of its own, not of the grade.",
     )
+    serious_criteria = models.JSONField(
+        "criteria of 21 CFR 600.80 that are met", default=list, blank=True, help_text="Codes of SeriousCriterion."
+    )
+    dechallenge = models.CharField(
+        "when slowed or stopped", max_length=15, choices=choices(Dechallenge), default=Dechallenge.NOT_RECORDED
+    )
+    rechallenge = models.CharField(
+        "when given again", max_length=15, choices=choices(Rechallenge), default=Rechallenge.NOT_RECORDED
+    )
     narrative = models.TextField(blank=True, max_length=10_000)
     submission_id = models.UUIDField(null=True, blank=True, unique=True, editable=False)
 
@@ -54,6 +63,11 @@ class Reaction(Record):
                 condition=Q(resolved_at=None) | Q(onset_at=None) | Q(resolved_at__gte=F("onset_at")),
                 violation_error_message="A reaction cannot resolve before it began.",
             ),
+            models.CheckConstraint(
+                name="reactions_reaction_criteria_mean_serious",
+                condition=Q(serious_criteria=[]) | Q(is_serious=True),
+                violation_error_message="A reaction that meets a criterion is serious.",
+            ),
         ]
         indexes = [models.Index(fields=["infusion", "onset_at"], name="reactions_reaction_onset")]
 
@@ -65,12 +79,14 @@ class Reaction(Record):
         return self.infusion.patient
 
     @property
+    def treatments_given(self) -> list["Treatment"]:
+        """The drugs and measures that were not taken back, in the order of their times."""
+        return [treatment for treatment in self.treatments.all() if not treatment.is_void]
+
+    @property
     def max_grade(self) -> int | None:
         """The worst grade among the symptoms; None when none is graded."""
         return max((s.grade for s in self.symptoms.all() if s.grade is not None), default=None)
-
-    def onset_after_start(self) -> timedelta | None:
-        return self.onset_at - self.infusion.started_at if self.onset_at else None
 
 
 class Symptom(models.Model):
@@ -82,10 +98,16 @@ class Symptom(models.Model):
     grade = models.PositiveSmallIntegerField(null=True, blank=True)
     ctcae_version = models.CharField("CTCAE version", max_length=4, choices=[(v, v) for v in VERSIONS])
     onset_at = models.DateTimeField("onset", null=True, blank=True)
+    ended_at = models.DateTimeField("end", null=True, blank=True)
 
     class Meta:
         ordering = ["onset_at", "pk"]
         constraints = [
+            models.CheckConstraint(
+                name="reactions_symptom_ends_after_onset",
+                condition=Q(ended_at=None) | Q(onset_at=None) | Q(ended_at__gte=F("onset_at")),
+                violation_error_message="A symptom cannot end before it began.",
+            ),
             models.UniqueConstraint(
                 fields=["reaction", "term", "other_text"],
                 name="reactions_symptom_once",
@@ -107,3 +129,38 @@ class Symptom(models.Model):
     @property
     def name(self) -> str:
         return self.other_text or TERMS[self.term].label
+
+
+class Treatment(ChairsideRow):
+    """A drug or measure given after the start, to treat. `reaction` is empty until the reaction is written down."""
+
+    infusion = models.ForeignKey(Infusion, models.PROTECT, related_name="treatments")
+    reaction = models.ForeignKey(Reaction, models.PROTECT, related_name="treatments", null=True, blank=True)
+    drug = models.CharField(max_length=40, choices=[(code, label) for code, (label, _) in DRUGS.items()])
+    other_drug = models.CharField("name of the drug", max_length=100, blank=True)
+    dose = models.CharField(max_length=40, blank=True)
+    route = models.CharField(max_length=5, blank=True, choices=choices(Route))
+
+    class Meta(ChairsideRow.Meta):
+        ordering = ["at", "pk"]
+        constraints = [
+            *ChairsideRow.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["infusion", "drug", "other_drug", "at"],
+                condition=Q(voided_at=None),
+                name="reactions_treatment_once",
+                violation_error_message="This drug at this time is already recorded.",
+            ),
+            models.CheckConstraint(
+                name="reactions_treatment_other_is_named",
+                condition=Q(drug="other") & ~Q(other_drug="") | ~Q(drug="other") & Q(other_drug=""),
+                violation_error_message="Write the drug's name.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.name, self.dose) if part)
+
+    @property
+    def name(self) -> str:
+        return self.other_drug or DRUGS[self.drug][0]

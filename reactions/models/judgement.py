@@ -1,0 +1,141 @@
+"""What people judged about a reaction: its cause, whether it meets criteria of anaphylaxis, and who signed it."""
+
+from datetime import datetime
+from typing import Any, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from patients.models import Clinic, Patient, Record, RecordQuerySet, User
+from reactions.models.reaction import Reaction
+from reactions.vocabulary import CausalityScale, SignatureMeaning, choices
+
+
+class CausalityAssessment(models.Model):
+    """One judgement of the cause; the newest counts, the earlier ones stay. `answers` are those of the scale."""
+
+    reaction = models.ForeignKey(Reaction, models.PROTECT, related_name="causality")
+    scale = models.CharField(max_length=10, choices=choices(CausalityScale))
+    answers = models.JSONField(default=dict, help_text="WHO-UMC: points ticked. Naranjo: question to yes, no, unknown.")
+    category = models.CharField(max_length=30, blank=True, help_text="Empty while the score is unfinished.")
+    score = models.SmallIntegerField(null=True, blank=True)
+    note = models.CharField(max_length=500, blank=True)
+    judged_at = models.DateTimeField()
+    judged_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    submission_id = models.UUIDField(null=True, blank=True, unique=True, editable=False)
+
+    class Meta:
+        ordering = ["-judged_at", "-pk"]
+        verbose_name = "causality assessment"
+        constraints = [
+            models.CheckConstraint(
+                name="reactions_causality_who_umc_is_chosen", condition=~Q(scale="who_umc", category="")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_scale_display()}: {self.category.replace('_', ' ') or 'unfinished'}"
+
+
+class AnaphylaxisQuerySet(RecordQuerySet):
+    def visible_to(self, user: User) -> Self:
+        """Records of patients in the clinics in which the user works."""
+        return self.filter(reaction__infusion__patient__clinic__in=Clinic.objects.visible_to(user))
+
+    def meeting_criteria(self) -> Self:
+        """Those that meet a published criterion, of reactions that count."""
+        counted = self.current().filter(reaction__voided_at=None, reaction__infusion__voided_at=None)
+        return counted.exclude(criteria=[])
+
+
+class AnaphylaxisRecord(Record):
+    """What was seen and done when anaphylaxis was suspected, and which published criteria that meets.
+
+    `evidence` holds the fields of clinical.anaphylaxis.Evidence that were given; `criteria` and `brown_grade` follow
+    from it and are kept for counting.
+    """
+
+    reaction = models.OneToOneField(Reaction, models.PROTECT, related_name="anaphylaxis")
+    evidence = models.JSONField(default=dict)
+    criteria = models.JSONField(default=list, help_text="Such as C1 and W1.")
+    brown_grade = models.PositiveSmallIntegerField(null=True, blank=True)
+    stopped_at = models.DateTimeField("infusion stopped", null=True, blank=True)
+    adrenaline_1_at = models.DateTimeField("adrenaline, first", null=True, blank=True)
+    adrenaline_2_at = models.DateTimeField("adrenaline, second", null=True, blank=True)
+    adrenaline_3_at = models.DateTimeField("adrenaline, third", null=True, blank=True)
+    ems_called_at = models.DateTimeField("emergency services called", null=True, blank=True)
+    ems_arrived_at = models.DateTimeField("emergency services arrived", null=True, blank=True)
+    resolved_at = models.DateTimeField("resolved", null=True, blank=True)
+
+    objects = AnaphylaxisQuerySet.as_manager()
+
+    # In the order in which they happen.
+    MOMENTS = (
+        "stopped_at",
+        "adrenaline_1_at",
+        "adrenaline_2_at",
+        "adrenaline_3_at",
+        "ems_called_at",
+        "ems_arrived_at",
+        "resolved_at",
+    )
+
+    class Meta(Record.Meta):
+        verbose_name = "anaphylaxis record"
+        constraints = [
+            *Record.Meta.constraints,
+            models.CheckConstraint(
+                name="reactions_anaphylaxis_brown_1_to_3",
+                condition=Q(brown_grade=None) | Q(brown_grade__gte=1, brown_grade__lte=3),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Meets {', '.join(self.criteria)}" if self.criteria else "Meets no criterion"
+
+    @property
+    def patient(self) -> Patient:
+        return self.reaction.patient
+
+    @property
+    def is_judged(self) -> bool:
+        """Somebody has written down what was seen, be it that none of it was."""
+        return self.version > 1
+
+    @classmethod
+    def moment_label(cls, name: str) -> str:
+        """“Infusion stopped” for stopped_at."""
+        label = str(cls._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
+        return label[0].upper() + label[1:]
+
+    @property
+    def moments(self) -> dict[str, datetime | None]:
+        """Each one-tap time by its column."""
+        return {name: getattr(self, name) for name in self.MOMENTS}
+
+
+class Signature(models.Model):
+    """A clinician's signature under a version of a reaction: printed name, moment and meaning. Never changed.
+
+    Form of 21 CFR 11.50: the printed name, the time and the meaning stand with the record. `content` was signed.
+    """
+
+    reaction = models.ForeignKey(Reaction, models.PROTECT, related_name="signatures")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    printed_name = models.CharField(max_length=200)
+    meaning = models.CharField(max_length=20, choices=choices(SignatureMeaning))
+    signed_at = models.DateTimeField()
+    version = models.PositiveIntegerField(help_text="Version of the reaction that was signed.")
+    content = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["-signed_at", "-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.printed_name}, {self.get_meaning_display().lower()}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.pk is not None:
+            raise TypeError("A signature is never changed.")
+        super().save(*args, **kwargs)

@@ -1,0 +1,75 @@
+"""What is known about a patient's risk, and what was shown and answered before an infusion."""
+
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from patients.models import Clinic, Patient, Record, RecordQuerySet, User
+from reactions.clinical.safety_card import RISK_FACTORS, RiskFactor
+from reactions.models.infusion import Infusion
+from reactions.vocabulary import LABELS, HistoryFact
+
+
+class PatientRiskQuerySet(RecordQuerySet):
+    def visible_to(self, user: User) -> Self:
+        """Risks of patients in the clinics in which the user works."""
+        return self.filter(patient__clinic__in=Clinic.objects.visible_to(user))
+
+
+class PatientRisk(Record):
+    """One thing that a label warns of, such as an earlier thrombosis. Voided when it no longer holds."""
+
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="risks")
+    factor = models.CharField(max_length=40)
+    note = models.CharField(max_length=300, blank=True)
+
+    objects = PatientRiskQuerySet.as_manager()
+
+    class Meta(Record.Meta):
+        ordering = ["factor"]
+        constraints = [
+            *Record.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["patient", "factor"], condition=Q(voided_at=None), name="reactions_patientrisk_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.note}" if self.note else self.label
+
+    @property
+    def label(self) -> str:
+        """The factor in words; its code where a later version knows it no more."""
+        if self.factor in set(HistoryFact):
+            return LABELS[HistoryFact][self.factor]
+        return RISK_FACTORS[RiskFactor(self.factor)].label if self.factor in set(RiskFactor) else self.factor
+
+
+class SafetyCheck(models.Model):
+    """The safety card as it was shown before an infusion, and who answered it. Rows are only ever added.
+
+    `items` holds what was shown: [{"code", "level", "text", "source"}, …]. A card with cautions names who acknowledged
+    them and why the infusion went on; one with a contraindication also names the clinician who decided.
+    """
+
+    infusion = models.OneToOneField(Infusion, models.PROTECT, related_name="safety_check")
+    items = models.JSONField(default=list)
+    shown_at = models.DateTimeField()
+    acknowledged_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True, blank=True
+    )
+    reason = models.CharField(max_length=500, blank=True)
+    decided_by = models.CharField("who decided", max_length=150, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="reactions_safetycheck_acknowledged_is_whole",
+                condition=Q(acknowledged_by=None, reason="") | Q(acknowledged_by__isnull=False) & ~Q(reason=""),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Safety card of infusion {self.infusion_id}"

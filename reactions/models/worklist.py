@@ -1,0 +1,60 @@
+"""The worklist: what stays open until it is complete."""
+
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+
+from patients.models import Clinic, User
+from reactions.models.reaction import Reaction
+from reactions.vocabulary import WorkKind, choices
+
+
+class WorkItemQuerySet(models.QuerySet):
+    def visible_to(self, user: User) -> Self:
+        """Items of the clinics in which the user works."""
+        return self.filter(clinic__in=Clinic.objects.visible_to(user))
+
+    def open(self) -> Self:
+        return self.filter(closed_at=None)
+
+    def to_do(self) -> Self:
+        """Open items about records that count: what is void is nobody's task."""
+        return self.open().filter(
+            reaction__voided_at=None,
+            reaction__infusion__voided_at=None,
+            reaction__infusion__patient__voided_at=None,
+        )
+
+
+class WorkItem(models.Model):
+    """One thing to follow through. It closes when what it is about is complete, never by a tick alone."""
+
+    clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="work")
+    kind = models.CharField(max_length=20, choices=choices(WorkKind))
+    reaction = models.ForeignKey(Reaction, models.PROTECT, related_name="work", null=True, blank=True)
+    opened_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True, blank=True)
+    closed_because = models.CharField(max_length=200, blank=True)
+
+    objects = WorkItemQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["opened_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "reaction"], condition=Q(closed_at=None), name="reactions_workitem_open_once"
+            ),
+            models.CheckConstraint(
+                name="reactions_workitem_closed_is_whole",
+                condition=Q(closed_at=None, closed_because="") | Q(closed_at__isnull=False) & ~Q(closed_because=""),
+            ),
+            models.CheckConstraint(
+                name="reactions_workitem_about_its_record",
+                condition=Q(kind="serious_reaction", reaction__isnull=False),
+            ),
+        ]
+        indexes = [models.Index(fields=["clinic"], condition=Q(closed_at=None), name="reactions_workitem_open")]
+
+    def __str__(self) -> str:
+        return str(self.get_kind_display())
