@@ -3,7 +3,10 @@
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils import timezone
+
+from patients.models import RecordVoided
 
 
 def clinic_time_zone(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -18,3 +21,16 @@ def clinic_time_zone(get_response: Callable[[HttpRequest], HttpResponse]) -> Cal
             return get_response(request)
 
     return middleware
+
+
+class VoidedMeanwhile:
+    """A form about a record that somebody voided after it was opened: a page says so, and nothing is written."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        return render(request, "voided.html", status=409) if isinstance(error, RecordVoided) else None

@@ -11,6 +11,9 @@ hour wrong across a change of the clocks.
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+# Slips of the keyboard: nobody alive was treated before, and no clinic plans beyond.
+EARLIEST_YEAR, LATEST_YEAR = 1900, 2199
+
 
 class NoSuchTime(ValueError):
     """Clocks were put forward over this time."""
@@ -41,12 +44,16 @@ def _offset(moment: datetime) -> str:
 
 
 def read(text: str, zone: ZoneInfo) -> datetime:
-    """An ISO 8601 time, taken in the zone unless it carries an offset. Raises ValueError with what to write."""
+    """An ISO 8601 time, taken in the zone unless it carries an offset. Raises ValueError with what to write.
+
+    A day alone is no moment: nobody meant midnight.
+    """
     try:
         moment = datetime.fromisoformat(text.strip())
+        if ":" not in text:
+            raise ValueError("no time of day")
     except ValueError:
         raise ValueError(f"“{text}” is not a date and time. Write it like 2026-04-30T14:05.") from None
-    try:
-        return in_zone(moment, zone) if moment.tzinfo is None else moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError(f"“{text}” is outside the years that can be recorded.") from None
+    if not EARLIEST_YEAR <= moment.year <= LATEST_YEAR:
+        raise ValueError(f"“{text}” is outside the years that can be recorded. Check the year.")
+    return in_zone(moment, zone) if moment.tzinfo is None else moment.astimezone(UTC)

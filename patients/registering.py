@@ -6,19 +6,36 @@ Each is one transaction that writes the rows and the audit event. `by` is who ac
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
-from patients.models import Clinic, IgaResult, Patient, StaleRecord, User, difference, snapshot, write_event
+from patients.models import (
+    Clinic,
+    IgaResult,
+    Patient,
+    RecordVoided,
+    StaleRecord,
+    User,
+    difference,
+    snapshot,
+    write_event,
+)
+
+
+class AlreadyRegistered(ValueError):
+    """The clinic has a patient under this record number."""
 
 
 @transaction.atomic
 def register_patient(
     *, by: User, clinic: Clinic, details: dict[str, Any], email_consent: bool, now: datetime
 ) -> Patient:
-    """Add a patient to the clinic. `details` are columns of Patient; consent to ordinary email is dated and signed."""
+    """Add a patient to the clinic. `details` are columns of Patient; consent to ordinary email is dated and signed.
+
+    Raises AlreadyRegistered when somebody was faster with the same record number.
+    """
     patient = Patient(clinic=clinic, created_by=by, **details)
     _set_consent(patient, given=email_consent, by=by, now=now)
-    patient.save()
+    _save(patient)
     _write(patient, "patient.registered", by=by, changes=difference({}, snapshot(patient)))
     return patient
 
@@ -35,7 +52,7 @@ def correct_patient(
     for name, value in details.items():
         setattr(patient, name, value)
     _set_consent(patient, given=email_consent, by=by, now=now)
-    patient.save()
+    _save(patient)
     _write(patient, "patient.corrected", by=by, changes=difference(before, snapshot(patient)))
     return patient
 
@@ -52,7 +69,14 @@ def void_patient(patient: Patient, *, by: User, reason: str, seen_version: int, 
 
 @transaction.atomic
 def record_iga(patient: Patient, *, by: User, result: dict[str, Any]) -> IgaResult:
-    """Add an IgA result. `result` are columns of IgaResult; its status follows from the reading."""
+    """Add an IgA result from columns of IgaResult; its status follows. A form sent twice makes one.
+
+    Raises RecordVoided for a void patient.
+    """
+    hold_patient(patient)
+    sent = result.get("submission_id")
+    if sent and (made_before := IgaResult.objects.filter(submission_id=sent, patient=patient).first()):
+        return made_before
     iga = IgaResult.objects.create(patient=patient, created_by=by, **result)
     changes = difference({}, snapshot(iga))
     write_event("iga.recorded", by=by, about=iga, clinic=patient.clinic, patient_id=patient.pk, changes=changes)
@@ -68,6 +92,25 @@ def void_iga(iga: IgaResult, *, by: User, reason: str, seen_version: int, now: d
     iga.save(update_fields=["voided_at", "voided_by", "void_reason"])
     patient = iga.patient
     write_event("iga.voided", by=by, about=iga, clinic=patient.clinic, patient_id=patient.pk, reason=reason)
+
+
+def hold_patient(patient: Patient) -> Patient:
+    """The patient as stored, held until the transaction ends. Raises RecordVoided."""
+    held = Patient.objects.select_for_update().get(pk=patient.pk)
+    if held.is_void:
+        raise RecordVoided
+    return held
+
+
+def _save(patient: Patient) -> None:
+    try:
+        with transaction.atomic():
+            patient.save()
+    except IntegrityError as error:
+        same = Patient.objects.current().filter(clinic=patient.clinic_id, mrn=patient.mrn).exclude(pk=patient.pk)
+        if same.exists():
+            raise AlreadyRegistered from error
+        raise
 
 
 def _set_consent(patient: Patient, *, given: bool, by: User, now: datetime) -> None:

@@ -10,7 +10,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from patients.access import signed_in
-from patients.models import Clinic
+from patients.models import Clinic, difference, snapshot, write_event
 
 
 class ScopedAdmin(admin.ModelAdmin):
@@ -43,7 +43,18 @@ class ScopedAdmin(admin.ModelAdmin):
 
 
 class SetUpAdmin(ScopedAdmin):
-    """Set-up that superusers write and administrators read."""
+    """Set-up that superusers write and administrators read. What they write is in the audit trail."""
+
+    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
+        before = snapshot(type(obj)._default_manager.get(pk=obj.pk)) if change else {}
+        super().save_model(request, obj, form, change)
+        write_event(
+            f"{obj._meta.model_name}.{'changed' if change else 'added'}",
+            by=signed_in(request),
+            about=obj,
+            clinic=obj if isinstance(obj, Clinic) else getattr(obj, "clinic", None),
+            changes=difference(before, snapshot(obj)),
+        )
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
         return bool(signed_in(request).is_superuser)

@@ -2,7 +2,7 @@ from patients.models.audit import AuditEvent, difference, snapshot, write_event
 from patients.models.clinic import Clinic, StaffRole, User, validate_time_zone
 from patients.models.iga import STATUS_LABELS, IgaResult
 from patients.models.patient import Patient
-from patients.models.record import NeverDeleted, Record, RecordQuerySet, StaleRecord
+from patients.models.record import NeverDeleted, Record, RecordQuerySet, RecordVoided, StaleRecord
 
 __all__ = [
     "STATUS_LABELS",
@@ -13,6 +13,7 @@ __all__ = [
     "Patient",
     "Record",
     "RecordQuerySet",
+    "RecordVoided",
     "StaffRole",
     "StaleRecord",
     "User",

@@ -1,5 +1,6 @@
 """What was done, by whom, to which record, and why. Rows are only ever added."""
 
+from decimal import Decimal
 from typing import Any, NoReturn
 
 from django.conf import settings
@@ -99,4 +100,7 @@ def difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[
 
 
 def _as_json(value: Any) -> Any:
-    return value if value is None or isinstance(value, bool | int | str) else str(value)
+    if isinstance(value, Decimal):
+        # 35 and 35.00 are the same dose, not a change.
+        return format(value.normalize(), "f")
+    return value if value is None or isinstance(value, bool | int | str | list | dict) else str(value)

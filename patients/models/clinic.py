@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
 from django.db import models
 
 from patients.words import StaffRoleName
@@ -14,6 +15,10 @@ from patients.words import StaffRoleName
 def validate_time_zone(name: str) -> None:
     if name not in available_timezones():
         raise ValidationError(f"“{name}” is not a time zone. Write it as Area/City, such as America/New_York.")
+
+
+# A line break in a name would break the header of every mail that carries it.
+one_line = RegexValidator(r"^[^\x00-\x1f\x7f\u2028\u2029]*$", "Write it on one line, without control characters.")
 
 
 class ClinicQuerySet(models.QuerySet):
@@ -32,10 +37,13 @@ class ClinicQuerySet(models.QuerySet):
 
 
 class Clinic(models.Model):
-    name = models.CharField(max_length=200)
+    name = models.CharField(max_length=200, validators=[one_line])
     slug = models.SlugField(unique=True, help_text="Short name for commands and addresses.")
     mail_name = models.CharField(
-        max_length=200, blank=True, help_text="Sender's name in mails, where the clinic's own gives a diagnosis away."
+        max_length=200,
+        blank=True,
+        validators=[one_line],
+        help_text="Sender's name in mails, where the clinic's own gives a diagnosis away.",
     )
     time_zone = models.CharField(
         max_length=64, default="UTC", validators=[validate_time_zone], help_text="Such as America/New_York."

@@ -45,6 +45,7 @@ class IgaResult(Record):
     anti_iga = models.CharField("anti-IgA", max_length=15, choices=AntiIga.choices(), default=AntiIga.NOT_DONE)
     anti_iga_isotype = models.CharField("anti-IgA isotype", max_length=10, blank=True)
     anti_iga_on = models.DateField("anti-IgA date", null=True, blank=True)
+    submission_id = models.UUIDField(null=True, blank=True, unique=True, editable=False)
     status = models.CharField(max_length=15, choices=[(s.value, STATUS_LABELS[s]) for s in Status], editable=False)
 
     objects = IgaQuerySet.as_manager()
@@ -64,6 +65,16 @@ class IgaResult(Record):
                 name="patients_igaresult_limits_in_order",
                 condition=Q(lab_low=None) | Q(lab_high=None) | Q(lab_low__lt=F("lab_high")),
                 violation_error_message="The lower limit must be below the upper limit.",
+            ),
+            models.CheckConstraint(
+                name="patients_igaresult_limits_not_negative",
+                condition=(Q(lab_low=None) | Q(lab_low__gte=0)) & (Q(lab_high=None) | Q(lab_high__gte=0)),
+                violation_error_message="A limit cannot be negative.",
+            ),
+            models.CheckConstraint(
+                name="patients_igaresult_anti_iga_is_whole",
+                condition=~Q(anti_iga=AntiIga.NOT_DONE) | Q(anti_iga_isotype="", anti_iga_on=None),
+                violation_error_message="An isotype or a date needs the result of the antibodies.",
             ),
             models.CheckConstraint(
                 name="patients_igaresult_in_force_from_sample",

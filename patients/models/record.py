@@ -62,5 +62,9 @@ class Record(models.Model):
         raise NeverDeleted(f"A {self._meta.verbose_name} is never deleted: void it with a reason.")
 
 
+class RecordVoided(Exception):
+    """The record was voided after the form was opened; nothing was written."""
+
+
 class StaleRecord(Exception):
     """Somebody else changed or voided the record after the form was opened; nothing was written."""
