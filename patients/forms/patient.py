@@ -8,7 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from patients.forms.fields import DateField, say_what_is_missing, with_value
+from patients.forms.fields import DateField, Difference, differences, say_what_is_missing, with_value
 from patients.models import Clinic, Patient, User
 from patients.words import DIAGNOSES
 
@@ -49,6 +49,7 @@ class PatientForm(forms.ModelForm):
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.user = user
         self.fields["given_name"].required = self.fields["family_name"].required = True
         clinics = Clinic.objects.visible_to(user)
         self.chosen_clinic: Clinic | None = self.instance.clinic if self.instance.pk else clinics.first()
@@ -121,9 +122,22 @@ class PatientForm(forms.ModelForm):
             )
         return values
 
-    def accept_version(self, version: int) -> None:
-        """Take the stored version as seen: the next saving of what was typed replaces it."""
-        self.data = with_value(self.data, "seen_version", str(version))
+    def accept_version(self, stored: Patient) -> None:
+        """Take the stored version as seen: the next saving of what was typed replaces it.
+
+        Consent and a date of death are taken over as stored. An old form neither gives a consent back that was
+        withdrawn nor wakes the dead: who means that says it again.
+        """
+        data = with_value(self.data, "seen_version", str(stored.version))
+        data = with_value(data, "died_on", stored.died_on.isoformat() if stored.died_on else "")
+        data.pop("email_consent", None)
+        if stored.email_consent_at:
+            data = with_value(data, "email_consent", "on")
+        self.data = data
+
+    def differences(self, stored: Patient) -> list[Difference]:
+        """Every field in which the form and the stored record disagree."""
+        return differences(type(self)(instance=stored, user=self.user), self)
 
     @property
     def clinic(self) -> Clinic:

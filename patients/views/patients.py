@@ -4,7 +4,7 @@ from copy import copy
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -18,12 +18,21 @@ from patients.models import IgaResult, Patient, StaleRecord, User
 from patients.views.voiding import void_page
 
 PAGE_SIZE = 25
+TAKEN = "Somebody has just registered this number. Search for it in the list."
 
 
 def find_patient(user: User, pk: int) -> Patient:
     """The patient, if the user works in their clinic; 404 otherwise. Times are then shown on that clinic's clocks."""
     patient = get_object_or_404(Patient.objects.visible_to(user).select_related("clinic"), pk=pk)
     timezone.activate(patient.clinic.zone)
+    return patient
+
+
+def find_patient_to_change(user: User, pk: int) -> Patient:
+    """The patient, unless the record is void: then there is nothing to change and the page is not found."""
+    patient = find_patient(user, pk)
+    if patient.is_void:
+        raise Http404("The record is void.")
     return patient
 
 
@@ -39,21 +48,25 @@ def patient_list(request: StaffRequest) -> HttpResponse:
 def register(request: StaffRequest) -> HttpResponse:
     form = PatientForm(posted(request), user=request.user)
     if form.is_valid():
-        patient = registering.register_patient(
-            by=request.user,
-            clinic=form.clinic,
-            details=form.details(),
-            email_consent=form.cleaned_data["email_consent"],
-            now=timezone.now(),
-        )
-        messages.success(request, f"{patient.full_name} is registered.")
-        return redirect("reactions:patient", patient.pk)
+        try:
+            patient = registering.register_patient(
+                by=request.user,
+                clinic=form.clinic,
+                details=form.details(),
+                email_consent=form.cleaned_data["email_consent"],
+                now=timezone.now(),
+            )
+        except registering.AlreadyRegistered:
+            form.add_error("mrn", TAKEN)
+        else:
+            messages.success(request, f"{patient.full_name} is registered.")
+            return redirect("reactions:patient", patient.pk)
     return render(request, "patients/form.html", {"form": form})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def correct(request: StaffRequest, pk: int) -> HttpResponse:
-    patient = find_patient(request.user, pk)
+    patient = find_patient_to_change(request.user, pk)
     form = PatientForm(posted(request), instance=copy(patient), user=request.user)
     if form.is_valid():
         try:
@@ -65,10 +78,14 @@ def correct(request: StaffRequest, pk: int) -> HttpResponse:
                 seen_version=form.cleaned_data["seen_version"] or 0,
                 now=timezone.now(),
             )
+        except registering.AlreadyRegistered:
+            form.add_error("mrn", TAKEN)
+            return render(request, "patients/form.html", {"form": form, "patient": patient})
         except StaleRecord:
             stored = find_patient(request.user, pk)
-            form.accept_version(stored.version)
-            context = {"form": form, "patient": stored, "stored": stored}
+            differences = form.differences(stored)
+            form.accept_version(stored)
+            context = {"form": form, "patient": stored, "differences": differences}
             return render(request, "patients/form.html", context, status=409)
         messages.success(request, "The details are corrected.")
         return redirect("reactions:patient", pk)
@@ -77,7 +94,7 @@ def correct(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def record_iga(request: StaffRequest, pk: int) -> HttpResponse:
-    patient = find_patient(request.user, pk)
+    patient = find_patient_to_change(request.user, pk)
     form = IgaForm(posted(request), patient=patient)
     if form.is_valid():
         iga = registering.record_iga(patient, by=request.user, result=form.result())
@@ -89,7 +106,7 @@ def record_iga(request: StaffRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def void_iga(request: StaffRequest, pk: int) -> HttpResponse:
     iga = get_object_or_404(IgaResult.objects.current().select_related("patient"), pk=pk)
-    patient = find_patient(request.user, iga.patient_id)
+    patient = find_patient_to_change(request.user, iga.patient_id)
     return void_page(
         request,
         iga,

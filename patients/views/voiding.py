@@ -13,9 +13,16 @@ from patients.models import Patient, Record, StaleRecord
 
 
 def void_page(
-    request: StaffRequest, record: Record, void: Callable[..., None], *, patient: Patient, said: str, back: str
+    request: StaffRequest,
+    record: Record,
+    void: Callable[..., None],
+    *,
+    patient: Patient,
+    said: str,
+    back: str,
+    what: str = "",
 ) -> HttpResponse:
-    """Ask why, then call the verb `void`, say `said` and lead to the address `back`."""
+    """Ask why `what` is void, then call the verb `void`, say `said` and lead to the address `back`."""
     form = VoidForm(posted(request), initial={"seen_version": record.version})
     if form.is_valid():
         try:
@@ -25,4 +32,4 @@ def void_page(
         else:
             messages.success(request, said)
             return redirect(back)
-    return render(request, "patients/void.html", {"form": form, "patient": patient, "record": record})
+    return render(request, "patients/void.html", {"form": form, "patient": patient, "what": what or record})

@@ -1,13 +1,17 @@
 """Registering, correcting and finding patients, and recording IgA."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django.fixtures import DjangoAssertNumQueries
 
 from patients.models import AuditEvent, Clinic, IgaResult, Patient, User
+from patients.registering import void_patient
+from patients.views import patients
 from tests.support.factories import make_patient
 
 pytestmark = pytest.mark.django_db
@@ -167,11 +171,16 @@ def test_an_iga_result_is_kept_as_printed_and_classed(page: Client, patient: Pat
     [
         ({"value": ""}, "Write the value, or tick"),
         ({"value": "-1"}, "cannot be negative"),
-        ({"value": "NaN"}, "Enter a number"),
-        ({"value": "1e999"}, "Enter a number|no more than"),
+        ({"value": "NaN"}, "Write a number"),
+        ({"value": "1e999"}, "Write a number|no more than"),
         ({"value": "200", "unit": "g/L"}, "Is the unit right"),
         ({"lab_low": "90", "lab_high": "80"}, "must be above the lower limit"),
         ({"measured_on": "2999-01-01"}, "lies in the future"),
+        ({"unit": ""}, "Choose the unit"),
+        ({"unit": "pints", "value": "5"}, "Select a valid choice"),
+        ({"measured_on": "1969-12-31"}, "before the patient was born"),
+        ({"anti_iga_isotype": "IgG"}, "or empty what stands beside it"),
+        ({"lab_low": "-5"}, "cannot be negative"),
         ({"is_pending": "on"}, "untick this, or empty the value"),
     ],
 )
@@ -191,3 +200,45 @@ def test_a_very_high_value_is_taken_when_confirmed(page: Client, patient: Patien
 def test_a_pending_result_has_no_value(page: Client, patient: Patient) -> None:
     page.post(reverse("patients:record_iga", args=[patient.pk]), iga(value="", is_pending="on"))
     assert IgaResult.objects.get().status == "pending"
+
+
+def test_a_result_sent_twice_is_one(page: Client, patient: Patient) -> None:
+    address = reverse("patients:record_iga", args=[patient.pk])
+    data = iga(submission_id=str(uuid4()))
+    page.post(address, data)
+    page.post(address, data)
+    assert IgaResult.objects.count() == 1
+
+
+@pytest.mark.parametrize("name", ["patients:record_iga", "patients:correct"])
+def test_a_void_patient_takes_no_more_entries(page: Client, patient: Patient, nurse: User, name: str) -> None:
+    void_patient(patient, by=nurse, reason="Twice", seen_version=1, now=timezone.now())
+    assert page.get(reverse(name, args=[patient.pk])).status_code == 404
+    assert page.post(reverse(name, args=[patient.pk]), iga()).status_code == 404
+    assert not IgaResult.objects.exists()
+
+
+def test_what_was_voided_while_a_form_was_open_is_not_written_to(
+    page: Client, patient: Patient, nurse: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between finding the patient and writing, somebody else voids the record."""
+    found = patients.find_patient_to_change
+
+    def void_after_finding(user: User, pk: int) -> Patient:
+        still_there = found(user, pk)
+        void_patient(patient, by=nurse, reason="Twice", seen_version=1, now=timezone.now())
+        return still_there
+
+    monkeypatch.setattr(patients, "find_patient_to_change", void_after_finding)
+    answer = page.post(reverse("patients:record_iga", args=[patient.pk]), iga())
+    assert answer.status_code == 409
+    assert "voided in the meantime" in answer.content.decode()
+    assert not IgaResult.objects.exists()
+
+
+def test_the_history_says_in_words_what_a_correction_changed(page: Client, patient: Patient) -> None:
+    form = page.get(reverse("patients:correct", args=[patient.pk])).context["form"]
+    data = {name: form[name].value() or "" for name in form.fields} | {"sex": "male", "email_consent": "on"}
+    assert page.post(reverse("patients:correct", args=[patient.pk]), data).status_code == 302
+    text = page.get(reverse("reactions:patient", args=[patient.pk])).content.decode()
+    assert "<strong>Sex</strong>: <del>Unknown</del> → Male" in text
