@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from patients.models import Clinic
-from reactions.models import Alert, CheckIn, OutboxMessage
+from reactions.models import Alert, CheckIn, OutboxMessage, WorkItem
 from reactions.vocabulary import MailKind
 
 
@@ -21,6 +21,8 @@ def render(message: OutboxMessage) -> EmailMultiAlternatives:
         mail = checkin_invitation(message.checkin, link=f"{settings.SITE_URL}{message.checkin.link_path()}")
     elif message.kind == MailKind.ALERT and message.alert and message.recipient:
         mail = alert_notice(message.alert, to=message.recipient.email)
+    elif message.kind == MailKind.WORK and message.work and message.recipient:
+        mail = work_notice(message.work, to=message.recipient.email)
     else:
         raise ValueError(f"An outbox row of kind {message.kind} has nothing to be about.")
     mail.extra_headers["Message-ID"] = message.message_id
@@ -40,6 +42,12 @@ def alert_notice(alert: Alert, *, to: str) -> EmailMultiAlternatives:
     clinic = alert.patient.clinic
     context = {"clinic": clinic, "level": alert.level, "link": f"{settings.SITE_URL}/alerts/"}
     return _compose("alert_notice", clinic, to, context)
+
+
+def work_notice(item: WorkItem, *, to: str) -> EmailMultiAlternatives:
+    """Tells an administrator that something new stands on the worklist, behind the sign-in."""
+    context = {"clinic": item.clinic, "link": f"{settings.SITE_URL}/worklist/"}
+    return _compose("work_notice", item.clinic, to, context)
 
 
 def _compose(name: str, clinic: Clinic, to: str, context: dict[str, object]) -> EmailMultiAlternatives:

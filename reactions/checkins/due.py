@@ -1,4 +1,4 @@
-"""The tick: what is over is closed, what is due goes to the outbox, and the outbox is emptied.
+"""The tick: what is over is closed, what is due or can be sent after all goes to the outbox, and that is emptied.
 
 Beat calls it every minute; `manage.py tick` is the same from cron, without a broker.
 """
@@ -6,12 +6,12 @@ Beat calls it every minute; `manage.py tick` is the same from cron, without a br
 from dataclasses import dataclass
 from datetime import datetime
 
-from reactions import outbox
+from reactions import alerts, outbox
 from reactions.models import CheckIn
+from reactions.models.checkin import SENT_TOO_LATE
 from reactions.vocabulary import CheckInState, MailKind
 
 BATCH = 500
-SENT_TOO_LATE = "The service did not send it in time."
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ def tick() -> TickReport:
     """Do what is due by the database's clock."""
     now = outbox.database_now()
     closed = close_what_is_over(now)
-    queued = queue_what_is_due(now)
+    queued = queue_what_is_due(now) + outbox.queue_corrected_addresses(now)
+    alerts.tell_where_nobody_was(now)
     return TickReport(closed, queued, outbox.dispatch())
 
 

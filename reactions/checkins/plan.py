@@ -7,13 +7,14 @@ opens, that of day 8 for a week, the last for two weeks.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 from django.db.models import QuerySet
 
 from patients.models import Patient
 from reactions import outbox
 from reactions.models import CheckIn, Course, Infusion
+from reactions.models.checkin import RECORDED_LATE
 from reactions.models.link import new_link
 from reactions.vocabulary import CheckInKind, CheckInState
 
@@ -34,8 +35,12 @@ DEFAULT_PLAN = (
     Step(CheckInKind.DAYS_28, timedelta(days=28), timedelta(days=14)),
 )
 
+# After suspected anaphylaxis one more is asked the same evening, since symptoms can come back (biphasic reactions).
+EVENING_AT = time(20)
+EVENING_AT_THE_EARLIEST_IN = timedelta(hours=1)
+EVENING_OPEN_FOR = timedelta(hours=16)
+
 NO_END = "The course has no finished infusion."
-RECORDED_LATE = "The infusion was recorded after this check-in's time."
 
 
 def plan_checkins(infusion: Infusion, *, now: datetime) -> list[CheckIn]:
@@ -74,6 +79,25 @@ def _plan_step(step: Step, course: Course, latest: Infusion, ended_at: datetime,
         return
     nonce, link_hash = new_link()
     CheckIn.objects.create(course=course, kind=step.kind, link_nonce=nonce, link_hash=link_hash, **values)
+
+
+def plan_extra_checkins(infusion: Infusion, *, now: datetime) -> None:
+    """One more check-in the same evening, on the patient's clocks. Doing it twice changes nothing."""
+    zone = infusion.patient.zone
+    evening = datetime.combine(now.astimezone(zone).date(), EVENING_AT, zone)
+    due_at = max(evening, now + EVENING_AT_THE_EARLIEST_IN)
+    if CheckIn.objects.filter(infusion=infusion, kind=CheckInKind.EVENING).exists():
+        return
+    nonce, link_hash = new_link()
+    CheckIn.objects.create(
+        course=infusion.course,
+        infusion=infusion,
+        kind=CheckInKind.EVENING,
+        due_at=due_at,
+        closes_at=due_at + EVENING_OPEN_FOR,
+        link_nonce=nonce,
+        link_hash=link_hash,
+    )
 
 
 def _can_move(checkin: CheckIn) -> bool:

@@ -1,12 +1,19 @@
 """The one way an email leaves: nothing lost, nothing doubled, whatever the mail server does."""
 
 import threading
+import time
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+from django.core.mail.backends.smtp import EmailBackend
 from django.db import connection
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -16,8 +23,9 @@ from reactions import outbox, recording
 from reactions.checkins import due
 from reactions.checkins.plan import plan_checkins
 from reactions.models import Alert, CheckIn, Infusion, OutboxMessage, Product
+from reactions.models.checkin import SENT_TOO_LATE
 from reactions.vocabulary import CheckInKind, CheckInState, MailState
-from tests.support.factories import make_checkins, make_infusion, make_patient
+from tests.support.factories import make_checkins, make_infusion, make_patient, make_staff
 from tests.support.smtp_sink import SmtpSink
 
 
@@ -32,6 +40,39 @@ def checkin(infusion: Infusion) -> CheckIn:
 def mail(checkin: CheckIn) -> OutboxMessage:
     due.queue_what_is_due(timezone.now())
     return OutboxMessage.objects.get()
+
+
+@pytest.fixture
+def red_alert(checkin: CheckIn, nurse: User) -> Alert:
+    answer_with(checkin, "chest_pain", "severe")
+    return Alert.objects.get()
+
+
+class Killed(BaseException):
+    """The process ends here, whatever it was doing."""
+
+
+def die(*_: object) -> None:
+    raise Killed
+
+
+def make_due_check_in(clinic: Clinic) -> CheckIn:
+    infusion = make_infusion(make_patient(clinic))
+    make_checkins(infusion)
+    return infusion.checkins.get(kind=CheckInKind.HOURS_24)
+
+
+def answer_with(checkin: CheckIn, symptom: str, severity: str) -> None:
+    recording.submit_answer(
+        checkin, has_problem=True, details={"still_there": True}, symptoms={symptom: severity}, now=timezone.now()
+    )
+
+
+def dispatch_in_thread() -> None:
+    try:
+        outbox.dispatch()
+    finally:
+        connection.close()
 
 
 def make_due_again(mail: OutboxMessage) -> None:
@@ -87,10 +128,13 @@ def test_two_dispatchers_at_once_send_each_mail_once(clinic: Clinic, smtp_sink: 
     assert set(OutboxMessage.objects.values_list("state", "lease_number")) == {(MailState.SENT, 1)}
 
 
-def test_a_lease_that_ran_out_is_taken_up_again_under_the_same_message_id(
-    mail: OutboxMessage, smtp_sink: SmtpSink
+def test_a_lease_that_ran_out_while_sending_is_taken_up_again_under_the_same_message_id(
+    mail: OutboxMessage, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outbox.claim(1)  # ... and the process that claimed it is gone.
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox, "_send", die)
+        with pytest.raises(Killed):
+            outbox.dispatch()
     assert outbox.dispatch() == {}
     let_the_lease_run_out(mail)
     assert outbox.dispatch() == {"sent": 1}
@@ -99,27 +143,45 @@ def test_a_lease_that_ran_out_is_taken_up_again_under_the_same_message_id(
     assert [message["Message-ID"] for message in smtp_sink.messages] == [mail.message_id]
 
 
+def test_a_lease_that_ran_out_before_the_mail_was_tried_leaves_no_doubt_and_costs_no_attempt(
+    mail: OutboxMessage, smtp_sink: SmtpSink
+) -> None:
+    outbox.claim(1)  # ... and the process that claimed it is gone.
+    assert outbox.dispatch() == {}
+    let_the_lease_run_out(mail)
+    assert outbox.dispatch() == {"sent": 1}
+    stored = OutboxMessage.objects.get()
+    assert (stored.attempts, stored.in_doubt) == (1, False)
+
+
 def test_who_lost_the_lease_before_sending_sends_nothing(mail: OutboxMessage, smtp_sink: SmtpSink) -> None:
     (late,) = outbox.claim(1)
-    late.lease_until = timezone.now() - timedelta(seconds=1)
+    let_the_lease_run_out(mail)
     assert outbox.deliver(late, outbox.get_connection()) == "overtaken"
     assert smtp_sink.attempts == 0
 
 
 def test_who_lost_the_lease_while_sending_changes_nothing(
-    mail: OutboxMessage, checkin: CheckIn, smtp_sink: SmtpSink
+    mail: OutboxMessage, checkin: CheckIn, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (slow,) = outbox.claim(1)
-    let_the_lease_run_out(mail)
-    (fast,) = outbox.claim(1)
-    smtp_sink.refuse_next(550)
+    fast: list[OutboxMessage] = []
+
+    def lose_the_lease(message: OutboxMessage, now: datetime) -> bool:
+        if not fast:
+            let_the_lease_run_out(mail)
+            fast.extend(outbox.claim(1))
+        return True
+
+    smtp_sink.refuse_next_recipient(550)
     transport = outbox.get_connection()
+    monkeypatch.setattr(outbox, "_begin", lose_the_lease)
     assert outbox.deliver(slow, transport) == "overtaken"
     mail.refresh_from_db()
     checkin.refresh_from_db()
     assert (mail.state, mail.lease_number) == (MailState.SENDING, 2)
     assert checkin.state == CheckInState.PLANNED
-    assert outbox.deliver(fast, transport) == "sent"
+    assert outbox.deliver(fast[0], transport) == "sent"
     transport.close()
 
 
@@ -143,19 +205,19 @@ def test_a_refusal_for_now_is_tried_again_later(mail: OutboxMessage, checkin: Ch
 def test_a_refusal_for_good_ends_it_and_staff_can_read_why(
     mail: OutboxMessage, checkin: CheckIn, smtp_sink: SmtpSink
 ) -> None:
-    smtp_sink.refuse_next(550, "No such mailbox")
+    smtp_sink.refuse_next_recipient(550, "5.1.1 No such mailbox")
     assert outbox.dispatch() == {"refused": 1}
     make_due_again(mail)
     assert outbox.dispatch() == {}
     checkin.refresh_from_db()
     assert checkin.state == CheckInState.CANCELLED
-    assert "550 No such mailbox" in checkin.state_reason
+    assert "550 5.1.1 No such mailbox" in checkin.state_reason
 
 
 def test_one_refusal_does_not_hold_up_the_rest(clinic: Clinic, smtp_sink: SmtpSink) -> None:
     for _ in range(3):
         plan_checkins(make_infusion(make_patient(clinic)), now=timezone.now())
-    smtp_sink.refuse_next(550)
+    smtp_sink.refuse_next_recipient(550)
     assert due.tick().mails == {"refused": 1, "sent": 2}
 
 
@@ -185,14 +247,207 @@ def test_without_a_mail_server_nothing_is_lost(mail: OutboxMessage, settings: Se
         assert outbox.dispatch() == {"sent": 1}
 
 
-def test_after_many_attempts_it_is_given_up_and_said(
+@pytest.mark.parametrize(
+    ("where", "code", "text"),
+    [
+        ("sender", 550, "Account suspended"),
+        ("sender", 452, "4.3.1 Quota exceeded"),
+        ("data", 550, "Daily sending quota exceeded"),
+        ("data", 554, "5.7.1 Message rejected as spam"),
+        ("recipient", 450, "Mailbox busy"),
+        ("recipient", 530, "Authentication required"),
+        ("recipient", 554, "5.7.1 Relay access denied"),
+        ("recipient", 550, "5.1.8 Sender's domain not found"),
+        ("recipient", 552, "5.2.2 Mailbox full"),
+    ],
+)
+def test_what_is_not_the_recipients_fault_never_ends_a_check_in(
+    mail: OutboxMessage, checkin: CheckIn, smtp_sink: SmtpSink, where: str, code: int, text: str
+) -> None:
+    refuse = {
+        "sender": smtp_sink.refuse_next_sender,
+        "recipient": smtp_sink.refuse_next_recipient,
+        "data": smtp_sink.refuse_next,
+    }[where]
+    OutboxMessage.objects.update(attempts=40)
+    refuse(code, text)
+    assert outbox.dispatch() == {"waiting": 1}
+    mail.refresh_from_db()
+    assert f"{code} {text}" in mail.last_error
+    assert 0.8 * 3600 <= (mail.due_at - timezone.now()).total_seconds() + 5 <= 1.2 * 3600 + 5
+    make_due_again(mail)
+    assert outbox.dispatch() == {"sent": 1}
+    checkin.refresh_from_db()
+    assert checkin.state == CheckInState.SENT
+
+
+def test_a_wrong_password_of_ours_ends_nothing_and_the_rest_is_not_tried_in_vain(
+    clinic: Clinic, smtp_sink: SmtpSink, settings: Settings
+) -> None:
+    for _ in range(3):
+        plan_checkins(make_infusion(make_patient(clinic)), now=timezone.now())
+    settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "clinic", "wrong"
+    assert due.tick().mails == {"waiting": 1}
+    rows = OutboxMessage.objects.values_list("state", "attempts")
+    assert sorted(rows) == [("queued", 0), ("queued", 0), ("queued", 1)]
+    settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
+    OutboxMessage.objects.update(due_at=timezone.now())
+    assert due.tick().mails == {"sent": 3}
+
+
+def test_an_outage_until_the_window_closes_is_said_with_its_cause(
     mail: OutboxMessage, checkin: CheckIn, smtp_sink: SmtpSink
 ) -> None:
-    OutboxMessage.objects.update(attempts=outbox.MOST_ATTEMPTS - 1)
-    smtp_sink.refuse_next(451)
-    assert outbox.dispatch() == {"refused": 1}
+    smtp_sink.refuse_next_sender(550, "Account suspended")
+    outbox.dispatch()
+    over = timezone.now() - timedelta(seconds=1)
+    OutboxMessage.objects.update(due_at=over, expires_at=over)
+    CheckIn.objects.filter(pk=checkin.pk).update(due_at=over - timedelta(hours=1), closes_at=over)
+    assert due.tick().mails == {"expired": 1}
+    mail.refresh_from_db()
     checkin.refresh_from_db()
-    assert f"after {outbox.MOST_ATTEMPTS} attempts" in checkin.state_reason
+    assert "Account suspended" in mail.last_error
+    assert (checkin.state, checkin.state_reason) == (CheckInState.MISSED, SENT_TOO_LATE)
+
+
+def test_an_alert_is_tried_without_end_and_at_least_every_few_minutes(
+    red_alert: Alert, smtp_sink: SmtpSink, settings: Settings
+) -> None:
+    mail = red_alert.mails.get()
+    OutboxMessage.objects.update(attempts=40_000)
+    smtp_sink.refuse_next(550, "Quota exceeded")
+    assert outbox.dispatch() == {"waiting": 1}
+    mail.refresh_from_db()
+    assert mail.due_at - timezone.now() <= 1.2 * outbox.LONGEST_WAIT_FOR_ALERTS
+    make_due_again(mail)
+    assert outbox.dispatch() == {"sent": 1}
+
+
+def test_a_refused_check_in_is_sent_once_the_address_is_corrected_and_not_before(
+    mail: OutboxMessage, checkin: CheckIn, patient: Patient, nurse: User, client: Client, smtp_sink: SmtpSink
+) -> None:
+    smtp_sink.refuse_next_recipient(550, "5.1.1 No such mailbox")
+    assert due.tick().mails == {"refused": 1}
+    assert due.tick().mails == {}
+    client.force_login(nurse)
+    form = {name: getattr(patient, name) or "" for name in ("mrn", "given_name", "family_name", "birth_date", "sex")}
+    corrected = {"email": "right@patients.example", "email_consent": "on", "seen_version": patient.version}
+    assert client.post(reverse("patients:correct", args=[patient.pk]), form | corrected).status_code == 302
+    assert due.tick().mails == {"sent": 1}
+    assert smtp_sink.envelopes[0].rcpt_tos == ["right@patients.example"]
+    checkin.refresh_from_db()
+    mail.refresh_from_db()
+    assert (checkin.state, checkin.state_reason) == (CheckInState.SENT, "")
+    assert (mail.state, mail.attempts, mail.refused_address) == (MailState.SENT, 1, "")
+
+
+def test_a_corrected_address_wakes_nothing_whose_window_is_over_or_that_was_voided(
+    mail: OutboxMessage, patient: Patient, smtp_sink: SmtpSink
+) -> None:
+    smtp_sink.refuse_next_recipient(550)
+    due.tick()
+    Patient.objects.update(email="right@patients.example")
+    OutboxMessage.objects.update(expires_at=timezone.now())
+    assert due.tick().mails == {}
+    OutboxMessage.objects.update(expires_at=timezone.now() + timedelta(hours=1))
+    CheckIn.objects.filter(state=CheckInState.CANCELLED).update(state_reason="The infusion was voided.")
+    assert due.tick().mails == {}
+    assert smtp_sink.attempts == 0
+
+
+def test_red_goes_before_amber_and_amber_before_check_ins_that_wait_longer(
+    clinic: Clinic, checkin: CheckIn, mail: OutboxMessage, nurse: User, smtp_sink: SmtpSink
+) -> None:
+    others = [make_due_check_in(clinic) for _ in range(2)]
+    answer_with(others[0], "headache", "severe")
+    answer_with(others[1], "chest_pain", "mild")
+    assert due.tick().mails == {"sent": 3}
+    assert [message["Subject"].split()[0] for message in smtp_sink.messages] == ["RED", "AMBER", "A"]
+
+
+def test_an_alert_that_comes_while_check_ins_are_sent_goes_next(
+    clinic: Clinic, nurse: User, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = [make_due_check_in(clinic) for _ in range(4)]
+    due.queue_what_is_due(timezone.now())
+    send = outbox._send
+
+    def send_and_get_an_answer(message: OutboxMessage, *rest: Any) -> str:
+        if not smtp_sink.messages:
+            answer_with(waiting[-1], "chest_pain", "mild")
+        return send(message, *rest)
+
+    monkeypatch.setattr(outbox, "_send", send_and_get_an_answer)
+    assert outbox.dispatch() == {"sent": 4, "cancelled": 1}
+    assert [message["Subject"].split()[0] for message in smtp_sink.messages] == ["A", "RED", "A", "A"]
+    assert set(OutboxMessage.objects.filter(state="sent").values_list("attempts", "in_doubt")) == {(1, False)}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_mail_that_hangs_holds_up_neither_the_alert_nor_the_rest(
+    clinic: Clinic, nurse: User, smtp_sink: SmtpSink, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two dispatchers, a mail server that says nothing after the data of one mail, and little time."""
+    settings.EMAIL_TIMEOUT = 3
+    monkeypatch.setattr(outbox, "STOP_AFTER_S", 2)
+    for _ in range(6):
+        make_due_check_in(clinic)
+    due.queue_what_is_due(timezone.now())
+    smtp_sink.hang_after_data()
+    first = threading.Thread(target=dispatch_in_thread)
+    first.start()
+    smtp_sink.wait_for(1)
+    answered = CheckIn.objects.exclude(mails__state=MailState.SENDING).first() or make_due_check_in(clinic)
+    answer_with(answered, "chest_pain", "mild")
+    began = time.monotonic()
+    second = threading.Thread(target=dispatch_in_thread)
+    second.start()
+    smtp_sink.wait_for(2)
+    assert time.monotonic() - began < 2
+    assert smtp_sink.messages[1]["Subject"].startswith("RED")
+    for dispatcher in (first, second):
+        dispatcher.join()
+    hung = OutboxMessage.objects.get(message_id=smtp_sink.messages[0]["Message-ID"])
+    assert (hung.state, hung.attempts, hung.in_doubt) == (MailState.QUEUED, 1, True)
+    rest = OutboxMessage.objects.exclude(pk=hung.pk).filter(checkin__isnull=False)
+    assert set(rest.values_list("state", "attempts", "in_doubt", "lease_until")) == {(MailState.QUEUED, 0, False, None)}
+    monkeypatch.setattr(outbox, "STOP_AFTER_S", 30)
+    assert outbox.dispatch()["sent"] == rest.count()
+    copies = Counter(message["Message-ID"] for message in smtp_sink.messages)
+    assert set(copies.values()) == {1}
+
+
+def test_the_clock_is_looked_at_before_every_mail_and_what_is_left_is_given_back(
+    clinic: Clinic, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(5):
+        make_due_check_in(clinic)
+    due.queue_what_is_due(timezone.now())
+    clock = iter(range(0, 1000, 20))
+    monkeypatch.setattr(outbox.time, "monotonic", lambda: next(clock))
+    assert outbox.dispatch()["sent"] < 3
+    left = OutboxMessage.objects.exclude(state=MailState.SENT)
+    assert set(left.values_list("state", "attempts", "in_doubt", "lease_until")) == {(MailState.QUEUED, 0, False, None)}
+    monkeypatch.undo()
+
+
+def test_a_try_that_the_time_limit_ends_is_in_doubt_and_the_rest_is_given_back(
+    clinic: Clinic, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        make_due_check_in(clinic)
+    due.queue_what_is_due(timezone.now())
+    stop_at = time.monotonic() + 1
+
+    def time_is_up(*_: object) -> None:
+        time.sleep(max(stop_at - time.monotonic(), 0))
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(outbox, "STOP_AFTER_S", 1)
+    monkeypatch.setattr(EmailBackend, "send_messages", time_is_up)
+    assert outbox.dispatch() == {"waiting": 1}
+    assert sorted(OutboxMessage.objects.values_list("attempts", "in_doubt")) == [(0, False), (0, False), (1, True)]
+    assert {row.lease_until for row in OutboxMessage.objects.all()} == {None}
 
 
 def test_a_mail_that_cannot_be_written_does_not_hold_up_the_rest(
@@ -238,6 +493,17 @@ def test_no_mail_to_somebody_who_must_not_get_one(
     checkin.refresh_from_db()
     assert why in checkin.state_reason
     assert smtp_sink.attempts == 0
+
+
+def test_consent_withdrawn_after_the_batch_was_claimed_counts(clinic: Clinic, smtp_sink: SmtpSink) -> None:
+    first, second = make_due_check_in(clinic), make_due_check_in(clinic)
+    due.queue_what_is_due(timezone.now())
+    claimed = outbox.claim(2)
+    Patient.objects.filter(pk=second.patient.pk).update(email_consent_at=None, email_consent_by=None)
+    transport = outbox.get_connection()
+    assert [outbox.deliver(message, transport) for message in claimed] == ["sent", "cancelled"]
+    transport.close()
+    assert [message["To"] for message in smtp_sink.messages] == [first.patient.email]
 
 
 def test_no_mail_about_a_voided_infusion(
@@ -300,22 +566,93 @@ def test_a_mail_that_moved_expires_with_its_new_window(
     )
 
 
-def test_an_alert_goes_to_the_clinicians_and_not_again_once_acknowledged(
-    checkin: CheckIn, nurse: User, smtp_sink: SmtpSink
-) -> None:
-    CheckIn.objects.filter(pk=checkin.pk).update(state=CheckInState.SENT, sent_at=timezone.now())
-    details = {"began_at": None, "still_there": True, "care_sought": "", "comment": ""}
-    recording.submit_answer(
-        checkin, has_problem=True, details=details, symptoms={"chest_pain": "severe"}, now=timezone.now()
-    )
+def test_an_alert_goes_to_the_clinicians(red_alert: Alert, nurse: User, smtp_sink: SmtpSink) -> None:
+    make_staff(red_alert.patient.clinic, "left", is_active=False)
     assert due.tick().mails == {"sent": 1}
     assert smtp_sink.messages[0]["To"] == nurse.email
-    recording.submit_answer(
-        checkin, has_problem=True, details=details, symptoms={"chest_pain": "severe"}, now=timezone.now()
-    )
-    for alert in Alert.objects.open():
-        recording.acknowledge_alert(alert, by=nurse, what_was_done="Called back", now=timezone.now())
+    assert due.tick().mails == {}
+
+
+def test_an_alert_stays_in_its_clinic_and_goes_to_who_works_there_as_a_clinician(
+    checkin: CheckIn, nurse: User, administrator: User, other_nurse: User, smtp_sink: SmtpSink
+) -> None:
+    ended = make_staff(checkin.patient.clinic, "ended")
+    ended.roles.update(is_active=False)
+    answer_with(checkin, "chest_pain", "severe")
+    due.tick()
+    assert [message["To"] for message in smtp_sink.messages] == [nurse.email]
+
+
+@pytest.mark.parametrize("change", ["address", "account", "role"])
+def test_no_alert_to_somebody_who_left_after_it_was_planned(
+    red_alert: Alert, nurse: User, smtp_sink: SmtpSink, change: str
+) -> None:
+    if change == "address":
+        User.objects.filter(pk=nurse.pk).update(email="")
+    elif change == "account":
+        User.objects.filter(pk=nurse.pk).update(is_active=False)
+    else:
+        nurse.roles.update(is_active=False)
     assert due.tick().mails == {"cancelled": 1}
+    assert smtp_sink.attempts == 0
+
+
+def test_who_lost_the_address_for_a_while_is_told_when_it_is_back(
+    red_alert: Alert, nurse: User, smtp_sink: SmtpSink
+) -> None:
+    User.objects.filter(pk=nurse.pk).update(email="")
+    assert due.tick().mails == {"cancelled": 1}
+    assert due.tick().mails == {}
+    assert Alert.objects.untold(waited_since=red_alert.raised_at - timedelta(minutes=1)).exists()
+    User.objects.filter(pk=nurse.pk).update(email="nora@staff.example")
+    assert due.tick().mails == {"sent": 1}
+    assert due.tick().mails == {}
+
+
+def test_no_mail_about_an_alert_that_is_acknowledged(red_alert: Alert, nurse: User, smtp_sink: SmtpSink) -> None:
+    recording.acknowledge_alert(red_alert, by=nurse, what_was_done="Called back", now=timezone.now())
+    assert due.tick().mails == {"cancelled": 1}
+    assert due.tick().mails == {}
+
+
+def test_where_no_clinician_can_be_reached_the_administrators_are_told(
+    clinic: Clinic, checkin: CheckIn, nurse: User, administrator: User, smtp_sink: SmtpSink
+) -> None:
+    clinic.roles.exclude(user=administrator).update(is_active=False)
+    answer_with(checkin, "chest_pain", "mild")
+    assert due.tick().mails == {"sent": 1}
+    assert smtp_sink.messages[0]["To"] == administrator.email
+
+
+def test_where_a_clinicians_address_is_refused_the_administrators_are_told(
+    red_alert: Alert, nurse: User, administrator: User, smtp_sink: SmtpSink
+) -> None:
+    smtp_sink.refuse_next_recipient(550, "5.1.1 No such mailbox")
+    assert due.tick().mails == {"refused": 1}
+    assert due.tick().mails == {"sent": 1}
+    assert smtp_sink.messages[0]["To"] == administrator.email
+    User.objects.filter(pk=nurse.pk).update(email="corrected@staff.example")
+    assert due.tick().mails == {"sent": 1}
+    assert smtp_sink.messages[1]["To"] == "corrected@staff.example"
+
+
+def test_an_alert_that_can_reach_nobody_is_logged_and_sent_as_soon_as_somebody_has_an_address(
+    clinic: Clinic, checkin: CheckIn, nurse: User, smtp_sink: SmtpSink, caplog: pytest.LogCaptureFixture
+) -> None:
+    User.objects.update(email="")
+    answer_with(checkin, "chest_pain", "mild")
+    assert "can reach nobody" in caplog.text
+    assert list(Alert.objects.untold(waited_since=timezone.now())) == [Alert.objects.get()]
+    assert due.tick().mails == {}
+    User.objects.filter(pk=nurse.pk).update(email="nora@staff.example")
+    assert due.tick().mails == {"sent": 1}
+    assert not Alert.objects.untold(waited_since=timezone.now()).exists()
+
+
+def test_an_alert_whose_mail_waits_for_long_has_reached_nobody(red_alert: Alert) -> None:
+    before, after = red_alert.raised_at - timedelta(minutes=1), red_alert.raised_at + timedelta(minutes=1)
+    assert not Alert.objects.untold(waited_since=before).exists()
+    assert Alert.objects.untold(waited_since=after).exists()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -334,14 +671,15 @@ def test_a_real_worker_sends_right_after_an_infusion_is_recorded(
             "setting": "clinic",
             "started_at": ended_at - timedelta(hours=4),
             "ended_at": ended_at,
-            "dose_g": 30,
-            "weight_kg": 70,
+            "dose_g": Decimal(30),
+            "weight_kg": Decimal(70),
             "premedication_record": "none",
             "reaction_record": "observed",
             "notes": "",
         },
         vials=[],
         premedications=[],
+        acknowledged=recording.Acknowledgement("Known"),
         submission_id=uuid4(),
         now=timezone.now(),
     )

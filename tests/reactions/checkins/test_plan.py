@@ -189,7 +189,9 @@ def test_what_is_over_is_closed(infusion: Infusion, state: str, left: timedelta,
     plan_checkins(infusion, now=timezone.now())
     checkin = infusion.checkins.get(kind=CheckInKind.HOURS_24)
     reason = "Asked us to stop." if state == CheckInState.CANCELLED else ""
-    CheckIn.objects.filter(pk=checkin.pk).update(state=state, state_reason=reason)
+    CheckIn.objects.filter(pk=checkin.pk).update(
+        state=state, state_reason=reason, sent_at=timezone.now() if state == CheckInState.SENT else None
+    )
     close_what_is_over(checkin.closes_at - left)
     checkin.refresh_from_db()
     assert checkin.state == becomes
