@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID, uuid4
 
 from django import forms
 from django.utils import timezone
@@ -19,8 +20,25 @@ SEVERITY_CHIPS = [
 ]
 
 
-class FirstQuestionForm(forms.Form):
+class SentOnceForm(forms.Form):
+    """A form that knows when it is sent a second time. Without its id, or with a bent one, it is taken all the same."""
+
+    submission_id = forms.Field(required=False, widget=forms.HiddenInput, initial=uuid4)
+
+    def clean_submission_id(self) -> UUID | None:
+        try:
+            return UUID(str(self.cleaned_data["submission_id"]))
+        except ValueError:
+            return None
+
+    def sent_as(self) -> dict[str, Any]:
+        """The form's id, for the verb."""
+        return {"submission_id": self.cleaned_data["submission_id"]}
+
+
+class FirstQuestionForm(SentOnceForm):
     has_problem = forms.TypedChoiceField(
+        label=_("Your answer"),
         coerce=lambda value: value == "yes",
         choices=[("no", _("No, nothing new or worse")), ("yes", _("Yes"))],
         widget=forms.RadioSelect,
@@ -28,7 +46,7 @@ class FirstQuestionForm(forms.Form):
     )
 
 
-class DetailsForm(forms.Form):
+class DetailsForm(SentOnceForm):
     """Symptoms with how bad each was, when it began, and what the patient did. Times are on the patient's clocks."""
 
     still_there = forms.TypedChoiceField(

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from functools import partial, wraps
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -10,7 +11,6 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from patients.access import posted
@@ -18,6 +18,7 @@ from reactions.clinical.triage import triage
 from reactions.forms.checkin import DetailsForm, FirstQuestionForm
 from reactions.models import CheckIn
 from reactions.recording import CheckInClosed, submit_answer
+from reactions.views.broken_links import for_patients, kind_page
 from reactions.vocabulary import AlertLevel, PatientSeverity, PatientSymptom
 
 logger = logging.getLogger(__name__)
@@ -29,19 +30,16 @@ def patient_page(view: View) -> View:
     """A page reached by a link alone: never kept, named to no other site, and kind when the link is wrong or over."""
 
     @login_not_required
-    @never_cache
     @wraps(view)
     def page(request: HttpRequest, token: str) -> HttpResponse:
         checkin = CheckIn.objects.all().of_token(token).first()
         if checkin is None:
-            response = render(request, "checkins/unknown_link.html", status=404)
-        else:
-            with timezone.override(checkin.infusion.patient.zone):
-                response = view(request, checkin, token)
-        # Under "no-referrer" a browser sends forms without an origin, and Django refuses them as forged.
-        response["Referrer-Policy"] = "same-origin"
-        response["X-Robots-Tag"] = "noindex, nofollow"
-        return response
+            return kind_page(request, "checkins/unknown_link.html", status=404)
+        with timezone.override(checkin.infusion.patient.zone):
+            response = view(request, checkin, token)
+        if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            return kind_page(request, "checkins/not_accepted.html", status=response.status_code)
+        return for_patients(response)
 
     return page
 
@@ -56,7 +54,7 @@ def first_question(request: HttpRequest, checkin: CheckIn, token: str) -> HttpRe
     if form.is_valid():
         if form.cleaned_data["has_problem"]:
             return redirect("reactions:patient_details", token)
-        store = partial(submit_answer, checkin, has_problem=False, details={}, symptoms={})
+        store = partial(submit_answer, checkin, has_problem=False, details={}, symptoms={}, **form.sent_as())
         return _thank(request, checkin, token, store) or _not_stored(request, "checkins/first_question.html", context)
     if checkin.answered_at and not form.is_bound and "again" not in request.GET:
         return render(request, "checkins/answered.html", context)
@@ -71,7 +69,8 @@ def details(request: HttpRequest, checkin: CheckIn, token: str) -> HttpResponse:
     form = DetailsForm(posted(request), checkin=checkin)
     context = _about(checkin) | {"form": form, "level": _level(form) if form.is_bound else None}
     if form.is_valid():
-        store = partial(submit_answer, checkin, has_problem=True, details=form.details(), symptoms=form.symptoms())
+        said = {"details": form.details(), "symptoms": form.symptoms()} | form.sent_as()
+        store = partial(submit_answer, checkin, has_problem=True, **said)
         return _thank(request, checkin, token, store) or _not_stored(request, "checkins/details.html", context)
     return render(request, "checkins/details.html", context)
 
@@ -114,6 +113,7 @@ def _level(form: DetailsForm) -> AlertLevel | None:
 
 
 def _closed(request: HttpRequest, checkin: CheckIn, state: str) -> HttpResponse:
+    checkin.refresh_from_db(fields=["state", "state_reason"])
     return render(request, "checkins/closed.html", _about(checkin) | {"state": state}, status=410)
 
 

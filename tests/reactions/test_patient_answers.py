@@ -1,20 +1,26 @@
 """The patient's pages, from the link in a mail to the answer on the timeline."""
 
+import html
+import re
+import threading
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from patients.models import AuditEvent, User
+from patients.models import AuditEvent, Patient, User
 from reactions.checkins.plan import plan_checkins
 from reactions.models import Alert, Answer, CheckIn, Infusion, OutboxMessage
+from reactions.models.checkin import RECORDED_LATE, SENT_TOO_LATE
 from reactions.models.link import hash_of
+from reactions.recording import acknowledge_alert, submit_answer
+from reactions.views import checkins
 from reactions.vocabulary import AlertLevel, CheckInKind, CheckInState
-from tests.support.factories import make_patient
+from tests.support.factories import make_checkins, make_patient
 
 
 @pytest.fixture
@@ -28,6 +34,13 @@ def checkin(infusion: Infusion) -> CheckIn:
 @pytest.fixture
 def first(checkin: CheckIn) -> str:
     return checkin.link_path()
+
+
+def form_of(client: Client, address: str) -> dict[str, str]:
+    """The id that the form of the page carries, as a browser sends it back."""
+    found = re.search(r'name="submission_id" value="([^"]+)"', client.get(address).content.decode())
+    assert found
+    return {"submission_id": found[1]}
 
 
 @pytest.fixture
@@ -100,7 +113,7 @@ def test_the_answer_is_stored_with_its_symptoms_and_time(
     [
         ({}, "mark at least one problem"),
         ({"symptom_headache": "unbearable"}, "Select a valid choice"),
-        ({"symptom_headache": "mild", "began_at": "2999-01-01T10:00"}, "has not come yet"),
+        ({"symptom_headache": "mild", "began_at": "2150-01-01T10:00"}, "has not come yet"),
         ({"symptom_headache": "mild", "began_at": "2020-01-01T10:00"}, "before your infusion"),
         ({"symptom_headache": "mild", "began_at": "yesterday"}, "is not a date and time"),
         ({"symptom_headache": "mild", "began_at": "2026-03-08T02:30"}, "did not exist"),
@@ -167,11 +180,23 @@ def test_a_closed_check_in_takes_no_answer_and_says_why(client: Client, first: s
 def test_a_check_in_that_closes_while_the_patient_writes_takes_no_answer(
     client: Client, details: str, checkin: CheckIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    CheckIn.objects.filter(pk=checkin.pk).update(closes_at=timezone.now() + timedelta(milliseconds=1))
-    monkeypatch.setattr(CheckIn, "why_closed", lambda self, now: "expired" if self.answers.exists() else "")
-    Answer.objects.create(checkin=checkin, version=1, submitted_at=timezone.now(), has_problem=False)
-    assert client.post(details, {"comment": "late"}).status_code == 410
-    assert Answer.objects.count() == 1
+    """The page was open when the form came in; the window closes before the answer is stored."""
+
+    def close_then_store(*args: Any, **given: Any) -> Answer:
+        CheckIn.objects.filter(pk=checkin.pk).update(
+            due_at=timezone.now() - timedelta(days=9), closes_at=timezone.now() - timedelta(seconds=1)
+        )
+        return submit_answer(*args, **given)
+
+    monkeypatch.setattr(checkins, "submit_answer", close_then_store)
+    assert client.post(details, {"symptom_headache": "mild"}).status_code == 410
+    assert not Answer.objects.exists()
+
+
+def test_an_answer_leaves_a_trace(client: Client, first: str, checkin: CheckIn) -> None:
+    client.post(first, {"has_problem": "no"})
+    event = AuditEvent.objects.get(act="answer.sent")
+    assert (event.by, event.patient_id) == (None, checkin.patient.pk)
 
 
 def test_a_cancelled_check_in_takes_no_answer(client: Client, first: str) -> None:
@@ -251,6 +276,192 @@ def test_staff_see_the_answer_on_the_timeline_and_can_acknowledge_its_alert(
         "Read and acknowledge"
         not in client.get(reverse("reactions:patient", args=[checkin.patient.pk])).content.decode()
     )
+
+
+def test_send_tapped_twice_is_one_answer_one_alert_and_one_mail(
+    client: Client, details: str, nurse: User, checkin: CheckIn
+) -> None:
+    sent = form_of(client, details) | {"symptom_chest_pain": "mild", "comment": "Since\r\nnoon"}
+    for _ in range(3):
+        assert "Call 911" in strip(client.post(details, sent, follow=True))
+    assert (checkin.answers.count(), Alert.objects.count(), OutboxMessage.objects.count()) == (1, 1, 1)
+
+
+def test_no_tapped_twice_is_one_answer(client: Client, first: str, checkin: CheckIn) -> None:
+    sent = form_of(client, f"{first}?again") | {"has_problem": "no"}
+    for _ in range(2):
+        assert client.post(first, sent).status_code == 302
+    assert checkin.answers.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_taps_at_the_same_moment_are_one_answer(client: Client, infusion: Infusion) -> None:
+    make_checkins(infusion)
+    checkin = infusion.checkins.get(kind=CheckInKind.HOURS_24)
+    details = f"{checkin.link_path()}details/"
+    sent = form_of(client, details) | {"symptom_chest_pain": "mild"}
+    together = threading.Barrier(2)
+    seen: list[int] = []
+
+    def tap() -> None:
+        together.wait()
+        try:
+            seen.append(Client().post(details, sent).status_code)
+        finally:
+            connection.close()
+
+    taps = [threading.Thread(target=tap) for _ in range(2)]
+    for one in taps:
+        one.start()
+    for one in taps:
+        one.join()
+    assert (seen, checkin.answers.count(), Alert.objects.count()) == ([302, 302], 1, 1)
+
+
+def test_the_same_form_changed_and_sent_again_from_the_history_is_a_further_answer(
+    client: Client, details: str, checkin: CheckIn
+) -> None:
+    """A browser brings the page back with the id that it had: the added chest pain must not be lost."""
+    form = form_of(client, details)
+    said = [{"symptom_rash": "mild"}, {"symptom_rash": "mild", "symptom_chest_pain": "mild"}, {"symptom_rash": "mild"}]
+    for symptoms in said:
+        for _ in range(2):
+            client.post(details, form | symptoms)
+    versions = [set(answer.symptoms.values_list("symptom", flat=True)) for answer in checkin.answers.all()]
+    assert versions == [{"rash"}, {"rash", "chest_pain"}, {"rash"}]
+
+
+@pytest.mark.parametrize("bent", ["", "no-id", "\0", "💉" * 500])
+def test_a_form_whose_id_is_bent_is_taken_all_the_same(client: Client, details: str, bent: str) -> None:
+    assert client.post(details, {"symptom_rash": "mild", "submission_id": bent}).status_code == 302
+    assert Answer.objects.count() == 1
+
+
+def test_a_further_answer_at_the_level_of_an_open_alert_goes_into_it(
+    client: Client, details: str, nurse: User, checkin: CheckIn
+) -> None:
+    client.post(details, {"symptom_chest_pain": "mild"})
+    raised_at = Alert.objects.get().raised_at
+    client.post(details, {"symptom_fainting": "mild"})
+    alert = Alert.objects.get()
+    assert (alert.answer, alert.raised_at) == (checkin.latest_answer(), raised_at)
+    assert alert.why == "Reported: fainting or collapse. Before: chest pain"
+    assert OutboxMessage.objects.count() == 1
+    client.post(details, {"symptom_dizzy": "mild"})
+    client.post(details, {"symptom_headache": "severe"})
+    assert sorted(Alert.objects.values_list("level", flat=True)) == ["amber", "green", "red"]
+
+
+def test_after_it_was_acknowledged_a_further_answer_raises_a_new_alert(
+    client: Client, details: str, nurse: User
+) -> None:
+    client.post(details, {"symptom_chest_pain": "mild"})
+    acknowledge_alert(Alert.objects.get(), by=nurse, what_was_done="Called", now=timezone.now())
+    client.post(details, {"symptom_chest_pain": "severe"})
+    assert Alert.objects.open().count() == 1
+    assert OutboxMessage.objects.count() == 2
+
+
+def test_nobody_acknowledges_what_they_have_not_read(client: Client, details: str, nurse: User) -> None:
+    client.post(details, {"symptom_chest_pain": "mild"})
+    client.force_login(nurse)
+    address = reverse("reactions:acknowledge", args=[Alert.objects.get().pk])
+    form = {"what_was_done": "Called back", "seen_answer": Alert.objects.get().answer_id}
+    client.post(details, {"symptom_fainting": "mild", "comment": "It got worse"})
+    page = client.post(address, form)
+    assert page.status_code == 409
+    assert "answered again meanwhile" in page.content.decode()
+    assert "It got worse" in page.content.decode()
+    assert Alert.objects.open().exists()
+    assert client.post(address, form | {"seen_answer": Alert.objects.get().answer_id}).status_code == 302
+
+
+def strip(page: Any) -> str:
+    """The text of a page without its tags."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page.content.decode()))
+
+
+def test_a_later_no_does_not_hide_what_was_reported(
+    client: Client, first: str, details: str, nurse: User, checkin: CheckIn
+) -> None:
+    client.post(details, {"symptom_breathing": "severe", "symptom_rash": "mild"})
+    client.post(first, {"has_problem": "no"})
+    client.force_login(nurse)
+    earlier = "changed; earlier: rash or hives; trouble breathing, wheeze or a tight throat"
+    for page in ("reactions:patient", "reactions:infusion"):
+        pk = checkin.patient.pk if page == "reactions:patient" else checkin.infusion_id
+        assert earlier in strip(client.get(reverse(page, args=[pk])))
+    alert = Alert.objects.get()
+    assert alert.why.startswith("Reported: trouble breathing, wheeze or a tight throat")
+    page = strip(client.get(reverse("reactions:acknowledge", args=[alert.pk])))
+    assert "The patient has since answered otherwise" in page
+    assert "No new or worse problem" in page
+    assert "answered otherwise since: no new or worse problem" in strip(client.get(reverse("reactions:alerts")))
+
+
+def test_an_answer_that_stands_is_not_called_changed(
+    client: Client, details: str, nurse: User, checkin: CheckIn
+) -> None:
+    client.post(details, {"symptom_breathing": "severe"})
+    client.force_login(nurse)
+    assert "changed; earlier" not in strip(client.get(reverse("reactions:patient", args=[checkin.patient.pk])))
+    page = strip(client.get(reverse("reactions:acknowledge", args=[Alert.objects.get().pk])))
+    assert "answered otherwise" not in page
+
+
+def test_an_alert_that_reached_nobody_is_said_on_every_staff_page_of_its_clinic(
+    client: Client, details: str, nurse: User, other_nurse: User, checkin: CheckIn
+) -> None:
+    User.objects.update(email="")
+    client.post(details, {"symptom_breathing": "severe"})
+    alert = Alert.objects.get()
+    said = "1 urgent alert at Synthetic Infusion Clinic reached nobody by mail."
+    client.force_login(nurse)
+    for address in ("/patients/", "/alerts/", "/patients/new/", f"/patients/{checkin.patient.pk}/", "/nowhere/"):
+        assert said in strip(client.get(address)), address
+    assert "Reached nobody" in strip(client.get("/alerts/"))
+    page = strip(client.get(reverse("reactions:acknowledge", args=[alert.pk])))
+    assert "Nobody: the clinic has no active clinician or administrator with an email address" in page
+    acknowledge_alert(alert, by=nurse, what_was_done="Called", now=timezone.now())
+    assert said not in strip(client.get("/patients/"))
+    Alert.objects.update(acknowledged_at=None, acknowledged_by=None, what_was_done="")
+    client.force_login(other_nurse)
+    assert said not in strip(client.get("/patients/"))
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"email_consent_at": None, "email_consent_by": None}, "The patient has not agreed to ordinary email."),
+        ({"email": ""}, "No email address is recorded."),
+        ({"died_on": "2026-05-01"}, "The patient has died."),
+    ],
+)
+def test_a_check_in_that_will_never_be_mailed_is_not_called_planned(
+    client: Client, infusion: Infusion, nurse: User, change: dict[str, object], why: str
+) -> None:
+    plan_checkins(infusion, now=timezone.now())
+    Patient.objects.update(**change)
+    client.force_login(nurse)
+    for address in (f"/patients/{infusion.patient_id}/", f"/infusions/{infusion.pk}/"):
+        text = strip(client.get(address))
+        assert text.count(f"will not be sent: {why}") == 4
+        assert " due 2" not in text
+        assert "Planned" not in text
+    page = strip(client.get(reverse("reactions:checkin", args=[infusion.checkins.earliest("due_at").pk])))
+    assert f"Will not be sent: {why}" in page
+
+
+@pytest.mark.parametrize("reason", [RECORDED_LATE, SENT_TOO_LATE])
+def test_the_two_ways_of_missing_a_check_in_are_told_apart(
+    client: Client, infusion: Infusion, nurse: User, reason: str
+) -> None:
+    plan_checkins(infusion, now=timezone.now())
+    infusion.checkins.update(state=CheckInState.MISSED, state_reason=reason)
+    client.force_login(nurse)
+    text = html.unescape(strip(client.get(reverse("reactions:patient", args=[infusion.patient_id]))))
+    assert reason in text
+    assert "Missed: recorded too late" not in text
 
 
 def test_one_patients_link_never_opens_another_patients_page(client: Client, first: str, checkin: CheckIn) -> None:
