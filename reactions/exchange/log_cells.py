@@ -1,4 +1,4 @@
-"""What the cells of an infusion log mean, one function a kind of cell. No database.
+"""What the cells of an infusion log mean, one function a kind of cell; drugs are in log_drugs.py. No database.
 
 Each raises BadCell, worded for the person who wrote the file. docs/infusion-log.md describes the format.
 """
@@ -6,26 +6,39 @@ Each raises BadCell, worded for the person who wrote the file. docs/infusion-log
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
-from difflib import get_close_matches
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from patients import clock
 from patients.iga import Reading, UnreadableIga, parse
 from patients.words import AntiIga, Sex
-from reactions.clinical.ctcae import OTHER, UndefinedGrade, check_grade, find_term, suggest, version_for
-from reactions.clinical.infusion_checks import why_impossible_dose, why_impossible_lot, why_impossible_weight
-from reactions.vocabulary import DRUG_SYNONYMS, DRUGS, Outcome, PremedicationRecord, ReactionRecord, Route, Setting
+from reactions.clinical.ctcae import OTHER, UndefinedGrade, candidates, check_grade, find_term, suggest, version_for
+from reactions.clinical.infusion_checks import (
+    POSSIBLE_DOSE_G,
+    why_impossible_dose,
+    why_impossible_lot,
+    why_impossible_weight,
+)
+from reactions.spreadsheet import meant_by
+from reactions.vocabulary import Outcome, ReactionRecord, Setting
 
 NONE = "none"
 PENDING = "pending"
+# What the columns of the database hold.
 LONGEST_LOT = 20
+LONGEST_SYMPTOM = 200
+GRAMS_STEP = Decimal("0.01")
+WEIGHT_STEP = Decimal("0.1")
+IGA_STEP = Decimal("0.0001")
+IGA_BELOW = Decimal(1_000_000)
+# These catch slips of the keyboard: no immune globulin for veins was licensed before 1980.
+EARLIEST_INFUSION = 1980
+EARLIEST_BIRTH = 1900
+EARLIEST_SAMPLE = 1950
+LATEST_ONSET = timedelta(days=366)
 # Clocks of two machines may differ a little.
 FUTURE_SLACK = timedelta(minutes=10)
-# “acetaminophen 650”: a lone number above this is the dose, not minutes.
-MOST_LONE_MINUTES = 240
-MOST_MINUTES_BEFORE = 1440
 
 
 class BadCell(ValueError):
@@ -46,6 +59,8 @@ class DrugCell:
     dose: str
     route: str
     minutes_before: int | None
+    # The name is no drug known here and does not stand in other (…).
+    is_taken_as_other: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +72,13 @@ class SymptomCell:
     minutes: float | None
 
 
-Premedications = tuple[PremedicationRecord, tuple[DrugCell, ...]]
 Reactions = tuple[ReactionRecord, tuple[tuple[SymptomCell, ...], ...]]
-NO_PREMEDICATIONS: Premedications = (PremedicationRecord.NOT_RECORDED, ())
 NO_REACTIONS: Reactions = (ReactionRecord.NOT_RECORDED, ())
-ROUTES = {str(word).lower(): str(word) for word in Route if word}
 
 
 def text_of(cell: str, *, longest: int) -> str:
     """Words, without the apostrophe that keeps a spreadsheet from taking them for a formula."""
-    words = cell[1:] if re.match(r"'[=+\-@]", cell) else cell
+    words = meant_by(cell)
     if len(words) > longest:
         raise BadCell(f"longer than {longest} characters")
     return words
@@ -82,15 +94,50 @@ def day_of(cell: str) -> date | None:
         raise BadCell(f"“{cell}” is not a date; write it like 2026-04-30") from None
 
 
+@lru_cache(maxsize=4096)
+def birth_of(cell: str) -> date | None:
+    return _no_earlier(day_of(cell), EARLIEST_BIRTH)
+
+
+@lru_cache(maxsize=4096)
+def sample_day_of(cell: str) -> date | None:
+    return _no_earlier(day_of(cell), EARLIEST_SAMPLE)
+
+
+def _no_earlier(day: date | None, year: int) -> date | None:
+    if day and day.year < year:
+        raise BadCell(f"“{day}” lies before {year}; check the year")
+    return day
+
+
+def product_of(cell: str) -> str:
+    name = text_of(cell, longest=100)
+    if not any(sign.isalnum() for sign in name):
+        raise BadCell(f"“{name}” is not the name of a product")
+    return name
+
+
 def moment_of(cell: str, zone: ZoneInfo, now: datetime) -> datetime:
-    """A time with its offset, or on the clinic's clocks; not in the future."""
+    """A time with its offset, or on the clinic's clocks; not in the future, and not before 1980."""
+    if _is_only_a_day(cell):
+        raise BadCell(f"“{cell}” is a day without a time; write it like {cell}T09:00")
     try:
         moment = clock.read(cell, zone)
     except ValueError as error:
         raise BadCell(str(error)) from None
     if moment > now + FUTURE_SLACK:
         raise BadCell(f"“{cell}” lies in the future")
+    if moment.year < EARLIEST_INFUSION:
+        raise BadCell(f"“{cell}” lies before {EARLIEST_INFUSION}; check the year")
     return moment
+
+
+def _is_only_a_day(cell: str) -> bool:
+    try:
+        date.fromisoformat(cell)
+    except ValueError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=4096)
@@ -98,6 +145,8 @@ def number_of(cell: str) -> Decimal | None:
     if not cell:
         return None
     try:
+        if "_" in cell:
+            raise InvalidOperation
         number = Decimal(cell)
     except InvalidOperation:
         raise BadCell(f"“{cell}” is not a number; write it like 27.5") from None
@@ -114,7 +163,7 @@ def dose_of(cell: str) -> Decimal:
         raise BadCell("is empty; write the dose in grams")
     if why := why_impossible_dose(dose):
         raise BadCell(why)
-    return _rounded(dose, "0.01")
+    return _rounded(dose, GRAMS_STEP)
 
 
 @lru_cache(maxsize=4096)
@@ -125,12 +174,13 @@ def weight_of(cell: str) -> Decimal | None:
         return None
     if why := why_impossible_weight(weight):
         raise BadCell(why)
-    return _rounded(weight, "0.1")
+    return _rounded(weight, WEIGHT_STEP)
 
 
-def _rounded(number: Decimal, step: str) -> Decimal:
-    rounded = number.quantize(Decimal(step))
-    if rounded == 0:
+def _rounded(number: Decimal, step: Decimal) -> Decimal:
+    """To the step in which the column counts. What would round to nothing is refused."""
+    rounded = number.quantize(step, ROUND_HALF_UP)
+    if rounded == 0 and number != 0:
         raise BadCell(f"“{number}” is too small to be recorded")
     return rounded
 
@@ -140,7 +190,7 @@ def count_of(cell: str) -> int | None:
     """A whole number from 1 to 5, for days of a course."""
     if not cell:
         return None
-    if not cell.isdecimal() or not 1 <= int(cell[:4]) <= 5:
+    if not re.fullmatch("0*[1-5]", cell):
         raise BadCell(f"“{cell}” is not a number of days from 1 to 5")
     return int(cell)
 
@@ -185,9 +235,22 @@ def iga_of(cell: str) -> Reading | None:
     if not cell or is_pending(cell):
         return None
     try:
-        return parse(cell)
+        reading = parse(cell)
     except UnreadableIga as error:
         raise BadCell(str(error)) from None
+    value = _iga_number(reading.value)
+    low, high = (None if limit is None else _iga_number(limit) for limit in (reading.low, reading.high))
+    if value == 0 and reading.comparator == "<":
+        raise BadCell(f"“{cell}”: nothing is less than 0")
+    if low is not None and high is not None and low >= high:
+        raise BadCell(f"“{cell}”: the laboratory's limits are too close together to be recorded")
+    return Reading(reading.comparator, value, reading.unit, low, high)
+
+
+def _iga_number(number: Decimal) -> Decimal:
+    if number >= IGA_BELOW:
+        raise BadCell(f"“{number:f}” is not a possible IgA; check the number and its unit")
+    return _rounded(number, IGA_STEP)
 
 
 def is_pending(cell: str) -> bool:
@@ -211,69 +274,9 @@ def _lot_of(part: str) -> LotCell:
     amount = number_of(grams)
     if amount is not None and amount <= 0:
         raise BadCell(f"“{part}”: the grams must be more than 0")
-    return LotCell(lot, day_of(expiry), amount)
-
-
-@lru_cache(maxsize=4096)
-def premedication_of(cell: str) -> Premedications:
-    """What was given before the start; “none” is a statement, a blank cell is silence."""
-    if not cell:
-        return NO_PREMEDICATIONS
-    if cell.lower() == NONE:
-        return PremedicationRecord.NONE, ()
-    drugs = tuple(_drug_of(part.strip()) for part in _split(cell, ";"))
-    if len({(drug.drug, drug.other_drug, drug.minutes_before) for drug in drugs}) < len(drugs):
-        raise BadCell("the same drug stands twice with the same time")
-    return PremedicationRecord.GIVEN, drugs
-
-
-def _drug_of(part: str) -> DrugCell:
-    named = re.match(r"other\s*\((?P<name>[^()]+)\)\s*(?P<rest>.*)$", part, re.IGNORECASE)
-    if named:
-        drug, name, rest = "other", named["name"].strip(), named["rest"].split()
-    else:
-        drug, name, rest = _known_drug(part)
-    minutes, rest = _minutes_before(part, rest)
-    route = ""
-    if rest and rest[-1].lower() in ROUTES:
-        route = ROUTES[rest.pop().lower()]
-    dose = " ".join(rest)
-    if len(dose) > 40 or len(name) > 100:
-        raise BadCell(f"“{part}” is too long; write drug, dose, route and minutes before the start")
-    return DrugCell(drug, name, dose, route, minutes)
-
-
-def _known_drug(part: str) -> tuple[str, str, list[str]]:
-    """(code, own name, the words that follow), by the longest known name at the beginning."""
-    words = part.split()
-    for length in range(len(words), 0, -1):
-        name = " ".join(words[:length]).lower()
-        code = DRUG_SYNONYMS.get(name, name)
-        if code in DRUGS and code != "other":
-            return code, "", words[length:]
-    end = next(
-        (n for n, word in enumerate(words) if word[0].isdigit() or word[0] == "-" or word.lower() in ROUTES), len(words)
-    )
-    name = " ".join(words[:end])
-    close = get_close_matches(name.lower(), [*DRUGS, *DRUG_SYNONYMS], n=1, cutoff=0.8)
-    if close:
-        raise BadCell(f"“{name}” is not a known drug; did you mean {close[0]}?")
-    if not name:
-        raise BadCell(f"“{part}” names no drug; write drug, dose, route and minutes before the start")
-    return "other", name, words[end:]
-
-
-def _minutes_before(part: str, words: list[str]) -> tuple[int | None, list[str]]:
-    if not words or not re.fullmatch(r"-?\d+", words[-1]):
-        return None, words
-    minutes = int(words[-1][:9])
-    if minutes < 0:
-        raise BadCell(f"“{part}” was given after the start: that is treatment, not premedication")
-    if len(words) == 1 and minutes > MOST_LONE_MINUTES:
-        return None, words
-    if minutes > MOST_MINUTES_BEFORE:
-        raise BadCell(f"“{part}”: more than a day before the start is background therapy, not premedication")
-    return minutes, words[:-1]
+    if amount is not None and amount > POSSIBLE_DOSE_G:
+        raise BadCell(f"“{part}”: more than {POSSIBLE_DOSE_G} g of one lot is not possible")
+    return LotCell(lot, day_of(expiry), None if amount is None else _rounded(amount, GRAMS_STEP))
 
 
 @lru_cache(maxsize=8192)
@@ -283,11 +286,11 @@ def reactions_of(cell: str, version: str) -> Reactions:
         return NO_REACTIONS
     if cell.lower() == NONE:
         return ReactionRecord.OBSERVED, ()
-    return ReactionRecord.OBSERVED, tuple(_episode_of(part, version) for part in _split(cell, "|"))
+    return ReactionRecord.OBSERVED, tuple(_episode_of(part, version) for part in split(cell, "|"))
 
 
 def _episode_of(part: str, version: str) -> tuple[SymptomCell, ...]:
-    symptoms = tuple(_symptom_of(piece.strip(), version) for piece in _split(part, ";"))
+    symptoms = tuple(_symptom_of(piece.strip(), version) for piece in split(part, ";"))
     if len({(symptom.term, symptom.other_text.lower()) for symptom in symptoms}) < len(symptoms):
         raise BadCell(f"“{part}” names a symptom twice; a second reaction goes behind a |")
     return symptoms
@@ -298,17 +301,17 @@ _SYMPTOM = re.compile(
     r"\s*(?::\s*(?P<grade>[^@]*))?\s*(?:@\s*(?P<minutes>.*))?$",
     re.IGNORECASE,
 )
+# “chills 2” or “chills?”: a grade or a doubt that must not be dropped.
+_MARKS = re.compile(r"[\d?!+<>=*]")
 
 
 def _symptom_of(piece: str, version: str) -> SymptomCell:
     found = _SYMPTOM.match(piece)
-    if found is None:
+    if found is None or _MARKS.search(found["term"] or "") or (found["other"] and not found["words"].strip()):
         raise BadCell(f"“{piece}” is not a reaction; write term:grade@minutes, such as chills:2@30, or none")
     term = OTHER if found["other"] else find_term(found["term"])
     if term is None or (term == OTHER and not found["other"]):
-        near = suggest(found["term"])
-        hint = f"did you mean {' or '.join(near)}?" if near else "write other (your words) for what is not in CTCAE"
-        raise BadCell(f"“{found['term'].strip()}” is not a known CTCAE term; {hint}")
+        raise BadCell(_why_no_term(found["term"].strip()))
     own_version = version_for(term, version)
     grade = _grade_of(piece, (found["grade"] or "").strip())
     if grade is not None:
@@ -317,7 +320,18 @@ def _symptom_of(piece: str, version: str) -> SymptomCell:
         except UndefinedGrade as error:
             raise BadCell(str(error)) from None
     words = (found["words"] or "").strip()
-    return SymptomCell(term, words[:200], grade, own_version, _minutes_of(piece, (found["minutes"] or "").strip()))
+    if len(words) > LONGEST_SYMPTOM:
+        raise BadCell(f"“{words[:40]}…” is longer than {LONGEST_SYMPTOM} characters")
+    return SymptomCell(term, words, grade, own_version, _minutes_of(piece, (found["minutes"] or "").strip()))
+
+
+def _why_no_term(words: str) -> str:
+    own_words = f"other ({words})"
+    if open_terms := candidates(words):
+        return f"“{words}” does not say which term of CTCAE is meant; write {', '.join(open_terms)} or {own_words}"
+    near = suggest(words)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"write {own_words} for what is not in CTCAE"
+    return f"“{words}” is not a known CTCAE term; {hint}"
 
 
 def _grade_of(piece: str, text: str) -> int | None:
@@ -331,12 +345,14 @@ def _grade_of(piece: str, text: str) -> int | None:
 def _minutes_of(piece: str, text: str) -> float | None:
     if not text:
         return None
-    if not re.fullmatch(r"\d{1,7}(\.\d+)?", text):
+    if not re.fullmatch(r"\d+(\.\d+)?", text):
         raise BadCell(f"“{piece}”: the onset must be minutes from the start, 0 or more, such as chills:2@30")
+    if float(text) > LATEST_ONSET / timedelta(minutes=1):
+        raise BadCell(f"“{piece}”: an onset more than a year after the start is not possible; write minutes")
     return float(text)
 
 
-def _split(cell: str, separator: str) -> list[str]:
+def split(cell: str, separator: str) -> list[str]:
     """The parts between separators that stand outside brackets; a part with nothing in it is refused."""
     parts = re.split(rf"{re.escape(separator)}(?![^()]*\))", cell)
     if any(not part.strip() for part in parts):

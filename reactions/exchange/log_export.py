@@ -3,21 +3,27 @@
 import csv
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
+from itertools import groupby
 from typing import IO, Any
 
 from django.core.management.base import OutputWrapper
-from django.db.models import Prefetch
+from django.db.models import F, Prefetch
 
 from patients.models import Clinic, IgaResult
 from patients.words import AntiIga, Sex
 from reactions.clinical.ctcae import OTHER
+from reactions.exchange.log_drugs import is_plain_dose
 from reactions.exchange.log_rows import COLUMNS
 from reactions.models import Infusion, Premedication, Reaction, Symptom
+from reactions.spreadsheet import safe_cell
 from reactions.vocabulary import Outcome, PremedicationRecord, ReactionRecord
 
 BATCH = 2_000
+# Databases disagree on where an onset that was not recorded stands, and on the order of letters: here it is last, and
+# record numbers are in the order of Python.
+BY_ONSET = (F("onset_at").asc(nulls_last=True), "pk")
 
 
 def export_log(clinic: Clinic, output: IO[str] | OutputWrapper) -> tuple[int, int]:
@@ -40,12 +46,14 @@ def _rows(clinic: Clinic) -> Iterator[dict[str, str]]:
     results = IgaResult.objects.current().filter(patient__clinic=clinic).order_by("in_force_from", "pk")
     for result in results.iterator(chunk_size=BATCH):
         iga[result.patient_id].append(result)
-    reactions = Reaction.objects.current().prefetch_related("symptoms").order_by("onset_at", "pk")
-    infusions = _infusions(clinic).exclude(ended_at=None).order_by("started_at", "patient__mrn")
+    symptoms = Prefetch("symptoms", Symptom.objects.order_by(*BY_ONSET))
+    reactions = Prefetch("reactions", Reaction.objects.current().prefetch_related(symptoms).order_by(*BY_ONSET))
+    infusions = _infusions(clinic).exclude(ended_at=None).order_by("started_at")
     infusions = infusions.select_related("patient", "course", "product")
-    infusions = infusions.prefetch_related("vials", "premedications", Prefetch("reactions", reactions))
-    for infusion in infusions.iterator(chunk_size=BATCH):
-        yield _row(infusion, clinic, iga[infusion.patient_id])
+    infusions = infusions.prefetch_related("vials", "premedications", reactions)
+    for _, together in groupby(infusions.iterator(chunk_size=BATCH), key=lambda infusion: infusion.started_at):
+        for infusion in sorted(together, key=lambda infusion: infusion.patient.mrn):
+            yield _row(infusion, clinic, iga[infusion.patient_id])
 
 
 def _row(infusion: Infusion, clinic: Clinic, results: list[IgaResult]) -> dict[str, str]:
@@ -54,21 +62,21 @@ def _row(infusion: Infusion, clinic: Clinic, results: list[IgaResult]) -> dict[s
     iga = _in_force(results, started.date())
     ended = infusion.ended_at.astimezone(clinic.zone) if infusion.ended_at else None
     return {
-        "patient": _safe(patient.mrn),
-        "given_name": _safe(patient.given_name),
-        "family_name": _safe(patient.family_name),
+        "patient": safe_cell(patient.mrn),
+        "given_name": safe_cell(patient.given_name),
+        "family_name": safe_cell(patient.family_name),
         "birth_date": str(patient.birth_date or ""),
         "sex": "" if patient.sex == Sex.UNKNOWN else patient.sex,
-        "email": _safe(patient.email),
-        "diagnosis": _safe(patient.diagnosis),
+        "email": safe_cell(patient.email),
+        "diagnosis": safe_cell(patient.diagnosis),
         "iga": iga.as_text() if iga else "",
         "iga_date": str(iga.measured_on or "") if iga else "",
         "anti_iga": iga.anti_iga if iga and iga.anti_iga != AntiIga.NOT_DONE else "",
-        "course": _safe(infusion.course.label),
+        "course": safe_cell(infusion.course.label),
         "day": str(infusion.day),
         "days": str(infusion.course.planned_days),
         "setting": infusion.setting,
-        "product": _safe(infusion.product.name),
+        "product": safe_cell(infusion.product.name),
         "lots": ";".join(
             f"{vial.lot}:{vial.expires_on or ''}:{_number(vial.grams)}".rstrip(":") for vial in infusion.vials.all()
         ),
@@ -97,22 +105,35 @@ def _premedication(infusion: Infusion) -> str:
 
 def _drug(drug: Premedication) -> str:
     name = f"other ({drug.other_drug})" if drug.drug == "other" else drug.drug
+    dose = " ".join(drug.dose.split())
+    if dose and not is_plain_dose(dose):
+        dose = f"({dose})"
     minutes = "" if drug.minutes_before is None else str(drug.minutes_before)
-    return " ".join(part for part in (name, drug.dose, drug.route, minutes) if part)
+    if minutes and not (dose or drug.route):
+        minutes += " min"
+    return " ".join(part for part in (name, dose, drug.route, minutes) if part)
 
 
 def _reactions(infusion: Infusion, reactions: list[Reaction]) -> str:
     if reactions:
-        return "|".join(";".join(_symptom(s, infusion) for s in reaction.symptoms.all()) for reaction in reactions)
+        return "|".join(_episode(reaction, infusion) for reaction in reactions)
     return "none" if infusion.reaction_record == ReactionRecord.OBSERVED else ""
 
 
-def _symptom(symptom: Symptom, infusion: Infusion) -> str:
+def _episode(reaction: Reaction, infusion: Infusion) -> str:
+    """The symptoms. One without an onset of its own gets the reaction's where no other symptom carries that one."""
+    symptoms = list(reaction.symptoms.all())
+    carried = min((symptom.onset_at for symptom in symptoms if symptom.onset_at), default=None)
+    onset = None if reaction.onset_at == carried else reaction.onset_at
+    return ";".join(_symptom(symptom, symptom.onset_at or onset, infusion) for symptom in symptoms)
+
+
+def _symptom(symptom: Symptom, onset: datetime | None, infusion: Infusion) -> str:
     text = f"other ({symptom.other_text})" if symptom.term == OTHER else symptom.term
     if symptom.grade is not None:
         text += f":{symptom.grade}"
-    if symptom.onset_at is not None:
-        minutes = (symptom.onset_at - infusion.started_at).total_seconds() / 60
+    if onset is not None:
+        minutes = (onset - infusion.started_at).total_seconds() / 60
         text += f"@{minutes:.6f}".rstrip("0").rstrip(".")
     return text
 
@@ -129,8 +150,3 @@ def _outcome(reactions: list[Reaction]) -> str:
 
 def _number(number: Decimal | None) -> str:
     return "" if number is None else format(number.normalize(), "f")
-
-
-def _safe(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula; the import takes the apostrophe away again."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text

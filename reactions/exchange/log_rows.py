@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -12,10 +12,11 @@ from zoneinfo import ZoneInfo
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from patients.iga import Reading
+from patients.iga import Reading, is_implausible
 from patients.words import AntiIga, Sex
 from reactions.exchange import log_cells as cells
 from reactions.exchange.log_cells import BadCell, DrugCell, LotCell, SymptomCell
+from reactions.exchange.log_drugs import NO_PREMEDICATIONS, premedication_of
 from reactions.vocabulary import Outcome, PremedicationRecord, ReactionRecord, Setting
 
 COLUMNS = (
@@ -47,6 +48,12 @@ COLUMNS = (
 REQUIRED = ("patient", "product", "dose_g", "started_at", "ended_at")
 # Of one patient these must be the same in every row that has them.
 IDENTITY = ("given_name", "family_name", "birth_date", "sex")
+# What may differ: the first that is known counts, and a warning names the rest.
+DETAILS = ("email", "diagnosis")
+LATE_ONSET_MINUTES = timedelta(days=60) / timedelta(minutes=1)
+LONGEST_QUOTE = 80
+# After how many rows the reader of a file says how far it is.
+STRIDE = 2_000
 
 T = TypeVar("T")
 
@@ -100,14 +107,23 @@ class Problem:
 
 @dataclass
 class Log:
-    """A file's rows, and its problems; with any problem nothing is to be imported."""
+    """A file's rows, and its problems; with any problem nothing is to be imported.
+
+    `warnings` are worth a second look: what, and the line.
+    """
 
     rows: list[LogRow] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[tuple[str, int]] = field(default_factory=list)
 
 
-def read_log(data: bytes, *, zone: ZoneInfo, ctcae_version: str, now: datetime) -> Log:
-    """Read a file. `zone` is the clinic's, for times without an offset; `now` refuses what lies in the future."""
+def read_log(
+    data: bytes, *, zone: ZoneInfo, ctcae_version: str, now: datetime, progress: Callable[[int], None] | None = None
+) -> Log:
+    """Read a file. `zone` is the clinic's, for times without an offset; `now` refuses what lies in the future.
+
+    `progress` is called with the number of rows read so far.
+    """
     log = Log()
     text = _decoded(data, log)
     if text is None:
@@ -118,11 +134,13 @@ def read_log(data: bytes, *, zone: ZoneInfo, ctcae_version: str, now: datetime) 
         log.problems += _header_problems(header)
         if log.problems:
             return log
-        for line, values in _lines(reader):
+        for count, (line, values) in enumerate(_lines(reader), start=1):
             _read_line(log, line, header, values, zone, ctcae_version, now)
+            if progress and count % STRIDE == 0:
+                progress(count)
     except csv.Error as error:
         log.problems.append(Problem(reader.line_num, "", f"the file cannot be read from here on: {error}"))
-    _check_across_rows(log)
+    _check_across_rows(log, zone)
     return log
 
 
@@ -174,7 +192,7 @@ def _read_line(
     if len(values) != len(header):
         log.problems.append(Problem(line, "", f"has {len(values)} cells where the first line has {len(header)}."))
         return
-    row = _Row(line, dict(zip(header, values, strict=True)), log.problems)
+    row = _Row(line, dict(zip(header, values, strict=True)), log)
     found = row.read(zone, version, now)
     if found:
         log.rows.append(found)
@@ -183,8 +201,8 @@ def _read_line(
 class _Row:
     """Reads the cells of one line, writing down what is wrong with each."""
 
-    def __init__(self, line: int, cells_by_column: dict[str, str], problems: list[Problem]) -> None:
-        self.line, self.cells, self.problems = line, cells_by_column, problems
+    def __init__(self, line: int, cells_by_column: dict[str, str], log: Log) -> None:
+        self.line, self.cells, self.log = line, cells_by_column, log
         self.is_good = True
 
     def get(self, column: str, read: Callable[[str], T], otherwise: T) -> T:
@@ -194,35 +212,38 @@ class _Row:
                 raise BadCell("is empty, and is needed")
             return read(cell)
         except BadCell as error:
-            self.refuse(column, str(error))
+            said = str(error)
+            if len(cell) > LONGEST_QUOTE:
+                said = said.replace(cell, f"{cell[:LONGEST_QUOTE]}…")
+            self.refuse(column, said)
             return otherwise
 
     def refuse(self, column: str, message: str) -> None:
-        self.problems.append(Problem(self.line, column, message))
+        self.log.problems.append(Problem(self.line, column, message))
         self.is_good = False
 
     def read(self, zone: ZoneInfo, version: str, now: datetime) -> LogRow | None:
         get = self.get
-        premedication_record, premedications = get("premedication", cells.premedication_of, cells.NO_PREMEDICATIONS)
+        premedication_record, premedications = get("premedication", premedication_of, NO_PREMEDICATIONS)
         reaction_record, reactions = get(
             "reactions", lambda cell: cells.reactions_of(cell, version), cells.NO_REACTIONS
         )
         row = LogRow(
             line=self.line,
             patient=get("patient", _text(40), ""),
-            product=get("product", _text(100), ""),
+            product=get("product", cells.product_of, ""),
             dose_g=get("dose_g", cells.dose_of, Decimal(0)),
             started_at=get("started_at", lambda cell: cells.moment_of(cell, zone, now), now),
             ended_at=get("ended_at", lambda cell: cells.moment_of(cell, zone, now), now),
             given_name=get("given_name", _text(150), ""),
             family_name=get("family_name", _text(150), ""),
-            birth_date=get("birth_date", cells.day_of, None),
+            birth_date=get("birth_date", cells.birth_of, None),
             sex=get("sex", cells.sex_of, Sex.UNKNOWN),
             email=get("email", _email, ""),
             diagnosis=get("diagnosis", _text(200), ""),
             iga=get("iga", cells.iga_of, None),
             iga_pending=cells.is_pending(self.cells.get("iga", "").strip()),
-            iga_date=get("iga_date", cells.day_of, None),
+            iga_date=get("iga_date", cells.sample_day_of, None),
             anti_iga=get("anti_iga", cells.anti_iga_of, AntiIga.NOT_DONE),
             course=get("course", _text(60), ""),
             day=get("day", cells.count_of, None) or 1,
@@ -238,18 +259,17 @@ class _Row:
             outcome=get("outcome", cells.outcome_of, Outcome.UNKNOWN),
         )
         if self.is_good:
-            self.check(row, now)
+            self.check(row, zone, now)
+            self.look_twice(row, now)
         return row if self.is_good else None
 
-    def check(self, row: LogRow, now: datetime) -> None:
+    def check(self, row: LogRow, zone: ZoneInfo, now: datetime) -> None:
         """What only several cells together show."""
         if row.ended_at <= row.started_at:
             self.refuse("ended_at", "must be after started_at")
         if row.days is not None and row.day > row.days:
             self.refuse("day", f"day {row.day} of a course of {row.days} cannot be")
-        if row.birth_date and row.birth_date > row.started_at.date():
-            self.refuse("birth_date", "lies after the infusion")
-        if row.iga_date and row.iga_date > now.date():
+        if row.iga_date and row.iga_date > now.astimezone(zone).date():
             self.refuse("iga_date", "lies in the future")
         has_iga = row.iga is not None or row.iga_pending
         if row.iga_date and not has_iga:
@@ -258,6 +278,27 @@ class _Row:
             self.refuse("anti_iga", "stands without iga; write the IgA result, or “pending”, beside it")
         if (row.is_serious is not None or row.outcome != Outcome.UNKNOWN) and not row.reactions:
             self.refuse("serious" if row.is_serious is not None else "outcome", "stands without a reaction")
+
+    def look_twice(self, row: LogRow, now: datetime) -> None:
+        """What is taken all the same."""
+        if row.iga and is_implausible(row.iga):
+            self.warn("An IgA above 15 g/L; was it written in another unit?")
+        latest = max(_onsets(row), default=0)
+        if latest > LATE_ONSET_MINUTES:
+            self.warn("A reaction that began more than 60 days after the start; are these minutes?")
+        if row.started_at + timedelta(minutes=latest) > now + cells.FUTURE_SLACK:
+            self.warn("A reaction that begins in the future; are these minutes?")
+        for drug in row.premedications:
+            if drug.is_taken_as_other:
+                self.warn(f"“{drug.other_drug}” is no drug known here; recorded under this name as another drug.")
+
+    def warn(self, message: str) -> None:
+        self.log.warnings.append((message, self.line))
+
+
+def _onsets(row: LogRow) -> Iterator[float]:
+    """Minutes from the start, of every symptom that has them."""
+    return (symptom.minutes for episode in row.reactions for symptom in episode if symptom.minutes is not None)
 
 
 def _text(longest: int) -> Callable[[str], str]:
@@ -274,8 +315,11 @@ def _email(cell: str) -> str:
     return address
 
 
-def _check_across_rows(log: Log) -> None:
-    """The same infusion twice, and a patient who is two people."""
+def _check_across_rows(log: Log, zone: ZoneInfo) -> None:
+    """The same infusion twice, a patient who is two people, and what lies before the patient's birth.
+
+    Afterwards every row of a patient carries all that is known of the person, whichever row is written first.
+    """
     starts: dict[tuple[str, datetime], int] = {}
     people: dict[str, LogRow] = {}
     for row in log.rows:
@@ -284,16 +328,40 @@ def _check_across_rows(log: Log) -> None:
             said = f"repeats line {starts[key]}: the same patient and start"
             log.problems.append(Problem(row.line, "started_at", said))
         starts.setdefault(key, row.line)
-        first = people.setdefault(row.patient, row)
-        for column in IDENTITY:
-            here, there = getattr(row, column), getattr(first, column)
-            if is_known(here) and not is_known(there):
-                setattr(first, column, here)
-            elif is_known(here) and here != there:
-                said = f"“{here}” differs from “{there}” in line {first.line} for the same patient"
-                log.problems.append(Problem(row.line, column, said))
-        first.email, first.diagnosis = first.email or row.email, first.diagnosis or row.diagnosis
+        _check_person(log, row, people.setdefault(row.patient, row))
+    for row in log.rows:
+        for column in (*IDENTITY, *DETAILS):
+            setattr(row, column, getattr(people[row.patient], column))
+        log.problems += before_birth(row, row.birth_date, zone)
     log.problems.sort(key=lambda problem: problem.line)
+
+
+def _check_person(log: Log, row: LogRow, first: LogRow) -> None:
+    """Compare a row with the first of the same patient, and complete the first from it."""
+    for column in (*IDENTITY, *DETAILS):
+        here, there = getattr(row, column), getattr(first, column)
+        if not is_known(here) or here == there:
+            continue
+        if not is_known(there):
+            setattr(first, column, here)
+        elif column in IDENTITY:
+            said = f"“{here}” differs from “{there}” in line {first.line} for the same patient"
+            log.problems.append(Problem(row.line, column, said))
+        else:
+            said = f"Another {column} than in an earlier row of the same patient, which counts."
+            log.warnings.append((said, row.line))
+
+
+def before_birth(row: LogRow, birth_date: date | None, zone: ZoneInfo) -> list[Problem]:
+    """What a row says of a time before the person was born. Days are those of the clinic's zone."""
+    if birth_date is None:
+        return []
+    problems = []
+    if birth_date > row.started_at.astimezone(zone).date():
+        problems.append(Problem(row.line, "birth_date", f"{birth_date} lies after the infusion"))
+    if row.iga_date and row.iga_date < birth_date:
+        problems.append(Problem(row.line, "iga_date", f"lies before the birth date {birth_date}"))
+    return problems
 
 
 def is_known(value: object) -> bool:

@@ -4,27 +4,34 @@ A log is history: it makes no check-ins, so that nobody gets mail about infusion
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
+from django.db import connection
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from patients.iga import Reading
 from patients.models import Clinic, IgaResult, Patient, User
 from patients.words import AntiIga
-from reactions.exchange.log_rows import IDENTITY, LogRow, Problem, is_known, patients_in
+from reactions.exchange.log_rows import DETAILS, IDENTITY, LogRow, Problem, before_birth, is_known, patients_in
 from reactions.models import Course, Infusion, Premedication, Product, Reaction, Symptom, Vial
 from reactions.vocabulary import Action
 
 BATCH = 2_000
+# Record numbers in one query: SQLite takes 999 values in a statement.
+ASKED_AT_ONCE = 900
 NAMED_IN_A_LOG = "Named in an infusion log; no label data"
 VIAL_TOLERANCE_G = Decimal("0.5")
 
+WRITTEN = (Patient, IgaResult, Course, Infusion, Vial, Premedication, Reaction, Symptom)
+
 IgaKey = tuple[Reading | None, AntiIga]
+T = TypeVar("T")
 
 
 @dataclass
@@ -38,27 +45,48 @@ class Report:
         self.warnings[message].append(line)
 
 
-def problems_with_records(clinic: Clinic, rows: Iterable[LogRow]) -> list[Problem]:
-    """What in the log contradicts what is recorded: an infusion that is there already, a patient who is another."""
-    known = {patient.mrn: patient for patient in clinic.patients.current()}
-    recorded = set(
-        Infusion.objects.current()
-        .filter(patient__clinic=clinic, patient__voided_at=None)
-        .values_list("patient__mrn", "started_at")
-    )
+def problems_with_records(clinic: Clinic, rows: Sequence[LogRow]) -> list[Problem]:
+    """What in the log contradicts what is recorded: an infusion that is there already, a patient who is another.
+
+    Looks only at the patients in the log, some hundred at a time.
+    """
+    of_patient: dict[str, list[LogRow]] = defaultdict(list)
+    for row in rows:
+        of_patient[row.patient].append(row)
+    problems = _problems_with_products(rows)
+    for mrns in _in_chunks(list(of_patient)):
+        known = {patient.mrn: patient for patient in clinic.patients.current().filter(mrn__in=mrns)}
+        recorded = set(
+            Infusion.objects.current()
+            .filter(patient__in=[patient.pk for patient in known.values()])
+            .values_list("patient__mrn", "started_at")
+        )
+        for mrn, patient in known.items():
+            problems += _problems_with_patient(clinic, patient, of_patient[mrn], recorded)
+    return sorted(problems, key=lambda problem: problem.line)
+
+
+def _problems_with_patient(
+    clinic: Clinic, patient: Patient, rows: Sequence[LogRow], recorded: set[tuple[str, datetime]]
+) -> list[Problem]:
     problems = []
     for row in rows:
         if (row.patient, row.started_at) in recorded:
             said = "an infusion of this patient with this start is recorded already"
             problems.append(Problem(row.line, "started_at", said))
-    for mrn, row in patients_in(rows).items():
-        for column in IDENTITY if mrn in known else ():
-            here, there = getattr(row, column), getattr(known[mrn], column)
-            if is_known(here) and is_known(there) and here != there:
-                said = f"“{here}” differs from “{there}”, as patient {mrn} is registered"
-                problems.append(Problem(row.line, column, said))
-    problems += _problems_with_products(rows)
-    return sorted(problems, key=lambda problem: problem.line)
+        if not is_known(row.birth_date):
+            problems += before_birth(row, patient.birth_date, clinic.zone)
+    for column in IDENTITY:
+        here, there = getattr(rows[0], column), getattr(patient, column)
+        if is_known(here) and is_known(there) and here != there:
+            said = f"“{here}” differs from “{there}”, as patient {patient.mrn} is registered"
+            problems.append(Problem(rows[0].line, column, said))
+    return problems
+
+
+def _in_chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(values), ASKED_AT_ONCE):
+        yield values[start : start + ASKED_AT_ONCE]
 
 
 def _problems_with_products(rows: Iterable[LogRow]) -> list[Problem]:
@@ -71,23 +99,24 @@ def _problems_with_products(rows: Iterable[LogRow]) -> list[Problem]:
 
 
 class LogWriter:
-    """Writes rows for one clinic. Call `write` with batches in which each patient's rows stand in order of time."""
+    """Writes rows for one clinic. Call `write` with batches in which each patient's rows stand in order of time.
+
+    Of what is recorded it reads only what concerns the patients of a batch, when they first turn up.
+    """
 
     def __init__(self, clinic: Clinic, *, by: User, now: datetime) -> None:
         self.clinic, self.by, self.now = clinic, by, now
         self.report = Report()
-        self.patients: dict[str, int] = dict(clinic.patients.current().values_list("mrn", "pk"))
         self.products = {_plain(name): pk for name, pk in _products()}
-        self.courses: dict[tuple[int, str], Course] = {
-            (course.patient_id, course.label): course for course in Course.objects.filter(patient__clinic=clinic)
-        }
+        self.looked_up: set[str] = set()
+        self.patients: dict[str, int] = {}
+        self.registered: dict[str, Patient] = {}
+        self.courses: dict[tuple[int, str], Course] = {}
         self.iga: dict[int, list[tuple[date, IgaKey]]] = defaultdict(list)
-        for result in IgaResult.objects.current().filter(patient__clinic=clinic).order_by("in_force_from", "pk"):
-            key = (result.reading(), AntiIga(result.anti_iga))
-            self.iga[result.patient_id].append((result.in_force_from, key))
 
     def write(self, rows: Sequence[LogRow]) -> None:
         """Write one batch. Belongs inside the caller's transaction."""
+        self._look_up(rows)
         self._add_patients(rows)
         self._add_products(rows)
         self._add_iga(rows)
@@ -97,6 +126,24 @@ class LogWriter:
         self._add_vials(rows, infusions)
         self._add_premedications(rows, infusions)
         self._add_reactions(rows, infusions)
+
+    def _look_up(self, rows: Sequence[LogRow]) -> None:
+        """Learn what is recorded of the batch's patients."""
+        mrns = [mrn for mrn in patients_in(rows) if mrn not in self.looked_up]
+        self.looked_up.update(mrns)
+        for chunk in _in_chunks(mrns):
+            found = list(self.clinic.patients.current().filter(mrn__in=chunk))
+            if not found:
+                continue
+            self.registered |= {patient.mrn: patient for patient in found}
+            self.patients |= {patient.mrn: patient.pk for patient in found}
+            pks = [patient.pk for patient in found]
+            for course in Course.objects.filter(patient__in=pks):
+                self.courses[course.patient_id, course.label] = course
+            results: QuerySet[IgaResult] = IgaResult.objects.current().filter(patient__in=pks)
+            for result in results.order_by("in_force_from", "pk"):
+                key = (result.reading(), AntiIga(result.anti_iga))
+                self.iga[result.patient_id].append((result.in_force_from, key))
 
     def _create(self, model: Any, objects: list[Any]) -> None:
         model.objects.bulk_create(objects, batch_size=BATCH)
@@ -120,6 +167,17 @@ class LogWriter:
         ]
         self._create(Patient, patients)
         self.patients |= {patient.mrn: patient.pk for patient in patients}
+        for row in rows:
+            if row.patient in self.registered:
+                self._compare(row, self.registered[row.patient])
+
+    def _compare(self, row: LogRow, patient: Patient) -> None:
+        """A log adds infusions to a registered patient, and changes nothing about the person."""
+        for column in (*IDENTITY, *DETAILS):
+            here = getattr(row, column)
+            if is_known(here) and here != getattr(patient, column):
+                name = column.replace("_", " ")
+                self.report.warn(f"The {name} is not that of the registered patient, which stays.", row.line)
 
     def _add_products(self, rows: Sequence[LogRow]) -> None:
         for row in rows:
@@ -167,7 +225,7 @@ class LogWriter:
 
     def _add_courses(self, rows: Sequence[LogRow]) -> list[Course]:
         """The course of each row; a row without one gets a course of its own, named after its start."""
-        of_rows, new = [], []
+        of_rows, new, grown = [], [], {}
         for row in rows:
             patient = self.patients[row.patient]
             label = row.course or f"{row.started_at.astimezone(self.clinic.zone):%Y-%m-%d %H:%M:%S}"
@@ -178,10 +236,11 @@ class LogWriter:
                 self.courses[patient, label] = course
                 new.append(course)
             elif days > course.planned_days:
-                if course.pk:
-                    Course.objects.filter(pk=course.pk).update(planned_days=days)
                 course.planned_days = days
+                if course.pk:
+                    grown[course.pk] = course
             of_rows.append(course)
+        Course.objects.bulk_update(grown.values(), ["planned_days"], batch_size=BATCH)
         self._create(Course, new)
         return of_rows
 
@@ -275,7 +334,9 @@ class LogWriter:
         self._create(Symptom, symptoms)
 
 
-def write_log(clinic: Clinic, rows: Iterable[LogRow], *, by: User, progress: Any = None) -> Report:
+def write_log(
+    clinic: Clinic, rows: Iterable[LogRow], *, by: User, progress: Callable[[int], None] | None = None
+) -> Report:
     """Write a whole log in batches. `progress` is called with the number of rows written so far."""
     writer = LogWriter(clinic, by=by, now=timezone.now())
     in_order = sorted(rows, key=lambda row: row.started_at)
@@ -283,7 +344,17 @@ def write_log(clinic: Clinic, rows: Iterable[LogRow], *, by: User, progress: Any
         writer.write(in_order[start : start + BATCH])
         if progress:
             progress(min(start + BATCH, len(in_order)))
+    if len(in_order) > BATCH:
+        _count_anew()
     return writer.report
+
+
+def _count_anew() -> None:
+    """Let PostgreSQL count its rows again. Until it does, it plans the rates of a great log as if there were none."""
+    if connection.vendor == "postgresql":
+        tables = ", ".join(connection.ops.quote_name(model._meta.db_table) for model in WRITTEN)
+        with connection.cursor() as cursor:
+            cursor.execute(f"ANALYZE {tables}")
 
 
 def _in_force(known: list[tuple[date, IgaKey]], day: date) -> IgaKey | None:

@@ -1,7 +1,7 @@
 """Fill the database with clearly made-up clinics, people to sign in as, and check-ins that are under way."""
 
 import random
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -16,8 +16,15 @@ from patients.words import Sex, StaffRoleName
 from reactions import recording
 from reactions.exchange.demo import demo_rows
 from reactions.exchange.log_writer import BATCH, LogWriter
-from reactions.models import Product
-from reactions.vocabulary import PatientSeverity, PatientSymptom, PremedicationRecord, ReactionRecord
+from reactions.models import ClinicProtocol, Product
+from reactions.vocabulary import (
+    Indication,
+    PatientSeverity,
+    PatientSymptom,
+    PremedicationRecord,
+    RateReason,
+    ReactionRecord,
+)
 
 PASSWORD = "demo-ivigtrack-2026"  # noqa: S105 - printed on purpose, for made-up records only
 CLINICS = (
@@ -35,6 +42,11 @@ ACCOUNTS = (
     ("admin", "Ada", "Administrator (demo)", "demo", StaffRoleName.ADMINISTRATOR),
     ("other-nurse", "Odile", "Other Nurse (demo)", "demo-two", StaffRoleName.CLINICIAN),
 )
+DEMO_PROTOCOL = """Made-up protocol of the demonstration clinic.
+
+1. Stop the infusion and call for help.
+2. Follow the card on the wall.
+3. Stay with the patient and write down the times."""
 SECOND_CLINIC = {"patients": 5, "infusions": 30}
 
 
@@ -66,6 +78,7 @@ class Command(BaseCommand):
             self.fill(first, nurse, patients=patients, infusions=infusions, seed=seed)
             self.fill(second, other_nurse, seed=seed + 1, **SECOND_CLINIC)
             self.start_checkins(first, nurse, seed)
+            self.start_chairside(first, nurse, seed)
         return self.tell_logins()
 
     def make_clinic(self, fields: dict[str, str]) -> Clinic:
@@ -142,6 +155,7 @@ class Command(BaseCommand):
                 },
                 vials=[{"lot": "DEMO-LIVE", "grams": Decimal(35)}],
                 premedications=[],
+                acknowledged=recording.Acknowledgement("Made up for demonstration."),
                 submission_id=UUID(int=chance.getrandbits(128), version=4),
                 now=ended,
             )
@@ -153,6 +167,98 @@ class Command(BaseCommand):
                     symptoms={PatientSymptom.HEADACHE: PatientSeverity.MODERATE},
                     now=ended + timedelta(hours=25),
                 )
+
+    def start_chairside(self, clinic: Clinic, nurse: User, seed: int) -> None:
+        """One person who is being treated now, booked again and measured over half a year."""
+        chance, now = random.Random(f"{seed}-chairside"), timezone.now().replace(second=0, microsecond=0)  # noqa: S311
+
+        def submission() -> UUID:
+            return UUID(int=chance.getrandbits(128), version=4)
+
+        ClinicProtocol.objects.get_or_create(clinic=clinic, defaults={"anaphylaxis_text": DEMO_PROTOCOL})
+        patient = register_patient(
+            by=nurse,
+            clinic=clinic,
+            details={
+                "mrn": "DEMO-LIVE-NOW",
+                "given_name": "Nola",
+                "family_name": "Synthetic Aspen",
+                "birth_date": date(1958, 3, 14),
+                "sex": Sex.FEMALE,
+                "diagnosis": "Dermatomyositis",
+                "phone": "+1 555 0142",
+            },
+            email_consent=False,
+            now=now,
+        )
+        recording.set_risks(patient, by=nurse, factors={"diabetes": "Diet only", "no_hypersensitivity": ""}, now=now)
+        for months, mmt8, ck in ((6, 118, 2900), (4, 126, 1500), (2, 134, 700), (0, 139, 310)):
+            recording.record_response(
+                by=nurse,
+                patient=patient,
+                measures={
+                    "measured_on": (now - timedelta(days=30 * months)).date(),
+                    "mmt8": mmt8,
+                    "ck_u_per_l": ck,
+                    "physician_global": Decimal(months + 1),
+                },
+                submission_id=submission(),
+            )
+        started = now - timedelta(minutes=70)
+        infusion = recording.record_infusion(
+            by=nurse,
+            patient=patient,
+            course=None,
+            planned_days=1,
+            details={
+                "product": Product.objects.get(name="Octagam 10 %", is_current=True),
+                "started_at": started,
+                "dose_g": Decimal(35),
+                "weight_kg": Decimal(70),
+                "indication": Indication.DERMATOMYOSITIS,
+                "planned_rate_ml_per_h": Decimal(168),
+                "premedication_record": PremedicationRecord.GIVEN,
+            },
+            vials=[{"lot": "DEMO-LIVE-2", "grams": Decimal(20)}, {"lot": "DEMO-LIVE-3", "grams": Decimal(15)}],
+            premedications=[{"drug": "acetaminophen", "dose": "650 mg", "route": "PO", "minutes_before": 30}],
+            acknowledged=recording.Acknowledgement("Made up for demonstration."),
+            submission_id=submission(),
+            start_rate_ml_per_h=Decimal(42),
+            now=now,
+        )
+        seen = infusion.rate_steps.get()
+        for minutes, rate in ((30, 84), (60, 168)):
+            seen = recording.record_step(
+                infusion,
+                by=nurse,
+                at=started + timedelta(minutes=minutes),
+                rate_ml_per_h=Decimal(rate),
+                reason=RateReason.STEP_UP,
+                seen_step=seen.pk,
+                submission_id=submission(),
+                now=now,
+            )
+        for minutes, heart_rate in ((-10, 72), (15, 74), (31, 78), (62, 80)):
+            recording.record_vitals(
+                infusion,
+                by=nurse,
+                at=started + timedelta(minutes=minutes),
+                values={
+                    "temperature_c": Decimal("36.8"),
+                    "heart_rate_per_min": heart_rate,
+                    "systolic_mmhg": 124,
+                    "diastolic_mmhg": 78,
+                    "spo2_percent": 98,
+                },
+                submission_id=submission(),
+            )
+        recording.book_course(
+            by=nurse,
+            patient=patient,
+            planned_for=(now + timedelta(days=28)).date(),
+            planned_days=1,
+            planned_g=Decimal(35),
+        )
 
     def tell_logins(self) -> None:
         self.stdout.write(f"Sign in with the password {PASSWORD} as")

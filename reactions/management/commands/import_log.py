@@ -2,20 +2,20 @@
 
 import hashlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
 from patients.models import Clinic, User, validate_time_zone, write_event
-from reactions.exchange.log_rows import Problem, read_log
+from reactions.exchange.account import IMPORTER, NoSuchAccount, named_account, service_account
+from reactions.exchange.log_rows import STRIDE, Log, Problem, read_log
 from reactions.exchange.log_writer import Report, problems_with_records, write_log
-
-IMPORTER = "import"
 
 
 class Command(BaseCommand):
@@ -32,22 +32,42 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        """What need not be in the transaction happens before it: on SQLite nobody else can save while it lasts."""
         data = self._read(options["file"])
-        with transaction.atomic():
-            clinic = self._clinic(options)
-            by = self._user(options["by"])
-            log = read_log(data, zone=clinic.zone, ctcae_version=clinic.ctcae_version, now=timezone.now())
-            problems = log.problems or problems_with_records(clinic, log.rows)
-            if problems:
-                raise CommandError(self._refusal(problems))
-            report = write_log(clinic, log.rows, by=by, progress=self._progress(len(log.rows)))
-            summary = {"rows": len(log.rows), **report.written}
-            if options["dry_run"]:
-                transaction.set_rollback(True)
-            else:
-                changes = {"file": Path(options["file"]).name, "sha256": hashlib.sha256(data).hexdigest(), **summary}
-                write_event("log.imported", by=by, about=clinic, clinic=clinic, changes=changes)
+        clinic, by = self._clinic(options), self._account(options["by"])
+        log = read_log(
+            data,
+            zone=clinic.zone,
+            ctcae_version=clinic.ctcae_version,
+            now=timezone.now(),
+            progress=lambda done: self._say(f"{done} rows read"),
+        )
+        self._refuse(log.problems or (problems_with_records(clinic, log.rows) if clinic.pk else []))
+        try:
+            with transaction.atomic():
+                report, summary = self._write(clinic, log, data, by=by, name=Path(options["file"]).name)
+                if options["dry_run"]:
+                    transaction.set_rollback(True)
+        except IntegrityError as error:
+            said = f"Nothing was imported: somebody recorded the same meanwhile. Start it again. ({error})"
+            raise CommandError(said) from error
         self._tell(report, summary, clinic, dry_run=options["dry_run"])
+
+    def _write(
+        self, clinic: Clinic, log: Log, data: bytes, *, by: User | None, name: str
+    ) -> tuple[Report, dict[str, int]]:
+        """Check the log against the records as they are now, and write it. Belongs inside a transaction."""
+        if clinic.pk is None:
+            clinic.save()
+        self._refuse(problems_with_records(clinic, log.rows))
+        by = by or service_account(IMPORTER)
+        report = write_log(clinic, log.rows, by=by, progress=self._progress(len(log.rows)))
+        for message, line in log.warnings:
+            report.warn(message, line)
+        summary = {"rows": len(log.rows), **report.written}
+        changes = {"file": name, "sha256": hashlib.sha256(data).hexdigest(), **summary}
+        write_event("log.imported", by=by, about=clinic, clinic=clinic, changes=changes)
+        return report, summary
 
     def _read(self, name: str) -> bytes:
         try:
@@ -56,6 +76,7 @@ class Command(BaseCommand):
             raise CommandError(f"The file {name} cannot be read: {error.strerror}.") from error
 
     def _clinic(self, options: dict[str, Any]) -> Clinic:
+        """The clinic, or with --create-clinic one that is not saved yet."""
         slug = options["clinic"]
         clinic = Clinic.objects.filter(slug=slug).first()
         if clinic:
@@ -70,29 +91,30 @@ class Command(BaseCommand):
             validate_time_zone(options["time_zone"])
         except ValidationError as error:
             raise CommandError(error.message) from error
-        return Clinic.objects.create(slug=slug, name=slug.replace("-", " ").title(), time_zone=options["time_zone"])
+        return Clinic(slug=slug, name=slug.replace("-", " ").title(), time_zone=options["time_zone"])
 
-    def _user(self, username: str) -> User:
-        if not username:
-            importer, _ = User.objects.get_or_create(username=IMPORTER, defaults={"is_active": False, "password": "!"})
-            return importer
-        user = User.objects.filter(username=username).first()
-        if user is None:
-            raise CommandError(f"There is no account “{username}”.")
-        return user
+    def _account(self, username: str) -> User | None:
+        try:
+            return named_account(username)
+        except NoSuchAccount as error:
+            raise CommandError(str(error)) from error
 
-    def _progress(self, total: int) -> Any:
+    def _progress(self, total: int) -> Callable[[int], None] | None:
         def tell(done: int) -> None:
-            if total > 2_000:
-                ending = "\n" if done == total or not sys.stderr.isatty() else "\r"
-                self.stderr.write(f"{done} of {total} rows", ending=ending)
+            self._say(f"{done} of {total} rows written", is_last=done == total)
 
-        return tell
+        return tell if total > STRIDE else None
 
-    def _refusal(self, problems: list[Problem]) -> str:
+    def _say(self, words: str, *, is_last: bool = False) -> None:
+        """One line that a terminal overwrites with the next."""
+        self.stderr.write(f"{words:<40}", ending="\r" if sys.stderr.isatty() and not is_last else "\n")
+
+    def _refuse(self, problems: list[Problem]) -> None:
+        if not problems:
+            return
         listed = "\n".join(f"  {problem}" for problem in problems)
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-        return f"Nothing was imported: {count}.\n{listed}"
+        raise CommandError(f"Nothing was imported: {count}.\n{listed}")
 
     def _tell(self, report: Report, summary: dict[str, int], clinic: Clinic, *, dry_run: bool) -> None:
         counts = ", ".join(f"{count} {what}" for what, count in summary.items() if count)

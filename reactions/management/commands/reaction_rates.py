@@ -1,6 +1,7 @@
 """The page's numbers in a terminal."""
 
 import json
+from argparse import ArgumentTypeError
 from datetime import date
 from typing import Any
 
@@ -53,7 +54,7 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise CommandError(f"“{text}” is not a day. Write it like 2026-04-30.") from None
+        raise ArgumentTypeError(f"“{text}” is not a day. Write it like 2026-04-30.") from None
 
 
 def _json(table: RatesTable) -> str:

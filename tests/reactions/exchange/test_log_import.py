@@ -5,13 +5,16 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.management import CommandError
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from patients.models import AuditEvent, Clinic, IgaResult, Patient
+from reactions.exchange.log_rows import read_log
 from reactions.models import CheckIn, Course, Infusion, Premedication, Product, Reaction, Symptom, Vial
 from tests.support.logs import good_row, import_log, write_log
 
@@ -91,7 +94,7 @@ def test_only_five_columns_are_needed(clinic: Clinic, tmp_path: Path) -> None:
     [
         ({"premedication": "none"}, "none", 0),
         ({"premedication": ""}, "not_recorded", 0),
-        ({"premedication": "acetaminophen; other (Homeopathic drops) 30"}, "given", 2),
+        ({"premedication": "acetaminophen; other (Homeopathic drops) 30 min"}, "given", 2),
     ],
 )
 def test_none_is_a_statement_and_a_blank_cell_is_silence(
@@ -151,6 +154,15 @@ BAD_CELLS: list[tuple[dict[str, str], str, str]] = [
     ({"iga": "low"}, "iga", ""),
     ({"iga": "82 mg/spoon"}, "iga", ""),
     ({"iga": "-3 mg/dL"}, "iga", ""),
+    ({"iga": "12345678901 mg/dL"}, "iga", "is not a possible IgA"),
+    ({"iga": "1000000 mg/dL"}, "iga", "is not a possible IgA"),
+    ({"iga": "82 mg/dL (70-99999999999)"}, "iga", "is not a possible IgA"),
+    ({"iga": "82 mg/dL (1000000-)"}, "iga", "is not a possible IgA"),
+    ({"iga": "82 mg/dL (70.00001-70.00002)"}, "iga", "too close together"),
+    ({"iga": "0.00001 g/L"}, "iga", "too small"),
+    ({"iga": "<0.00001 g/L"}, "iga", "too small"),
+    ({"iga": "<0 mg/dL"}, "iga", "nothing is less than 0"),
+    ({"anti_iga": "positive" * 1_000}, "anti_iga", "…” is not known"),
     ({"iga": ""}, "iga_date", "stands without iga"),
     ({"iga": "", "iga_date": "", "anti_iga": "positive"}, "anti_iga", "stands without iga"),
     ({"iga_date": "2999-01-01"}, "iga_date", "future"),
@@ -158,6 +170,7 @@ BAD_CELLS: list[tuple[dict[str, str], str, str]] = [
     ({"day": "6"}, "day", "1 to 5"),
     ({"day": "0"}, "day", "1 to 5"),
     ({"day": "2.5"}, "day", "1 to 5"),
+    ({"day": "00015"}, "day", "1 to 5"),
     ({"days": "two"}, "days", "1 to 5"),
     ({"day": "2", "days": "1"}, "day", ""),
     ({"setting": "moon"}, "setting", "is not known"),
@@ -168,32 +181,51 @@ BAD_CELLS: list[tuple[dict[str, str], str, str]] = [
     ({"lots": "=1+1:2028-01-01:10"}, "lots", "is not a lot"),
     ({"lots": "x" * 21}, "lots", "longer than 20"),
     ({"lots": "A:2028-01-01:-1"}, "lots", "more than 0"),
+    ({"lots": "A:2028-01-01:99999999"}, "lots", "not possible"),
+    ({"lots": "A:2028-01-01:1e99"}, "lots", "not possible"),
+    ({"lots": "A:2028-01-01:0.001"}, "lots", "too small"),
+    ({"product": "—"}, "product", "not the name of a product"),
+    ({"product": "x" * 101}, "product", "longer than 100"),
+    ({"course": "x" * 61}, "course", "longer than 60"),
     ({"dose_g": ""}, "dose_g", "is empty"),
     ({"dose_g": "0"}, "dose_g", "more than 0 g"),
     ({"dose_g": "-5"}, "dose_g", "more than 0 g"),
     ({"dose_g": "0.0001"}, "dose_g", "too small"),
     ({"dose_g": "1e99"}, "dose_g", "not possible"),
     ({"dose_g": "NaN"}, "dose_g", "not a number"),
+    ({"dose_g": "1_0"}, "dose_g", "not a number"),
     ({"dose_g": "35 g"}, "dose_g", "write it like 27.5"),
     ({"dose_g": "35,5"}, "dose_g", "write it like 27.5"),
     ({"weight_kg": "0"}, "weight_kg", "not possible"),
     ({"weight_kg": "9999"}, "weight_kg", "not possible"),
     ({"started_at": ""}, "started_at", "is empty"),
-    ({"started_at": "2999-05-04T09:00"}, "started_at", "future"),
+    ({"started_at": "2150-05-04T09:00"}, "started_at", "future"),
     ({"started_at": "2026-03-08T02:30"}, "started_at", "did not exist"),
     ({"started_at": "2025-11-02T01:30"}, "started_at", "happened twice"),
     ({"started_at": "04/05/2026 9am"}, "started_at", "not a date and time"),
-    ({"started_at": "1960-05-04T09:00", "ended_at": "1960-05-04T12:00"}, "birth_date", "after the infusion"),
+    ({"birth_date": "2026-05-05"}, "birth_date", "after the infusion"),
+    ({"birth_date": "1899-12-31"}, "birth_date", "lies before 1900"),
+    ({"started_at": "1979-12-31T09:00", "ended_at": "1979-12-31T12:00"}, "started_at", "lies before 1980"),
+    ({"started_at": "1979-12-31T09:00"}, "started_at", "lies before 1980"),
+    ({"started_at": "0001-01-01T00:00+14:00"}, "started_at", "outside the years"),
+    ({"started_at": "2026-05-04"}, "started_at", "is a day without a time; write it like 2026-05-04T09:00"),
+    ({"iga_date": "1949-12-31", "birth_date": ""}, "iga_date", "lies before 1950"),
+    ({"iga_date": "1970-01-30"}, "iga_date", "lies before the birth date 1970-01-31"),
     ({"ended_at": "2026-05-04T09:00"}, "ended_at", "after"),
     ({"ended_at": "2026-05-04T08:00"}, "ended_at", "after"),
     ({"premedication": "acetominophen 650"}, "premedication", "did you mean acetaminophen"),
     ({"premedication": "acetaminophen 650 mg PO -10"}, "premedication", "after the start"),
     ({"premedication": "acetaminophen;;"}, "premedication", "empty part"),
-    ({"premedication": "acetaminophen 30; acetaminophen 30"}, "premedication", "twice"),
+    ({"premedication": "acetaminophen 30 min; acetaminophen 30 min"}, "premedication", "twice"),
     ({"reactions": "chils:2@40"}, "reactions", "did you mean"),
     ({"reactions": "chills:4@40"}, "reactions", "grade"),
     ({"reactions": "chills:2,5@40"}, "reactions", "1 to 5"),
     ({"reactions": "chills:2@-5"}, "reactions", "minutes from the start"),
+    ({"reactions": "chills:2@999999"}, "reactions", "more than a year"),
+    ({"reactions": "chills:2@99999999999999999999"}, "reactions", "more than a year"),
+    ({"reactions": f"other ({'x' * 201}):1@30"}, "reactions", "longer than 200"),
+    ({"reactions": "rash:1@30"}, "reactions", "write Rash maculo-papular, Urticaria or other (rash)"),
+    ({"premedication": "cetirizine 10"}, "premedication", "is 10 the dose"),
     ({"reactions": "chills:2@noon"}, "reactions", "minutes from the start"),
     ({"reactions": "chills:2@10;chills:1@20"}, "reactions", "twice"),
     ({"reactions": "none", "serious": "yes"}, "serious", "without a reaction"),
@@ -300,3 +332,75 @@ def test_queries_grow_with_batches_not_with_rows(clinic: Clinic, tmp_path: Path)
     few, many = queries_of(100, "few"), queries_of(1_000, "many")
     # SQLite takes 999 values in a statement, so that a batch of rows becomes several statements there.
     assert many - few < (900 / 5 if connection.vendor == "sqlite" else 20)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"iga": "1501 mg/dL"}, "An IgA above 15 g/L; was it written in another unit?"),
+        ({"iga": "82 g/L"}, "An IgA above 15 g/L; was it written in another unit?"),
+        ({"reactions": "chills:2@86401"}, "A reaction that began more than 60 days after the start"),
+        ({"premedication": "Wonder drops 2 mg"}, "“Wonder drops” is no drug known here; recorded under this name"),
+    ],
+)
+def test_what_is_hard_to_believe_is_taken_with_a_warning(
+    clinic: Clinic, tmp_path: Path, change: dict[str, str], said: str
+) -> None:
+    printed = import_log(write_log(tmp_path / "log.csv", [good_row(**change)]), clinic.slug)
+    assert f"Warning: {said}" in printed
+    assert "(1 row, first line 2)" in printed
+    assert Infusion.objects.count() == 1
+
+
+def test_a_reaction_in_the_future_is_taken_with_a_warning(clinic: Clinic, tmp_path: Path) -> None:
+    started = timezone.now() - timedelta(hours=5)
+    row = good_row(started_at=started.isoformat(), ended_at=(started + timedelta(hours=4)).isoformat())
+    row |= {"reactions": "chills:2@3000"}
+    assert "A reaction that begins in the future" in import_log(write_log(tmp_path / "log.csv", [row]), clinic.slug)
+
+
+def test_a_sample_after_the_infusion_is_nothing_special(clinic: Clinic, tmp_path: Path) -> None:
+    said = import_log(write_log(tmp_path / "log.csv", [good_row(iga_date="2026-06-01")]), clinic.slug)
+    assert "Warning" not in said
+
+
+@pytest.mark.parametrize("column", ["email", "diagnosis"])
+def test_a_detail_that_differs_between_rows_is_taken_from_the_first(
+    clinic: Clinic, tmp_path: Path, column: str
+) -> None:
+    second = good_row(day="2", started_at="2026-05-03T09:00", ended_at="2026-05-03T13:00")
+    second |= {column: "other@patients.example"}
+    said = import_log(write_log(tmp_path / "log.csv", [good_row(), second]), clinic.slug)
+    assert f"Warning: Another {column} than in an earlier row of the same patient" in said
+    assert getattr(Patient.objects.get(), column) == good_row()[column]
+
+
+def test_the_person_is_known_from_whichever_row_names_them(clinic: Clinic, tmp_path: Path) -> None:
+    unnamed = good_row(day="2", started_at="2026-05-03T09:00", ended_at="2026-05-03T13:00")
+    unnamed |= dict.fromkeys(("given_name", "family_name", "birth_date", "sex", "email", "diagnosis"), "")
+    import_log(write_log(tmp_path / "log.csv", [good_row(), unnamed]), clinic.slug)
+    patient = Patient.objects.get()
+    assert (patient.given_name, patient.birth_date, patient.sex) == ("Testa", date(1970, 1, 31), "female")
+    assert patient.email == good_row()["email"]
+
+
+@pytest.mark.parametrize("birth_date", ["2026-05-04", "2026-05-05"])
+def test_days_are_those_of_the_clinic(clinic: Clinic, tmp_path: Path, birth_date: str) -> None:
+    """Late in the evening of 4 May in New York it is 5 May in UTC: nobody born that day was treated the day before."""
+    row = good_row(started_at="2026-05-04T22:00", ended_at="2026-05-04T23:30", birth_date=birth_date, iga_date="")
+    file = write_log(tmp_path / "log.csv", [row])
+    if birth_date == "2026-05-04":
+        import_log(file, clinic.slug)
+        return
+    with pytest.raises(CommandError, match="birth_date: 2026-05-05 lies after the infusion"):
+        import_log(file, clinic.slug)
+
+
+def test_a_sample_of_today_is_not_in_the_future_east_of_utc() -> None:
+    """At 23:00 UTC it is tomorrow in Auckland already."""
+    now, zone = datetime(2026, 6, 1, 23, tzinfo=UTC), ZoneInfo("Pacific/Auckland")
+    text = "patient,product,dose_g,started_at,ended_at,iga,iga_date\n"
+    text += "A,Privigen,30,2026-06-01T09:00,2026-06-01T12:00,82 mg/dL,{}\n"
+    for day, problems in (("2026-06-02", 0), ("2026-06-03", 1)):
+        log = read_log(text.format(day).encode(), zone=zone, ctcae_version="5.0", now=now)
+        assert len(log.problems) == problems

@@ -1,0 +1,86 @@
+"""Whom to call about a lot: one line a patient, as CSV."""
+
+import csv
+import io
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from patients.models import Patient
+from reactions.models import Course
+from reactions.models.infusion import InfusionQuerySet
+from reactions.spreadsheet import safe_cell
+from reactions.vocabulary import ReactionRecord
+
+COLUMNS = (
+    "patient",
+    "mrn",
+    "phone",
+    "email_consent",
+    "last_infusion",
+    "reaction",
+    "next_course",
+    "died_on",
+    "clinic",
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A patient to call, and the cells by column."""
+
+    patient: Patient
+    cells: dict[str, str]
+
+
+def call_list(infusions: InfusionQuerySet, *, today: date) -> list[Line]:
+    """One line for each patient of the infusions, by name, in two queries. Days are those of the clinic.
+
+    `reaction` is yes when there was one after any of the infusions, no when each was watched and none was seen, and
+    not recorded otherwise.
+    """
+    booked: dict[int, date | None] = {}
+    courses = Course.objects.booked(today).filter(patient__in=infusions.values("patient"))
+    for patient, day in courses.values_list("patient", "planned_for"):
+        booked.setdefault(patient, day)
+    by_patient: dict[int, list[Any]] = {}
+    for infusion in infusions.with_reacted().select_related("patient__clinic").order_by("started_at", "pk"):
+        by_patient.setdefault(infusion.patient_id, []).append(infusion)
+    by_name = sorted(by_patient.values(), key=lambda given: _by_name(given[0].patient))
+    return [_line(given, booked.get(given[0].patient_id)) for given in by_name]
+
+
+def as_csv(lines: list[Line]) -> str:
+    """The lines with their columns' names; no cell is a formula to a spreadsheet."""
+    output = io.StringIO()
+    writer = csv.DictWriter(output, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: safe_cell(cell) for name, cell in line.cells.items()} for line in lines)
+    return output.getvalue()
+
+
+def _line(given: list[Any], next_course: date | None) -> Line:
+    last = given[-1]
+    patient: Patient = last.patient
+    cells = {
+        "patient": patient.full_name,
+        "mrn": patient.mrn,
+        "phone": patient.phone,
+        "email_consent": "yes" if patient.email_consent_at else "no",
+        "last_infusion": str(last.started_at.astimezone(patient.clinic.zone).date()),
+        "reaction": _reaction(given),
+        "next_course": str(next_course or ""),
+        "died_on": str(patient.died_on or ""),
+        "clinic": patient.clinic.name,
+    }
+    return Line(patient, cells)
+
+
+def _by_name(patient: Patient) -> tuple[str, str, str]:
+    return patient.family_name.casefold(), patient.given_name.casefold(), patient.mrn
+
+
+def _reaction(given: list[Any]) -> str:
+    if any(one.reacted or one.reaction_record == ReactionRecord.SEEN for one in given):
+        return "yes"
+    return "no" if all(one.reaction_record == ReactionRecord.OBSERVED for one in given) else "not recorded"
