@@ -2,8 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import product as every_combination
 from math import floor, log10
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 from patients.models import Clinic
 from reactions.rates.question import WINDOWS, Question, values_of
 from reactions.rates.statistics import METHODS, ClusterEstimate, Interval, cluster_robust
-from reactions.rates.strata import Counted, Counts, Stratum, count
+from reactions.rates.strata import WITHOUT_ONSET_COUNTS, Counted, Counts, Stratum, count_by
+from reactions.spreadsheet import safe_cell
 
 CONFOUNDING = "Premedication is mostly given to patients who reacted before. These rates cannot show what it does."
 
@@ -38,13 +39,27 @@ class RatesTable:
     strata: list[Rate]
     all: Rate
     notes: list[str]
+    clinics: tuple[str, ...]
 
 
 def answer(question: Question, clinics: Iterable[Clinic]) -> RatesTable:
     """Answer for the given clinics. The caller decides which a person may see."""
-    counted = count(question, clinics)
+    return answers(question, [question.by], clinics)[0]
+
+
+def answers(question: Question, groupings: Sequence[tuple[str, ...]], clinics: Iterable[Clinic]) -> list[RatesTable]:
+    """The same question divided in several ways, as a table and its margins, in one pass over the infusions."""
+    clinics = list(clinics)
+    slugs = tuple(sorted(clinic.slug for clinic in clinics))
+    return [
+        _table(replace(question, by=by), counted, slugs)
+        for by, counted in zip(groupings, count_by(question, groupings, clinics), strict=True)
+    ]
+
+
+def _table(question: Question, counted: Counted, slugs: tuple[str, ...]) -> RatesTable:
     strata = [_rate(question, stratum, counted.strata.get(stratum, Counts())) for stratum in _strata(question, counted)]
-    return RatesTable(question, strata, _rate(question, (), counted.everything), _notes(question, counted))
+    return RatesTable(question, strata, _rate(question, (), counted.everything), _notes(question, counted), slugs)
 
 
 def _strata(question: Question, counted: Counted) -> list[Stratum]:
@@ -85,9 +100,11 @@ def _notes(question: Question, counted: Counted) -> list[str]:
             f" count as without. Among the other {looked}: {counts.events}/{looked}."
         )
     if counted.without_onset:
-        notes.append(
-            f"{counted.without_onset} infusions with a reaction whose onset was not recorded are counted as events."
-        )
+        infusions = "1 infusion" if counted.without_onset == 1 else f"{counted.without_onset} infusions"
+        treated = "counted as events" if question.window in WITHOUT_ONSET_COUNTS else "not counted in this window"
+        notes.append(f"Reactions whose onset was not recorded ({infusions}) are {treated}.")
+    if "first_infusion" in question.by:
+        notes.append("First is the first that is recorded here; what was given elsewhere before is not known.")
     if question.by and question.unit != "infusion":
         notes.append(
             f"{unit.capitalize()} count once in every stratum in which they have an infusion, so strata overlap."
@@ -117,18 +134,21 @@ def as_csv(table: RatesTable) -> str:
     question = table.question
     output = io.StringIO()
     writer = csv.writer(output, lineterminator="\n")
-    writer.writerow([*question.by, "unit", "window", "interval", *_numbers(table.all)])
+    asked = {
+        "reaction": question.term or "any",
+        "min_grade": question.min_grade or "",
+        "from": question.first_day or "",
+        "to": question.last_day or "",
+        "product": safe_cell(question.product) or "all",
+        "clinics": " ".join(table.clinics),
+    }
+    writer.writerow([*question.by, "unit", "window", "interval", *_numbers(table.all), *asked])
     for rate in [*table.strata, table.all]:
         stratum = rate.stratum or tuple("all" for _ in question.by)
         words = [safe_cell(str(value)) for value in stratum]
         numbers = ["" if number is None else number for number in _numbers(rate).values()]
-        writer.writerow([*words, question.unit, question.window, question.interval, *numbers])
+        writer.writerow([*words, question.unit, question.window, question.interval, *numbers, *asked.values()])
     return output.getvalue()
-
-
-def safe_cell(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
 
 
 def _numbers(rate: Rate) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """What can be asked about reaction rates, and what cannot. No database."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 
+from patients.clock import EARLIEST_YEAR, LATEST_YEAR
 from patients.iga import Status
 from reactions.clinical.ctcae import TERMS, find_term, suggest
 from reactions.vocabulary import DRUGS, LABELS, PremedicationClass
@@ -48,7 +49,6 @@ class Question:
     first_day: date | None = None
     last_day: date | None = None
     product: str = ""
-    clinic_ids: tuple[int, ...] = field(default=())
 
     def __post_init__(self) -> None:
         for key in self.by:
@@ -58,6 +58,9 @@ class Question:
         _one_of("unit", self.unit, UNITS)
         _one_of("interval", self.interval, INTERVALS)
         _one_of("window", self.window, tuple(WINDOWS))
+        for day in (self.first_day, self.last_day):
+            if day and not EARLIEST_YEAR <= day.year <= LATEST_YEAR:
+                raise UnanswerableQuestion(f"The day {day} is outside the years that can be recorded. Check the year.")
         if self.first_day and self.last_day and self.first_day > self.last_day:
             raise UnanswerableQuestion(
                 f"The first day, {self.first_day}, lies after the last, {self.last_day}. Exchange them."

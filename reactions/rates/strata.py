@@ -6,8 +6,8 @@ question's window.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,11 +23,17 @@ from reactions.rates.question import DRUG_PREFIX, Question
 from reactions.vocabulary import DRUGS, DrugGroup, PremedicationClass, PremedicationRecord, ReactionRecord
 
 Stratum = tuple[object, ...]
+# (patient, unit): [whether it had an event, whether anybody looked]
+Units = dict[tuple[int, int], list[bool]]
 
 CORTICOSTEROIDS = [code for code, (_, group) in DRUGS.items() if group == DrugGroup.CORTICOSTEROID]
 ANTIPYRETICS_AND_ANTIHISTAMINES = [
     code for code, (_, group) in DRUGS.items() if group in {DrugGroup.ANTIPYRETIC, DrugGroup.ANTIHISTAMINE}
 ]
+
+
+# Windows in which a reaction without an onset counts as an event.
+WITHOUT_ONSET_COUNTS = frozenset({"label72", "any"})
 
 
 @dataclass
@@ -57,25 +63,40 @@ class Counted:
 
 
 def count(question: Question, clinics: Iterable[Clinic]) -> Counted:
-    """Count the question's units in the given clinics. One query for each time zone, and one for unknown onsets.
+    """Count the question's units in the given clinics, divided by its keys."""
+    return count_by(question, [question.by], clinics)[0]
 
-    A course or a patient counts once in every stratum in which it has an infusion, and as an event there when one of
-    those infusions has one.
+
+def count_by(question: Question, groupings: Sequence[tuple[str, ...]], clinics: Iterable[Clinic]) -> list[Counted]:
+    """Count once, divided by each of the groupings: one pass for a table and both of its margins.
+
+    One query for each time zone, and one for unknown onsets. A course or a patient counts once in every stratum in
+    which it has an infusion, and as an event there when one of those infusions has one.
     """
-    strata: dict[Stratum, dict[tuple[int, int], list[bool]]] = defaultdict(dict)
-    everything: dict[tuple[int, int], list[bool]] = {}
+    keys = tuple(dict.fromkeys(key for grouping in groupings for key in grouping))
+    places = [tuple(keys.index(key) for key in grouping) for grouping in groupings]
+    divided: list[dict[Stratum, Units]] = [defaultdict(dict) for _ in groupings]
+    everything: Units = {}
     without_onset = 0
-    for infusions in _by_zone(question, clinics):
-        for patient, unit, reacted, recorded, *stratum in _rows(question, infusions):
-            for units in (strata[tuple(stratum)], everything):
+    for infusions in _by_zone(question, keys, clinics):
+        for patient, unit, reacted, recorded, *values in _rows(question, keys, infusions):
+            strata = [
+                division[tuple(values[place] for place in chosen)]
+                for division, chosen in zip(divided, places, strict=True)
+            ]
+            for units in (*strata, everything):
                 seen = units.setdefault((patient, unit), [False, False])
                 seen[0] |= reacted
                 seen[1] |= reacted or recorded
         without_onset += _without_onset(question, infusions)
-    return Counted({stratum: _counts(units) for stratum, units in strata.items()}, _counts(everything), without_onset)
+    total = _counts(everything)
+    return [
+        Counted({stratum: _counts(units) for stratum, units in strata.items()}, total, without_onset)
+        for strata in divided
+    ]
 
 
-def _counts(units: dict[tuple[int, int], list[bool]]) -> Counts:
+def _counts(units: Units) -> Counts:
     counts = Counts()
     for (patient, _), (reacted, recorded) in units.items():
         cell = counts.by_patient[patient]
@@ -85,27 +106,27 @@ def _counts(units: dict[tuple[int, int], list[bool]]) -> Counts:
     return counts
 
 
-def _rows(question: Question, infusions: QuerySet[Infusion]) -> Iterator[Any]:
+def _rows(question: Question, by: tuple[str, ...], infusions: QuerySet[Infusion]) -> Iterator[Any]:
     unit = {"infusion": "pk", "course": "course_id", "patient": "patient_id"}[question.unit]
     recorded = Case(
         When(reaction_record=ReactionRecord.OBSERVED, then=True), default=False, output_field=BooleanField()
     )
-    keys = [f"key_{number}" for number in range(len(question.by))]
+    keys = [f"key_{number}" for number in range(len(by))]
     columns = infusions.annotate(reacted=Exists(_symptoms(question)), recorded=recorded).values_list(
         "patient_id", unit, "reacted", "recorded", *keys
     )
     return columns.order_by().iterator(chunk_size=10_000)
 
 
-def _by_zone(question: Question, clinics: Iterable[Clinic]) -> Iterator[QuerySet[Infusion]]:
+def _by_zone(question: Question, by: tuple[str, ...], clinics: Iterable[Clinic]) -> Iterator[QuerySet[Infusion]]:
     zones: dict[str, list[int]] = defaultdict(list)
     for clinic in clinics:
         zones[clinic.time_zone].append(clinic.pk)
     for zone, ids in zones.items():
-        yield _infusions(question, ZoneInfo(zone), ids)
+        yield _infusions(question, by, ZoneInfo(zone), ids)
 
 
-def _infusions(question: Question, zone: ZoneInfo, clinic_ids: list[int]) -> QuerySet[Infusion]:
+def _infusions(question: Question, by: tuple[str, ...], zone: ZoneInfo, clinic_ids: list[int]) -> QuerySet[Infusion]:
     infusions = Infusion.objects.current().filter(patient__clinic__in=clinic_ids, patient__voided_at=None)
     if question.first_day:
         infusions = infusions.filter(started_at__gte=datetime.combine(question.first_day, time.min, zone))
@@ -115,7 +136,7 @@ def _infusions(question: Question, zone: ZoneInfo, clinic_ids: list[int]) -> Que
     if question.product:
         infusions = infusions.filter(product__name=question.product)
     infusions = infusions.alias(local_day=TruncDate("started_at", tzinfo=zone))
-    return infusions.annotate(**{f"key_{number}": _value_of(key) for number, key in enumerate(question.by)})
+    return infusions.annotate(**{f"key_{number}": _value_of(key) for number, key in enumerate(by)})
 
 
 def _value_of(key: str) -> Any:
@@ -187,8 +208,10 @@ def _symptoms(question: Question) -> QuerySet[Symptom]:
 
 
 def _without_onset(question: Question, infusions: QuerySet[Infusion]) -> int:
-    """How many of the infusions are events although nobody wrote down when the reaction began."""
-    if question.window not in {"label72", "any"}:
-        return 0
-    unknown = _symptoms(question).filter(onset_at=None, reaction__onset_at=None)
+    """How many of the infusions have a matching reaction of which nobody wrote down when it began.
+
+    They are events in the windows that are open at the start (WITHOUT_ONSET_COUNTS), and cannot be placed in others.
+    """
+    anywhere = replace(question, window="any")
+    unknown = _symptoms(anywhere).filter(onset_at=None, reaction__onset_at=None)
     return infusions.filter(Exists(unknown)).count()

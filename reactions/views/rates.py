@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from patients.access import signed_in
 from patients.models import STATUS_LABELS, Clinic
 from reactions.forms.rates import RatesForm
-from reactions.rates.answer import CONFOUNDING, Rate, RatesTable, answer, as_csv
+from reactions.rates.answer import CONFOUNDING, Rate, RatesTable, answer, answers, as_csv
 from reactions.rates.chart import draw
 from reactions.rates.question import label_of, values_of
 
@@ -36,8 +36,8 @@ def reaction_rates(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     context = site.each_context(request) | {"title": "Reaction rates", "form": form}
     if form.is_valid():
         key, clinics = form.premedication_key, form.chosen_clinics()
-        table = answer(form.question(("iga", key)), clinics)
-        by_iga, by_drugs = answer(form.question(("iga",)), clinics), answer(form.question((key,)), clinics)
+        groupings = [("iga", key), ("iga",), (key,)]
+        table, by_iga, by_drugs = answers(form.question(("iga", key)), groupings, clinics)
         context |= {
             "table": table,
             "lines": _lines(table, by_iga),

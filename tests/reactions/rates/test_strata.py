@@ -73,7 +73,7 @@ def test_during_a_running_infusion_every_onset_after_its_start_is_in_time(clinic
 
 
 @pytest.mark.parametrize(
-    ("window", "events", "noted"), [("label72", 1, 1), ("any", 1, 1), ("immediate", 0, 0), ("delayed", 0, 0)]
+    ("window", "events", "noted"), [("label72", 1, 1), ("any", 1, 1), ("immediate", 0, 1), ("delayed", 0, 1)]
 )
 def test_an_unknown_onset_counts_where_it_can_and_is_said(
     clinic: Clinic, given: Infusion, window: str, events: int, noted: int
@@ -152,6 +152,15 @@ def test_iga_is_what_was_in_force_on_the_day(clinic: Clinic, given: Infusion, ig
     void(last)
     assert by_stratum(ask(clinic, "iga")) == {"deficient": (0, 2)}
     assert second.patient == given.patient
+
+
+def test_of_two_results_of_one_day_the_later_entry_counts(
+    clinic: Clinic, given: Infusion, iga: Callable[..., IgaResult]
+) -> None:
+    day = given.started_at.astimezone(clinic.zone).date()
+    iga(80, day)
+    iga(4, day)
+    assert by_stratum(ask(clinic, "iga")) == {"deficient": (0, 1)}
 
 
 def test_the_day_is_the_clinics(clinic: Clinic, patient: Patient, iga: Callable[..., IgaResult]) -> None:
