@@ -14,9 +14,10 @@ from django.utils import timezone
 
 from patients.models import AuditEvent, Patient, StaleRecord, User
 from reactions import recording
-from reactions.models import CheckIn, Course, Infusion, OutboxMessage, Product, Reaction
-from reactions.vocabulary import CheckInKind
-from tests.support.factories import make_checkins, make_infusion
+from reactions.clinical.anaphylaxis import Evidence
+from reactions.models import Alert, AnaphylaxisRecord, CheckIn, Course, Infusion, OutboxMessage, Product, Reaction
+from reactions.vocabulary import CheckInKind, RateReason
+from tests.support.factories import make_checkins, make_infusion, suspect
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,6 +62,7 @@ def record(no_broker: None, patient: Patient, nurse: User, product: Product) -> 
             },
             vials=[{"lot": "SYN-1"}],
             premedications=[],
+            acknowledged=recording.Acknowledgement("Known"),
             submission_id=submission,
             now=timezone.now(),
         )
@@ -122,6 +124,54 @@ def test_of_two_corrections_of_the_same_version_one_is_refused_and_nothing_of_it
     assert [vial.lot for vial in infusion.vials.all()] == [f"SYN-{stored.dose_g:f}"]
 
 
+def test_two_nurses_who_suspect_anaphylaxis_at_once_open_one_reaction(infusion: Infusion, nurse: User) -> None:
+    def tap() -> int:
+        at = infusion.started_at
+        record = recording.suspect_anaphylaxis(
+            Infusion.objects.get(pk=infusion.pk), by=nurse, at=at, submission_id=uuid4(), now=timezone.now()
+        )
+        return int(record.pk)
+
+    first, second = at_once(tap, tap)
+    assert (first, Reaction.objects.count()) == (second, 1)
+
+
+def test_of_two_taps_of_one_moment_one_counts(infusion: Infusion, nurse: User) -> None:
+    record = suspect(infusion)
+
+    def tap(minutes: int) -> None:
+        mine = AnaphylaxisRecord.objects.get(pk=record.pk)
+        at = infusion.started_at + timedelta(minutes=minutes)
+        recording.stamp(mine, "adrenaline_1_at", by=nurse, at=at, now=timezone.now())
+
+    results = at_once(lambda: tap(31), lambda: tap(32))
+    assert [type(result).__name__ for result in results if result] == ["AlreadyStamped"]
+    assert AuditEvent.objects.filter(act="anaphylaxis.stamped").count() == 1
+
+
+def test_a_tap_while_evidence_is_saved_is_not_lost(no_broker: None, infusion: Infusion, nurse: User) -> None:
+    record = suspect(infusion)
+
+    def save() -> None:
+        recording.record_evidence(
+            AnaphylaxisRecord.objects.get(pk=record.pk),
+            by=nurse,
+            evidence=Evidence(hives=True, dyspnoea=True),
+            moments={},
+            seen_version=1,
+            now=timezone.now(),
+        )
+
+    def tap() -> None:
+        mine = AnaphylaxisRecord.objects.get(pk=record.pk)
+        recording.stamp(mine, "stopped_at", by=nurse, at=timezone.now(), now=timezone.now())
+
+    at_once(save, tap)
+    record.refresh_from_db()
+    assert record.criteria == ["C1", "W1"]
+    assert record.stopped_at
+
+
 def test_two_answers_at_once_are_both_kept(no_broker: None, infusion: Infusion, nurse: User) -> None:
     make_checkins(infusion)
     checkin = infusion.checkins.get(kind=CheckInKind.HOURS_24)
@@ -131,7 +181,12 @@ def test_two_answers_at_once_are_both_kept(no_broker: None, infusion: Infusion, 
         return recording.submit_answer(CheckIn.objects.get(pk=checkin.pk), now=timezone.now(), **given).version
 
     assert sorted(at_once(lambda: answer("headache"), lambda: answer("rash"))) == [1, 2]
-    assert OutboxMessage.objects.filter(kind="alert").count() == 2
+    # The second goes into the alert that the first raised, and nobody is told twice.
+    assert set(checkin.answers.values_list("symptoms__symptom", flat=True)) == {"headache", "rash"}
+    assert OutboxMessage.objects.filter(kind="alert").count() == Alert.objects.count() == 1
+    why = Alert.objects.get().why.lower()
+    assert "headache" in why
+    assert "rash" in why
 
 
 def test_of_two_acknowledgements_one_counts(no_broker: None, infusion: Infusion, nurse: User) -> None:
@@ -155,3 +210,87 @@ def test_two_days_of_a_course_recorded_at_once_leave_one_set_of_check_ins(infusi
     at_once(*(partial(make_checkins, day) for day in (infusion, second)))
     assert CheckIn.objects.count() == 4
     assert set(CheckIn.objects.values_list("infusion", flat=True)) == {second.pk}
+
+
+@pytest.fixture
+def running(no_broker: None, patient: Patient, product: Product, nurse: User) -> Infusion:
+    started_at = timezone.now() - timedelta(hours=1)
+    infusion = make_infusion(patient, product=product, started_at=started_at, ended_at=None, is_chairside=True)
+    infusion.rate_steps.create(at=started_at, rate_ml_per_h=42, reason="start", created_by=nurse)
+    return infusion
+
+
+def test_of_two_rates_set_at_once_one_is_refused_and_nothing_is_lost(running: Infusion, nurse: User) -> None:
+    seen = running.rate_steps.get().pk
+
+    def set_rate(rate: int) -> Any:
+        return recording.record_step(
+            running,
+            by=nurse,
+            at=timezone.now(),
+            rate_ml_per_h=Decimal(rate),
+            reason=RateReason.STEP_UP,
+            seen_step=seen,
+            submission_id=uuid4(),
+            now=timezone.now(),
+        )
+
+    results = at_once(*(partial(set_rate, rate) for rate in (63, 84, 105, 126)))
+    assert sorted(type(result).__name__ for result in results) == ["RateStep", *["StaleRecord"] * 3]
+    assert running.rate_steps.count() == 2
+
+
+def test_one_tap_that_arrives_four_times_is_one_row(running: Infusion, nurse: User) -> None:
+    submission, at = uuid4(), timezone.now()
+    acts = [
+        partial(
+            recording.record_vitals, running, by=nurse, at=at, values={"spo2_percent": 97}, submission_id=submission
+        )
+    ] * 4
+    results = at_once(*acts)
+    assert {result.pk for result in results} == {running.vitals.get().pk}
+
+
+def test_two_sets_for_one_minute_leave_the_first_and_show_it_to_the_second(running: Infusion, nurse: User) -> None:
+    at = timezone.now()
+    acts = [
+        partial(recording.record_vitals, running, by=nurse, at=at, values={"spo2_percent": spo2}, submission_id=uuid4())
+        for spo2 in (97, 91)
+    ]
+    kept, refused = sorted(at_once(*acts), key=lambda result: isinstance(result, Exception))
+    assert isinstance(refused, recording.AlreadyThere)
+    assert refused.stored == kept
+    assert running.vitals.get().spo2_percent == kept.spo2_percent
+
+
+def test_a_vial_added_while_the_infusion_is_corrected_is_not_lost(running: Infusion, nurse: User) -> None:
+    def correct() -> Any:
+        return recording.correct_infusion(
+            Infusion.objects.get(pk=running.pk),
+            by=nurse,
+            details={"dose_g": Decimal(40)},
+            vials=[],
+            premedications=[],
+            reason="Order changed",
+            seen_version=1,
+            now=timezone.now(),
+        )
+
+    add = partial(recording.add_vial, running, by=nurse, vial={"lot": "SYN-7"}, submission_id=uuid4())
+    corrected, added = at_once(correct, add)
+    assert added.lot == "SYN-7"
+    # Either the correction came first and the vial was added to it, or it was refused as stale.
+    assert running.vitals.count() == 0
+    assert running.vials.filter(lot="SYN-7").exists()
+    assert isinstance(corrected, Infusion | StaleRecord)
+
+
+def test_suspected_twice_at_once_is_one_reaction(running: Infusion, nurse: User) -> None:
+    submission, at = uuid4(), timezone.now()
+    acts = [
+        partial(recording.suspect_anaphylaxis, running, by=nurse, at=at, submission_id=submission, now=at)
+        for _ in range(3)
+    ]
+    results = at_once(*acts)
+    assert len({result.pk for result in results}) == 1
+    assert Reaction.objects.count() == 1

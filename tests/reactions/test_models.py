@@ -126,6 +126,29 @@ def test_a_mail_is_about_one_thing_and_is_planned_once(infusion: Infusion) -> No
             OutboxMessage.objects.create(message_id="<2@x>", **fields, **bad)
 
 
+@pytest.mark.parametrize(
+    "change", [{"state": "sent"}, {"state": "answered"}, {"state": "cancelled"}, {"state": "somewhere"}]
+)
+def test_a_check_in_in_an_impossible_state_is_refused(infusion: Infusion, change: dict) -> None:
+    plan_checkins(infusion, now=timezone.now())
+    with pytest.raises(IntegrityError):
+        infusion.checkins.update(**change)
+
+
+@pytest.mark.parametrize("change", [{"state": "lost"}, {"tried_at": timezone.now()}, {"state": "sent"}])
+def test_a_mail_in_an_impossible_state_is_refused(infusion: Infusion, change: dict) -> None:
+    plan_checkins(infusion, now=timezone.now())
+    OutboxMessage.objects.create(
+        kind="checkin_invitation",
+        idempotency_key="k",
+        message_id="<1@x>",
+        due_at=timezone.now(),
+        checkin=infusion.checkins.earliest("due_at"),
+    )
+    with pytest.raises(IntegrityError):
+        OutboxMessage.objects.update(**change)
+
+
 def test_clinical_records_and_the_trail_are_never_deleted(infusion: Infusion) -> None:
     reaction = make_reaction(infusion)
     event = write_event("test", by=None)
@@ -137,3 +160,24 @@ def test_clinical_records_and_the_trail_are_never_deleted(infusion: Infusion) ->
             model.objects.all().delete()
     with pytest.raises(NeverDeleted):
         event.save()
+
+
+def test_a_void_record_is_not_changed_any_more(infusion: Infusion) -> None:
+    Infusion.objects.filter(pk=infusion.pk).update(
+        voided_at=timezone.now(), voided_by=infusion.created_by, void_reason="Twice"
+    )
+    assert not infusion.claim_version(1)
+
+
+@pytest.mark.parametrize("fields", [{"anti_iga_isotype": "IgG"}, {"lab_low": -5}])
+def test_half_an_iga_result_is_refused(patient: Patient, fields: dict) -> None:
+    with pytest.raises(IntegrityError):
+        IgaResult.objects.create(
+            patient=patient, created_by=patient.created_by, value=80, in_force_from="2026-01-01", **fields
+        )
+
+
+def test_one_drug_without_a_time_stands_once(infusion: Infusion) -> None:
+    infusion.premedications.create(drug="cetirizine")
+    with pytest.raises(IntegrityError):
+        infusion.premedications.create(drug="cetirizine")

@@ -1,0 +1,112 @@
+"""The verbs people do. Each is one transaction that writes the rows, the audit event and what follows from them.
+
+`by` is who acts, `now` when. `seen_version` is the version of the record that the person had before them: when it is no
+longer the stored one, StaleRecord is raised and nothing is written.
+
+infusions.py: the infusion as a whole; chairside.py: what is written down while it runs; reactions.py: the reaction and
+suspected anaphylaxis; judging.py: cause and signature; answers.py: check-ins and alerts; patients.py: the person;
+exports.py: what leaves as a file.
+"""
+
+from reactions.recording.answers import (
+    AlreadyAcknowledged,
+    AnsweredAgain,
+    CheckInClosed,
+    acknowledge_alert,
+    submit_answer,
+)
+from reactions.recording.chairside import (
+    add_vial,
+    correct_step,
+    correct_treatment,
+    correct_vitals,
+    give_treatment,
+    record_observed,
+    record_step,
+    record_vitals,
+    void_step,
+    void_treatment,
+    void_vitals,
+)
+from reactions.recording.exports import export_call_list
+from reactions.recording.infusions import (
+    Acknowledgement,
+    AlreadyBooked,
+    AlreadyRecorded,
+    CardUnanswered,
+    ImpossibleSteps,
+    NotBooked,
+    ReactionBeforeStart,
+    book_course,
+    correct_infusion,
+    next_course_label,
+    record_infusion,
+    unbook_course,
+    void_infusion,
+)
+from reactions.recording.judging import WrongPassword, judge_causality, sign_reaction
+from reactions.recording.patients import correct_response, record_response, set_risks, void_patient, void_response
+from reactions.recording.reactions import (
+    AlreadyStamped,
+    correct_reaction,
+    open_anaphylaxis,
+    reaction_snapshot,
+    record_evidence,
+    record_reaction,
+    stamp,
+    suspect_anaphylaxis,
+    void_reaction,
+)
+from reactions.recording.writing import AlreadyThere, SentBefore
+
+__all__ = [
+    "Acknowledgement",
+    "AlreadyAcknowledged",
+    "AlreadyBooked",
+    "AlreadyRecorded",
+    "AlreadyStamped",
+    "AlreadyThere",
+    "AnsweredAgain",
+    "CardUnanswered",
+    "CheckInClosed",
+    "ImpossibleSteps",
+    "NotBooked",
+    "ReactionBeforeStart",
+    "SentBefore",
+    "WrongPassword",
+    "acknowledge_alert",
+    "add_vial",
+    "book_course",
+    "correct_infusion",
+    "correct_reaction",
+    "correct_response",
+    "correct_step",
+    "correct_treatment",
+    "correct_vitals",
+    "export_call_list",
+    "give_treatment",
+    "judge_causality",
+    "next_course_label",
+    "open_anaphylaxis",
+    "reaction_snapshot",
+    "record_evidence",
+    "record_infusion",
+    "record_observed",
+    "record_reaction",
+    "record_response",
+    "record_step",
+    "record_vitals",
+    "set_risks",
+    "sign_reaction",
+    "stamp",
+    "submit_answer",
+    "suspect_anaphylaxis",
+    "unbook_course",
+    "void_infusion",
+    "void_patient",
+    "void_reaction",
+    "void_response",
+    "void_step",
+    "void_treatment",
+    "void_vitals",
+]

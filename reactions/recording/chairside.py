@@ -1,0 +1,208 @@
+"""The verbs of a running infusion: change the rate, measure, give a drug, add a vial, say that nothing happened.
+
+Each holds the infusion's row while it writes, so that two people at one chair take turns. A row sent twice with one
+`submission_id` is one row.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from patients.models import StaleRecord, User, difference, snapshot
+from reactions import tasks
+from reactions.checkins.plan import plan_checkins
+from reactions.models import ChairsideRow, Infusion, RateStep, Treatment, Vial, Vitals
+from reactions.recording.infusions import check_steps, refuse_start_after_onset
+from reactions.recording.reactions import follow_treatment
+from reactions.recording.writing import AlreadyThere, claim, count_up, lock, void, write_about
+from reactions.vocabulary import RateReason, ReactionRecord
+
+
+@transaction.atomic
+def record_step(
+    infusion: Infusion,
+    *,
+    by: User,
+    at: datetime,
+    rate_ml_per_h: Decimal,
+    reason: RateReason,
+    seen_step: int | None,
+    submission_id: UUID,
+    now: datetime,
+) -> RateStep:
+    """Change the rate. A stop ends the infusion and plans its check-ins.
+
+    `seen_step` is the newest step that the person saw: when somebody else has changed the rate since, StaleRecord is
+    raised. Raises ImpossibleSteps when the step cannot follow those recorded.
+    """
+    held = lock(infusion)
+    if made_before := held.rate_steps.filter(submission_id=submission_id).first():
+        return made_before
+    latest = held.rate_steps.current().order_by("at", "pk").last()
+    if (latest.pk if latest else None) != seen_step:
+        raise StaleRecord
+    step = held.rate_steps.create(
+        at=at, rate_ml_per_h=rate_ml_per_h, reason=reason, submission_id=submission_id, created_by=by
+    )
+    check_steps(held)
+    count_up(held)
+    _write_row(step, "rate.changed", by=by)
+    if reason == RateReason.STOP:
+        _end(held, at, by=by, now=now)
+    return step
+
+
+@transaction.atomic
+def correct_step(
+    step: RateStep, *, by: User, details: dict[str, Any], reason: str, seen_version: int, now: datetime
+) -> RateStep:
+    """Change a step's time or rate; the infusion's start and end follow. Raises StaleRecord or ImpossibleSteps."""
+    held = lock(step.infusion)
+    _correct(step, "rate.corrected", by=by, details=details, reason=reason, seen_version=seen_version)
+    check_steps(held)
+    count_up(held)
+    _follow_ends(held, by=by, now=now)
+    return step
+
+
+@transaction.atomic
+def void_step(step: RateStep, *, by: User, reason: str, seen_version: int, now: datetime) -> None:
+    """Take a step back; without its stop the infusion runs on. Raises StaleRecord or ImpossibleSteps."""
+    held = lock(step.infusion)
+    void(step, "rate.voided", by=by, reason=reason, seen_version=seen_version, now=now)
+    check_steps(held)
+    count_up(held)
+    _follow_ends(held, by=by, now=now)
+
+
+@transaction.atomic
+def record_vitals(infusion: Infusion, *, by: User, at: datetime, values: dict[str, Any], submission_id: UUID) -> Vitals:
+    """Add a set of vital signs. Raises AlreadyThere when somebody else has recorded one for this minute."""
+    held = lock(infusion)
+    if made_before := held.vitals.filter(submission_id=submission_id).first():
+        return made_before
+    if stored := held.vitals.current().filter(at=at).first():
+        raise AlreadyThere(stored)
+    vitals: Vitals = held.vitals.create(at=at, submission_id=submission_id, created_by=by, **values)
+    _write_row(vitals, "vitals.recorded", by=by)
+    return vitals
+
+
+@transaction.atomic
+def correct_vitals(vitals: Vitals, *, by: User, details: dict[str, Any], reason: str, seen_version: int) -> Vitals:
+    """Change a set of vital signs. Raises StaleRecord, or AlreadyThere when another set has this minute."""
+    held = lock(vitals.infusion)
+    if stored := held.vitals.current().filter(at=details["at"]).exclude(pk=vitals.pk).first():
+        raise AlreadyThere(stored)
+    _correct(vitals, "vitals.corrected", by=by, details=details, reason=reason, seen_version=seen_version)
+    return vitals
+
+
+@transaction.atomic
+def void_vitals(vitals: Vitals, *, by: User, reason: str, seen_version: int, now: datetime) -> None:
+    """Take a set of vital signs back. Raises StaleRecord."""
+    lock(vitals.infusion)
+    void(vitals, "vitals.voided", by=by, reason=reason, seen_version=seen_version, now=now)
+
+
+@transaction.atomic
+def give_treatment(
+    infusion: Infusion, *, by: User, at: datetime, details: dict[str, Any], submission_id: UUID
+) -> Treatment:
+    """Write down a drug or measure given after the start. Raises AlreadyThere for the same drug in the same minute."""
+    held = lock(infusion)
+    if made_before := held.treatments.filter(submission_id=submission_id).first():
+        return made_before
+    same = held.treatments.current().filter(at=at, drug=details["drug"], other_drug=details.get("other_drug", ""))
+    if stored := same.first():
+        raise AlreadyThere(stored)
+    treatment: Treatment = held.treatments.create(at=at, submission_id=submission_id, created_by=by, **details)
+    _write_row(treatment, "treatment.given", by=by)
+    return treatment
+
+
+@transaction.atomic
+def correct_treatment(
+    treatment: Treatment, *, by: User, details: dict[str, Any], reason: str, seen_version: int, now: datetime
+) -> Treatment:
+    """Change a treatment; its reaction counts up. Raises StaleRecord, or AlreadyThere for the drug at that minute."""
+    held = lock(treatment.infusion)
+    same = held.treatments.current().filter(
+        at=details["at"], drug=details["drug"], other_drug=details.get("other_drug", "")
+    )
+    if stored := same.exclude(pk=treatment.pk).first():
+        raise AlreadyThere(stored)
+    with follow_treatment(treatment, "reaction.treatment_corrected", by=by, reason=reason, now=now):
+        _correct(treatment, "treatment.corrected", by=by, details=details, reason=reason, seen_version=seen_version)
+    return treatment
+
+
+@transaction.atomic
+def void_treatment(treatment: Treatment, *, by: User, reason: str, seen_version: int, now: datetime) -> None:
+    """Take a treatment back; its reaction counts up. Raises StaleRecord."""
+    lock(treatment.infusion)
+    with follow_treatment(treatment, "reaction.treatment_voided", by=by, reason=reason, now=now):
+        void(treatment, "treatment.voided", by=by, reason=reason, seen_version=seen_version, now=now)
+
+
+@transaction.atomic
+def add_vial(infusion: Infusion, *, by: User, vial: dict[str, Any], submission_id: UUID) -> Vial:
+    """Add one vial to an infusion; correcting or taking it away is a correction of the infusion."""
+    held = lock(infusion)
+    if made_before := held.vials.filter(submission_id=submission_id).first():
+        return made_before
+    added: Vial = held.vials.create(submission_id=submission_id, **vial)
+    count_up(held)
+    changes = {name: [None, value] for name, value in snapshot(added).items() if value not in (None, "")}
+    write_about(held, "vial.added", by=by, changes=changes)
+    return added
+
+
+@transaction.atomic
+def record_observed(infusion: Infusion, *, by: User) -> None:
+    """Say that the patient was watched and no reaction was seen."""
+    held = lock(infusion)
+    if held.reaction_record == ReactionRecord.OBSERVED:
+        return
+    Infusion.objects.filter(pk=held.pk).update(reaction_record=ReactionRecord.OBSERVED)
+    count_up(held)
+    changes = {"reaction_record": [held.reaction_record, str(ReactionRecord.OBSERVED)]}
+    write_about(held, "infusion.observed", by=by, changes=changes)
+
+
+def _end(infusion: Infusion, at: datetime | None, *, by: User, now: datetime) -> None:
+    before = infusion.ended_at
+    Infusion.objects.filter(pk=infusion.pk).update(ended_at=at)
+    changes = {"ended_at": [str(before) if before else None, str(at) if at else None]}
+    write_about(infusion, "infusion.ended" if at else "infusion.resumed", by=by, changes=changes)
+    infusion.ended_at = at
+    plan_checkins(infusion, now=now)
+    tasks.wake_after_commit()
+
+
+def _follow_ends(infusion: Infusion, *, by: User, now: datetime) -> None:
+    """Bring the infusion's start and end in line with its first step and its stop."""
+    steps = list(infusion.rate_steps.current().order_by("at"))
+    if steps and steps[0].at != infusion.started_at:
+        Infusion.objects.filter(pk=infusion.pk).update(started_at=steps[0].at)
+        infusion.started_at = steps[0].at
+        refuse_start_after_onset(infusion)
+    stop = next((step.at for step in steps if step.reason == RateReason.STOP), None)
+    if stop != infusion.ended_at:
+        _end(infusion, stop, by=by, now=now)
+
+
+def _correct(row: ChairsideRow, act: str, *, by: User, details: dict[str, Any], reason: str, seen_version: int) -> None:
+    claim(row, seen_version)
+    before = snapshot(row)
+    for name, value in details.items():
+        setattr(row, name, value)
+    row.save()
+    write_about(row, act, by=by, changes=difference(before, snapshot(row)), reason=reason)
+
+
+def _write_row(row: ChairsideRow, act: str, *, by: User) -> None:
+    write_about(row, act, by=by, changes=difference({}, snapshot(row)))

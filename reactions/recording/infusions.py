@@ -1,0 +1,293 @@
+"""The verbs around an infusion as a whole: record it, start it, correct it, void it, book the next course."""
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from patients.models import Patient, User, difference, snapshot, write_event
+from patients.registering import hold_patient
+from reactions import safety, tasks
+from reactions.checkins.plan import cancel_checkins, plan_checkins
+from reactions.clinical.flow import problems
+from reactions.models import Course, Infusion, Premedication, RateStep, SafetyCheck, Vial
+from reactions.recording.writing import (
+    Rows,
+    claim,
+    refuse_other_words,
+    replace_rows,
+    row_snapshots,
+    void,
+    write_about,
+)
+from reactions.vocabulary import RateReason
+
+
+class AlreadyRecorded(ValueError):
+    """The patient has an infusion with the same start."""
+
+
+class AlreadyBooked(ValueError):
+    """Somebody else has booked a course for that day; `stored` is theirs."""
+
+    def __init__(self, stored: Course) -> None:
+        super().__init__(stored.plan)
+        self.stored = stored
+
+
+class NotBooked(ValueError):
+    """The course was given, or taken off the bookings, in the meantime."""
+
+
+class ImpossibleSteps(ValueError):
+    """The rate steps cannot follow each other like this; `problems` says why, for the person recording."""
+
+    def __init__(self, found: list[str]) -> None:
+        super().__init__(" ".join(found))
+        self.problems = found
+
+
+class ReactionBeforeStart(ValueError):
+    """The infusion would start after a reaction to it began."""
+
+
+@dataclass(frozen=True)
+class Acknowledgement:
+    """Why an infusion goes on although the safety card warns, and who decided where the label speaks against it."""
+
+    reason: str
+    decided_by: str = ""
+
+
+class CardUnanswered(ValueError):
+    """The safety card warns, and nobody has said why the infusion goes on. `items` are those without an answer."""
+
+    def __init__(self, items: tuple[Any, ...]) -> None:
+        super().__init__(", ".join(item.code for item in items))
+        self.items = items
+
+
+@transaction.atomic
+def record_infusion(
+    *,
+    by: User,
+    patient: Patient,
+    course: Course | None,
+    planned_days: int,
+    planned_g: Decimal | None = None,
+    details: dict[str, Any],
+    vials: Rows,
+    premedications: Rows,
+    acknowledged: Acknowledgement | None,
+    submission_id: UUID,
+    now: datetime,
+    start_rate_ml_per_h: Decimal | None = None,
+) -> Infusion:
+    """Add an infusion with its vials, premedication, safety card and check-ins; a new course when `course` is None.
+
+    With `start_rate_ml_per_h` it is one that begins now at the chairside: it has no end yet, and its first rate step is
+    its start. The same `submission_id` again gives the infusion that it made the first time, as when a form is sent
+    twice; with other words in it SentBefore is raised. Raises AlreadyRecorded when the patient has an infusion with
+    this start, and CardUnanswered when the safety card warns and `acknowledged` does not answer it.
+    """
+    # Two infusions of one patient recorded at once take turns, so that courses are numbered and check-ins moved once.
+    hold_patient(patient)
+    at_chairside = start_rate_ml_per_h is not None
+    made_before = Infusion.objects.filter(submission_id=submission_id, patient=patient).first()
+    if made_before:
+        # A start that was left open is the moment of saving, another one each time.
+        left_open = {"started_at"} if at_chairside else set()
+        told = {name: value for name, value in details.items() if name not in left_open}
+        refuse_other_words(made_before, told, vials=vials, premedications=premedications)
+        return made_before
+    if course is None:
+        course = Course.objects.create(
+            patient=patient, label=next_course_label(patient), planned_days=planned_days, planned_g=planned_g
+        )
+    infusion = Infusion(
+        patient=patient,
+        course=course,
+        submission_id=submission_id,
+        created_by=by,
+        is_chairside=at_chairside,
+        **details,
+    )
+    check = _safety_check(infusion, by, acknowledged, now)
+    _save_infusion(infusion)
+    check.infusion = infusion
+    check.save()
+    _replace_rows(infusion, vials, premedications)
+    if start_rate_ml_per_h is not None:
+        infusion.rate_steps.create(
+            at=infusion.started_at, rate_ml_per_h=start_rate_ml_per_h, reason=RateReason.START, created_by=by
+        )
+    changes = difference({}, _infusion_snapshot(infusion) | {"safety_card": check.items, "acknowledged": check.reason})
+    write_about(infusion, "infusion.started" if at_chairside else "infusion.recorded", by=by, changes=changes)
+    plan_checkins(infusion, now=now)
+    tasks.wake_after_commit()
+    return infusion
+
+
+@transaction.atomic
+def correct_infusion(
+    infusion: Infusion,
+    *,
+    by: User,
+    details: dict[str, Any],
+    vials: Rows,
+    premedications: Rows,
+    reason: str,
+    seen_version: int,
+    now: datetime,
+) -> Infusion:
+    """Change an infusion; check-ins not yet sent move with its end, and the rate steps of its start and end with them.
+
+    Raises StaleRecord, AlreadyRecorded, or ImpossibleSteps when a rate step would lie outside the infusion.
+    """
+    claim(infusion, seen_version)
+    before = _infusion_snapshot(infusion)
+    for name, value in details.items():
+        setattr(infusion, name, value)
+    _save_infusion(infusion)
+    _replace_rows(infusion, vials, premedications)
+    move_ends(infusion, by=by, now=now)
+    changes = difference(before, _infusion_snapshot(infusion))
+    write_about(infusion, "infusion.corrected", by=by, changes=changes, reason=reason)
+    plan_checkins(infusion, now=now)
+    tasks.wake_after_commit()
+    return infusion
+
+
+@transaction.atomic
+def void_infusion(infusion: Infusion, *, by: User, reason: str, seen_version: int, now: datetime) -> None:
+    """Take the infusion and its reactions out of every count and cancel its check-ins. Raises StaleRecord."""
+    void(infusion, "infusion.voided", by=by, reason=reason, seen_version=seen_version, now=now)
+    cancel_checkins(infusion, reason="The infusion was voided.", now=now)
+
+
+@transaction.atomic
+def book_course(
+    *, by: User, patient: Patient, planned_for: date, planned_days: int, planned_g: Decimal | None, seen_plan: str = ""
+) -> Course:
+    """Book the patient's next course. A day has one booking: booking it again changes what is planned.
+
+    `seen_plan` is Course.plan of the day's booking as the person saw it: when another one stands there, AlreadyBooked
+    is raised and nothing is written. The same booking again is the one that stands there.
+    """
+    hold_patient(patient)
+    wanted = Course(patient=patient, planned_for=planned_for, planned_days=planned_days, planned_g=planned_g)
+    stored = patient.courses.booked(planned_for).filter(planned_for=planned_for).first()
+    if stored and stored.plan == wanted.plan:
+        return stored
+    if stored and stored.plan != seen_plan:
+        raise AlreadyBooked(stored)
+    before = snapshot(stored) if stored else {}
+    wanted.pk, wanted.label = (stored.pk, stored.label) if stored else (None, next_course_label(patient))
+    wanted.save()
+    changes = difference(before, snapshot(wanted))
+    write_event("course.booked", by=by, about=wanted, clinic=patient.clinic, patient_id=patient.pk, changes=changes)
+    return wanted
+
+
+@transaction.atomic
+def unbook_course(course: Course, *, by: User, reason: str) -> None:
+    """Take a course off the bookings. Raises NotBooked when it was given or taken off in the meantime."""
+    patient = hold_patient(course.patient)
+    booked = patient.courses.booked(date.min).filter(pk=course.pk).first()
+    if booked is None:
+        raise NotBooked
+    before = snapshot(booked)
+    booked.planned_for = None
+    booked.save(update_fields=["planned_for"])
+    write_event(
+        "course.unbooked",
+        by=by,
+        about=booked,
+        clinic=patient.clinic,
+        patient_id=patient.pk,
+        changes=difference(before, snapshot(booked)),
+        reason=reason,
+    )
+
+
+def next_course_label(patient: Patient) -> str:
+    """The number after the highest numbered course of the patient."""
+    numbers = [int(label) for label in patient.courses.values_list("label", flat=True) if label.isdecimal()]
+    return str(max(numbers, default=0) + 1)
+
+
+def check_steps(infusion: Infusion) -> None:
+    """Raise ImpossibleSteps when the infusion's current rate steps cannot follow each other."""
+    steps = [step.as_step() for step in infusion.rate_steps.current()]
+    # On the clinic's clocks, since the sentences name times.
+    if found := problems([replace(step, at=step.at.astimezone(infusion.zone)) for step in steps]):
+        raise ImpossibleSteps(found)
+
+
+def refuse_start_after_onset(infusion: Infusion) -> None:
+    """Raise ReactionBeforeStart when a reaction that is not void began before the infusion."""
+    if infusion.reactions.current().filter(onset_at__lt=infusion.started_at).exists():
+        raise ReactionBeforeStart("A reaction to this infusion began before this start. Correct the reaction first.")
+
+
+def move_ends(infusion: Infusion, *, by: User, now: datetime) -> None:
+    """Bring the first and the last rate step in line with the infusion's start and end, where there are steps."""
+    steps = list(infusion.rate_steps.current().order_by("at"))
+    if not steps:
+        return
+    first, stop = steps[0], next((step for step in steps if step.reason == RateReason.STOP), None)
+    if first.reason == RateReason.START and first.at != infusion.started_at:
+        RateStep.objects.filter(pk=first.pk).update(at=infusion.started_at)
+    if infusion.ended_at is None and stop:
+        RateStep.objects.filter(pk=stop.pk).update(
+            voided_at=now, voided_by=by, void_reason="The infusion's end was taken back."
+        )
+    elif infusion.ended_at and stop is None:
+        infusion.rate_steps.create(at=infusion.ended_at, rate_ml_per_h=0, reason=RateReason.STOP, created_by=by)
+    elif infusion.ended_at and stop and stop.at != infusion.ended_at:
+        RateStep.objects.filter(pk=stop.pk).update(at=infusion.ended_at)
+    check_steps(infusion)
+
+
+def _safety_check(infusion: Infusion, by: User, acknowledged: Acknowledgement | None, now: datetime) -> SafetyCheck:
+    """The safety card of the infusion about to be written, answered; the row is not saved yet."""
+    items = safety.card_before(infusion, now=now)
+    reason = acknowledged.reason if acknowledged else ""
+    decided_by = acknowledged.decided_by if acknowledged else ""
+    if open_items := safety.unanswered(items, reason=reason, decided_by=decided_by):
+        raise CardUnanswered(open_items)
+    needs_answer = any(safety.needs_answer(item) for item in items)
+    return SafetyCheck(
+        items=[safety.as_stored(item) for item in items],
+        shown_at=now,
+        acknowledged_by=by if needs_answer else None,
+        reason=reason if needs_answer else "",
+        decided_by=decided_by if needs_answer else "",
+    )
+
+
+def _save_infusion(infusion: Infusion) -> None:
+    try:
+        with transaction.atomic():
+            infusion.save()
+    except IntegrityError as error:
+        same_start = Infusion.objects.current().filter(patient=infusion.patient_id, started_at=infusion.started_at)
+        if same_start.exclude(pk=infusion.pk).exists():
+            raise AlreadyRecorded from error
+        raise
+    refuse_start_after_onset(infusion)
+
+
+def _replace_rows(infusion: Infusion, vials: Rows, premedications: Rows) -> None:
+    replace_rows(infusion.vials, [Vial(infusion=infusion, **vial) for vial in vials])
+    replace_rows(infusion.premedications, [Premedication(infusion=infusion, **drug) for drug in premedications])
+
+
+def _infusion_snapshot(infusion: Infusion) -> dict[str, Any]:
+    return snapshot(infusion) | {
+        "vials": row_snapshots(infusion.vials.all(), "infusion_id"),
+        "premedications": row_snapshots(infusion.premedications.all(), "infusion_id"),
+    }

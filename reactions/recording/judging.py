@@ -1,0 +1,88 @@
+"""The verbs of follow-through: judge the cause of a reaction, and sign it."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from patients.models import StaleRecord, User
+from reactions import worklist
+from reactions.models import CausalityAssessment, Reaction, Signature
+from reactions.recording.reactions import signed_content
+from reactions.recording.writing import outdate_signature, write_about
+from reactions.vocabulary import CausalityScale, SignatureMeaning
+
+
+class WrongPassword(ValueError):
+    """The second component of a signature, the signer's password, does not fit."""
+
+
+@transaction.atomic
+def judge_causality(
+    reaction: Reaction,
+    *,
+    by: User,
+    scale: CausalityScale,
+    answers: dict[str, Any],
+    category: str,
+    score: int | None,
+    note: str,
+    submission_id: UUID,
+    now: datetime,
+) -> CausalityAssessment:
+    """Add a judgement of the cause; the newest counts. A form sent twice makes one.
+
+    A signature that stands under the reaction is one of an earlier version then.
+    """
+    Reaction.objects.select_for_update().get(pk=reaction.pk)
+    made_before = CausalityAssessment.objects.filter(submission_id=submission_id, reaction=reaction).first()
+    if made_before:
+        return made_before
+    judged = CausalityAssessment.objects.create(
+        reaction=reaction,
+        scale=scale,
+        answers=answers,
+        category=category,
+        score=score,
+        note=note,
+        judged_at=now,
+        judged_by=by,
+        submission_id=submission_id,
+    )
+    changes = {"scale": [None, str(scale)], "category": [None, category], "answers": [None, answers]}
+    write_about(reaction, "reaction.causality", by=by, changes=changes)
+    outdate_signature(reaction, by=by)
+    worklist.follow(reaction, now=now)
+    return judged
+
+
+@transaction.atomic
+def sign_reaction(
+    reaction: Reaction, *, by: User, password: str, meaning: SignatureMeaning, seen_version: int, now: datetime
+) -> Signature:
+    """Sign the version of the reaction that was seen, with name, time and meaning.
+
+    Two components, as 21 CFR 11.200 asks: who is signed in, and their password once more. Raises WrongPassword, and
+    StaleRecord when the reaction changed after it was read. A form sent twice signs once.
+    """
+    if not by.check_password(password):
+        raise WrongPassword
+    stored = Reaction.objects.select_for_update().get(pk=reaction.pk)
+    if stored.version != seen_version or stored.is_void:
+        raise StaleRecord
+    if signed_before := stored.signatures.filter(by=by, meaning=meaning, version=stored.version).first():
+        return signed_before
+    signature = Signature.objects.create(
+        reaction=stored,
+        by=by,
+        printed_name=str(by),
+        meaning=meaning,
+        signed_at=now,
+        version=stored.version,
+        content=signed_content(stored),
+    )
+    changes = {"meaning": [None, str(meaning)], "version": [None, stored.version]}
+    write_about(stored, "reaction.signed", by=by, changes=changes)
+    worklist.follow(stored, now=now)
+    return signature

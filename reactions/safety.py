@@ -1,0 +1,203 @@
+"""The safety card of an infusion: from rows to facts, what of it needs an answer, and the reactions behind it."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Sum
+
+from patients.iga import Status
+from patients.models import IgaResult, Patient
+from patients.words import AntiIga
+from reactions.clinical.flow import rate_before
+from reactions.clinical.safety_card import (
+    CardFacts,
+    CardItem,
+    Level,
+    PastReaction,
+    RateRule,
+    RiskFactor,
+    card,
+    is_at_risk,
+    label_rate,
+    risk_factors,
+)
+from reactions.models import Infusion, Reaction, SafetyCheck
+from reactions.vocabulary import HistoryFact, Indication
+
+# How many earlier reactions the card lists; the rest are on the timeline.
+LISTED = 10
+# Symptoms that stay where the needle is: an earlier reaction of these alone is not a systemic one.
+INFUSION_SITE_TERMS = frozenset({"infusion_site_extravasation", "injection_site_reaction", "phlebitis"})
+
+
+COMMON_REASONS = (
+    "Known, discussed with the prescriber, closely watched",
+    "Benefit outweighs the risk, as the prescriber decided",
+)
+
+
+@dataclass(frozen=True)
+class EarlierReaction:
+    """One line of the card: what happened then, and under which circumstances. Rates are mL/h."""
+
+    reaction: Reaction
+    minutes_to_onset: int | None
+    rate_ml_per_h: Decimal | None
+    lots: tuple[str, ...]
+    premedication: tuple[str, ...] | None
+
+
+def card_before(infusion: Infusion, *, now: datetime) -> tuple[CardItem, ...]:
+    """The card of an infusion that need not be saved yet, in a fixed number of queries.
+
+    It needs a patient; what else is not filled in is not checked, and the card says so.
+    """
+    return card(facts_before(infusion, now=now))
+
+
+def facts_before(infusion: Infusion, *, now: datetime) -> CardFacts:
+    """What is known before the infusion: earlier infusions and reactions, IgA in force, noted risks, the plan."""
+    patient, starts = infusion.patient, infusion.started_at or now
+    day = starts.astimezone(patient.clinic.zone).date()
+    earlier = Infusion.objects.current().filter(patient=patient, started_at__lt=starts).exclude(pk=infusion.pk)
+    last = earlier.select_related("product").order_by("-started_at").first()
+    iga = IgaResult.objects.in_force_on(day).filter(patient=patient).first()
+    noted = set(patient.risks.current().values_list("factor", flat=True))
+    weight, product = infusion.weight_kg, infusion.product if infusion.product_id else None
+    facts = CardFacts(
+        iga_status=Status(iga.status) if iga else Status.NOT_TESTED,
+        anti_iga=AntiIga(iga.anti_iga) if iga else AntiIga.NOT_DONE,
+        history_of_hypersensitivity=_hypersensitivity(noted),
+        prior_severe_ig_reaction=HistoryFact.SEVERE_IG_REACTION in noted,
+        past_reactions=tuple(_past(reaction) for reaction in _reactions_before(patient, starts)),
+        days_since_last=(starts - last.started_at).days if last else None,
+        last_product=last.product.name if last else None,
+        product=product.name if product else None,
+        age_years=age_on(day, patient.birth_date),
+        risk_factors=_risk_factors(noted, infusion),
+        grams=_course_grams(infusion),
+        weight_kg=weight,
+        planned_rate_ml_per_kg_h=_per_kg(infusion.planned_rate_ml_per_h, weight),
+        label_max_ml_per_kg_h=None,
+    )
+    return _with_label_maximum(facts, infusion)
+
+
+def earlier_reactions(patient: Patient, *, before: datetime) -> list[EarlierReaction]:
+    """The newest earlier reactions with what was going on then, in a fixed number of queries."""
+    reactions = _reactions_before(patient, before).select_related("infusion__product", "infusion__patient__clinic")
+    reactions = reactions.prefetch_related("infusion__vials", "infusion__premedications", "infusion__rate_steps")
+    return [_in_its_time(reaction) for reaction in reactions[:LISTED]]
+
+
+def usual_reasons(patient: Patient) -> list[str]:
+    """Reasons to choose from: those given for this patient before, the newest first, then two that are common."""
+    checks = SafetyCheck.objects.filter(infusion__patient=patient).exclude(reason="")
+    given = checks.order_by("-shown_at").values_list("reason", flat=True)[:LISTED]
+    return list(dict.fromkeys((*given, *COMMON_REASONS)))
+
+
+def needs_answer(item: CardItem) -> bool:
+    """A named person must say why the infusion goes on."""
+    return item.level in {Level.CONTRAINDICATION, Level.CAUTION}
+
+
+def unanswered(items: tuple[CardItem, ...], *, reason: str, decided_by: str) -> tuple[CardItem, ...]:
+    """The items that keep the infusion from being recorded: a reason for all, and who decided against a label."""
+    if not reason:
+        return tuple(item for item in items if needs_answer(item))
+    if not decided_by:
+        return tuple(item for item in items if item.level == Level.CONTRAINDICATION)
+    return ()
+
+
+def as_stored(item: CardItem) -> dict[str, str]:
+    """The item as the infusion keeps it."""
+    return {"code": str(item.code), "level": str(item.level), "text": item.text, "source": item.source}
+
+
+def age_on(day: date, born: date | None) -> int | None:
+    """Whole years; None without a birth date."""
+    return None if born is None else day.year - born.year - ((day.month, day.day) < (born.month, born.day))
+
+
+def _reactions_before(patient: Patient, moment: datetime) -> Any:
+    reactions = Reaction.objects.counted().filter(infusion__patient=patient, infusion__started_at__lt=moment)
+    return reactions.select_related("anaphylaxis").prefetch_related("symptoms").order_by("-onset_at", "-pk")
+
+
+def _past(reaction: Reaction) -> PastReaction:
+    terms = {symptom.term for symptom in reaction.symptoms.all()}
+    record = getattr(reaction, "anaphylaxis", None)
+    met = bool(record and not record.is_void and record.criteria)
+    return PastReaction(
+        worst_grade=reaction.max_grade,
+        was_serious=reaction.is_serious,
+        is_anaphylaxis=met or "anaphylaxis" in terms,
+        is_infusion_site_only=bool(terms) and terms <= INFUSION_SITE_TERMS,
+    )
+
+
+def _in_its_time(reaction: Reaction) -> EarlierReaction:
+    infusion, onset = reaction.infusion, reaction.onset_at
+    steps = [step.as_step() for step in infusion.rate_steps.all() if not step.is_void]
+    drugs = tuple(drug.name for drug in infusion.premedications.all())
+    return EarlierReaction(
+        reaction=reaction,
+        minutes_to_onset=int((onset - infusion.started_at) / timedelta(minutes=1)) if onset else None,
+        rate_ml_per_h=rate_before(steps, onset, infusion.ended_at) if steps and onset else None,
+        lots=tuple(dict.fromkeys(vial.lot for vial in infusion.vials.all())),
+        premedication=drugs if drugs or infusion.premedication_record == "none" else None,
+    )
+
+
+def _hypersensitivity(noted: set[str]) -> bool | None:
+    if HistoryFact.HYPERSENSITIVITY in noted:
+        return True
+    return False if HistoryFact.NO_HYPERSENSITIVITY in noted else None
+
+
+def _risk_factors(noted: set[str], infusion: Infusion) -> frozenset[RiskFactor]:
+    factors = {RiskFactor(code) for code in noted if code in set(RiskFactor)}
+    if infusion.indication == Indication.DERMATOMYOSITIS:
+        factors.add(RiskFactor.DERMATOMYOSITIS)
+    return frozenset(factors)
+
+
+def _course_grams(infusion: Infusion) -> Decimal | None:
+    """Grams of the whole course: as planned, or what was given with this dose on every day that is left."""
+    if infusion.dose_g is None:
+        return None
+    course = infusion.course
+    if course.planned_g is not None:
+        return course.planned_g
+    if course.pk is None:
+        return infusion.dose_g * course.planned_days
+    others = course.infusions.current().exclude(pk=infusion.pk)
+    given = others.aggregate(grams=Sum("dose_g"))["grams"] or Decimal(0)
+    days_left = max(course.planned_days - infusion.day + 1, 1)
+    return given + infusion.dose_g * days_left
+
+
+def _with_label_maximum(facts: CardFacts, infusion: Infusion) -> CardFacts:
+    if not infusion.product_id:
+        return facts
+    rules = [
+        RateRule(
+            indication=rate.indication or None,
+            start_ml_per_kg_h=rate.start_ml_per_kg_h,
+            max_ml_per_kg_h=rate.max_ml_per_kg_h,
+            at_risk_max_ml_per_kg_h=rate.at_risk_max_ml_per_kg_h,
+        )
+        for rate in infusion.product.rates.all()
+    ]
+    limit = label_rate(rules, indication=infusion.indication or None, at_risk=is_at_risk(risk_factors(facts)))
+    if limit is None:
+        return facts
+    return CardFacts(**{**facts.__dict__, "label_max_ml_per_kg_h": limit.max_ml_per_kg_h})
+
+
+def _per_kg(rate: Decimal | None, weight: Decimal | None) -> Decimal | None:
+    return rate / weight if rate is not None and weight else None

@@ -1,0 +1,87 @@
+"""Follow-through: a serious reaction stays on the worklist until it is complete and signed.
+
+A new item is mailed to the clinic's administrators; the mail says no more than that.
+"""
+
+from datetime import datetime
+
+from django.db.models import QuerySet
+
+from patients.models import StaffRole
+from patients.words import StaffRoleName
+from reactions import outbox
+from reactions.models import AnaphylaxisRecord, Reaction, WorkItem
+from reactions.vocabulary import MailKind, Outcome, WorkKind
+
+# An outcome in these words is not the end of the story.
+OPEN_OUTCOMES = frozenset({Outcome.UNKNOWN, Outcome.RECOVERING})
+
+
+def missing(reaction: Reaction) -> list[str]:
+    """What keeps a serious reaction open, in the order in which it is done; empty when it is complete."""
+    found = []
+    symptoms = list(reaction.symptoms.all())
+    if any(symptom.grade is None for symptom in symptoms):
+        found.append("a grade for every symptom")
+    if reaction.is_serious is None:
+        found.append("whether it is serious")
+    if reaction.outcome in OPEN_OUTCOMES:
+        found.append("the final outcome")
+    judged = reaction.causality.first()
+    if judged is None or not judged.category:
+        found.append("the cause")
+    signed = reaction.signatures.first()
+    if signed is None:
+        found.append("a signature")
+    elif signed.version != reaction.version:
+        found.append(f"a signature under version {reaction.version}: version {signed.version} was signed")
+    return found
+
+
+def follow(reaction: Reaction, *, now: datetime) -> None:
+    """Open, keep or close the reaction's item. Belongs inside the transaction that changed the reaction."""
+    # As it is stored now: what the caller holds may know its rows from before the change.
+    reaction = Reaction.objects.select_related("infusion__patient").get(pk=reaction.pk)
+    if not needs_following(reaction):
+        drop(reaction, because="It is judged not serious.", now=now)
+        return
+    if missing(reaction):
+        item, is_new = WorkItem.objects.get_or_create(
+            kind=WorkKind.SERIOUS_REACTION,
+            reaction=reaction,
+            closed_at=None,
+            defaults={"clinic": reaction.infusion.patient.clinic, "opened_at": now},
+        )
+        if is_new:
+            _tell_administrators(item, now)
+    else:
+        drop(reaction, because="Complete and signed.", now=now)
+
+
+def _tell_administrators(item: WorkItem, now: datetime) -> None:
+    """Plan a mail to each administrator of the clinic; the page and its count are there for everybody."""
+    roles = StaffRole.objects.filter(
+        clinic=item.clinic, role=StaffRoleName.ADMINISTRATOR, is_active=True, user__is_active=True
+    )
+    for role in roles.exclude(user__email="").select_related("user"):
+        key = f"work:{item.pk}:{role.user_id}"
+        outbox.enqueue(MailKind.WORK, key=key, due_at=now, work=item, recipient=role.user)
+
+
+def needs_following(reaction: Reaction) -> bool:
+    """Serious, or it meets published criteria of anaphylaxis, or that is suspected and seriousness is not judged."""
+    if reaction.is_void:
+        return False
+    if reaction.is_serious:
+        return True
+    record = AnaphylaxisRecord.objects.current().filter(reaction=reaction).first()
+    return record is not None and bool(record.criteria or reaction.is_serious is None)
+
+
+def drop(reaction: Reaction, *, because: str, now: datetime) -> None:
+    """Close the reaction's open items."""
+    _open(reaction).update(closed_at=now, closed_because=because)
+
+
+def _open(reaction: Reaction) -> QuerySet[WorkItem]:
+    return WorkItem.objects.open().filter(reaction=reaction)
