@@ -8,7 +8,7 @@ from django.core.validators import RegexValidator
 from django.forms.utils import ErrorDict, ErrorList
 from django.http import QueryDict
 
-from patients.forms.fields import with_value
+from patients.forms.fields import as_read, with_value
 
 MOST_ROWS = 40
 
@@ -20,9 +20,14 @@ class OwnWordsField(forms.CharField):
 
 
 class RowForm(forms.Form):
-    """One row. `meaningful` names the fields that make a row count as filled in."""
+    """One row. `meaningful` names the fields that make it count as filled in, `more` a template shown below them.
+
+    `widths` are the columns that fields take on a wide screen; they share the line evenly otherwise.
+    """
 
     meaningful: tuple[str, ...] = ()
+    widths: dict[str, str] = {}
+    more = ""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -30,6 +35,11 @@ class RowForm(forms.Form):
         self.use_required_attribute = False
         self.helper = FormHelper()
         self.helper.form_tag = False
+
+    @property
+    def placed(self) -> list[tuple[forms.BoundField, str]]:
+        """Each field to show, with its width."""
+        return [(field, self.widths.get(field.name, "col-lg")) for field in self.visible_fields()]
 
     def is_blank(self) -> bool:
         """Nothing that matters was typed in this row."""
@@ -54,6 +64,12 @@ class BaseRows(forms.BaseFormSet):
     def filled(self) -> list[dict[str, Any]]:
         """The values of the rows in which something was typed."""
         return [form.cleaned_data for form in self.forms if form.cleaned_data]
+
+    def in_lines(self) -> str:
+        """The rows as a person reads them, a line each; “none” without any."""
+        rows = [[as_read(field) for field in form.visible_fields()] for form in self.forms]
+        lines = [" ".join(words for words in row if words not in {"empty", "no"}) for row in rows]
+        return "\n".join(line for line in lines if line) or "none"
 
     def filled_forms(self) -> list[Any]:
         return [form for form in self.forms if form.cleaned_data]

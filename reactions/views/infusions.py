@@ -9,24 +9,37 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from patients.access import StaffRequest, posted
 from patients.models import StaleRecord
+from patients.views.history import history_of
 from patients.views.patients import find_patient
 from patients.views.voiding import void_page
-from reactions import recording
+from reactions import recording, safety
 from reactions.forms.infusion import InfusionEntry
 from reactions.models import Infusion
-from reactions.views import timeline
 from reactions.views.records import find_infusion, find_infusion_to_change
+from reactions.views.running import running
 
+SENT_BEFORE = "This form was saved already, as it was before you changed it. To change what is stored, correct it:"
 SAME_START = "An infusion of this patient with the same start is already recorded."
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def record_infusion(request: StaffRequest, patient_pk: int) -> HttpResponse:
+    """An infusion that is over, or is written down after it began."""
+    return _new_infusion(request, patient_pk, starting=False)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def start_infusion(request: StaffRequest, patient_pk: int) -> HttpResponse:
+    """An infusion that begins now at the chairside."""
+    return _new_infusion(request, patient_pk, starting=True)
+
+
+def _new_infusion(request: StaffRequest, patient_pk: int, *, starting: bool) -> HttpResponse:
     patient = find_patient(request.user, patient_pk)
     if patient.is_void:
         raise Http404("The record is void.")
     adding = request.POST.get("add_row", "")
-    entry = InfusionEntry(posted(request), patient=patient, add_row=adding)
+    entry = InfusionEntry(posted(request), patient=patient, starting=starting, add_row=adding)
     if request.method == "POST" and not adding and entry.is_valid():
         try:
             infusion = recording.record_infusion(
@@ -34,17 +47,33 @@ def record_infusion(request: StaffRequest, patient_pk: int) -> HttpResponse:
                 patient=patient,
                 course=entry.form.cleaned_data["course"],
                 planned_days=entry.form.cleaned_data["planned_days"],
+                planned_g=entry.form.cleaned_data["planned_g"],
                 details=entry.form.details(),
                 vials=entry.vials.filled(),
                 premedications=entry.premedications.filled(),
+                acknowledged=entry.acknowledged,
                 submission_id=entry.submission_id,
+                start_rate_ml_per_h=entry.form.cleaned_data.get("start_rate_ml_per_h"),
                 now=timezone.now(),
             )
         except recording.AlreadyRecorded:
             entry.form.add_error("started_at", SAME_START)
+        except recording.SentBefore as error:
+            entry.form.add_error(None, f"{SENT_BEFORE} {reverse('reactions:infusion', args=[error.record.pk])}")
+        except recording.CardUnanswered as error:
+            entry.refuse_card(error.items)
         else:
+            if starting:
+                return redirect("reactions:running", infusion.pk)
             return _saved(request, infusion, "The infusion is recorded.", saw_reaction=entry.saw_reaction)
-    return render(request, "reactions/infusion_form.html", {"entry": entry, "patient": patient})
+    context = {
+        "entry": entry,
+        "patient": patient,
+        "starting": starting,
+        "earlier": safety.earlier_reactions(patient, before=timezone.now()),
+        "reasons": safety.usual_reasons(patient),
+    }
+    return render(request, "reactions/infusion_form.html", context)
 
 
 @require_safe
@@ -54,8 +83,10 @@ def infusion_page(request: StaffRequest, pk: int) -> HttpResponse:
         "infusion": infusion,
         "patient": infusion.patient,
         "cautions": infusion.cautions(),
-        "checkins": infusion.checkins.order_by("due_at"),
-        "history": timeline.history_of(infusion),
+        "chair": running(infusion, timezone.now()),
+        "locked": infusion.is_void or infusion.patient.is_void,
+        "checkins": infusion.checkins.with_answers(),
+        "history": history_of(infusion),
     }
     return render(request, "reactions/infusion.html", context)
 
@@ -80,10 +111,16 @@ def correct_infusion(request: StaffRequest, pk: int) -> HttpResponse:
             )
         except recording.AlreadyRecorded:
             entry.form.add_error("started_at", SAME_START)
+        except recording.ReactionBeforeStart as error:
+            entry.form.add_error("started_at", str(error))
+        except recording.ImpossibleSteps as error:
+            for problem in error.problems:
+                entry.form.add_error("started_at", problem)
         except StaleRecord:
             stored = find_infusion(request.user, pk)
+            differences = entry.differences(stored)
             entry.accept_version(stored.version)
-            return render(request, "reactions/infusion_form.html", context | {"stored": stored}, status=409)
+            return render(request, "reactions/infusion_form.html", context | {"differences": differences}, status=409)
         else:
             return _saved(request, infusion, "The infusion is corrected.")
     return render(request, "reactions/infusion_form.html", context)

@@ -1,17 +1,18 @@
 """Finding the records a page is about. What a person may not see is not found."""
 
-from django.db.models import Prefetch
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
 from patients.models import User
-from reactions.models import Answer, CheckIn, Infusion, Reaction
+from reactions.models import AnaphylaxisRecord, CheckIn, Infusion, Reaction
 
 
 def find_infusion(user: User, pk: int) -> Infusion:
     """The infusion with its details; 404 outside the user's clinics. Times are then shown on its clinic's clocks."""
-    infusion: Infusion = get_object_or_404(Infusion.objects.visible_to(user).with_details(), pk=pk)
+    infusions = Infusion.objects.visible_to(user).with_details().select_related("safety_check__acknowledged_by")
+    rows = infusions.prefetch_related("rate_steps__created_by", "vitals__created_by", "treatments__created_by")
+    infusion: Infusion = get_object_or_404(rows, pk=pk)
     timezone.activate(infusion.zone)
     return infusion
 
@@ -25,11 +26,25 @@ def find_infusion_to_change(user: User, pk: int) -> Infusion:
 
 
 def find_reaction(user: User, pk: int) -> Reaction:
-    """The reaction with its infusion and symptoms; 404 outside the user's clinics."""
+    """The reaction with its infusion and all that was recorded or judged about it; 404 outside the user's clinics."""
     reactions = Reaction.objects.visible_to(user).select_related(
-        "infusion__patient__clinic", "infusion__product", "infusion__course", "created_by", "voided_by"
+        "infusion__patient__clinic",
+        "infusion__product",
+        "infusion__course",
+        "created_by",
+        "voided_by",
+        "anaphylaxis__created_by",
     )
-    reaction: Reaction = get_object_or_404(reactions.prefetch_related("symptoms"), pk=pk)
+    rows = reactions.prefetch_related(
+        "symptoms",
+        "treatments__created_by",
+        "causality__judged_by",
+        "signatures",
+        "infusion__rate_steps",
+        "infusion__treatments",
+        "infusion__vials",
+    )
+    reaction: Reaction = get_object_or_404(rows, pk=pk)
     timezone.activate(reaction.infusion.zone)
     return reaction
 
@@ -42,13 +57,26 @@ def find_reaction_to_change(user: User, pk: int) -> Reaction:
     return reaction
 
 
+def find_anaphylaxis(user: User, reaction_pk: int) -> AnaphylaxisRecord:
+    """The anaphylaxis record of a reaction; 404 where there is none, or outside the user's clinics."""
+    return _anaphylaxis_of(find_reaction(user, reaction_pk))
+
+
+def find_anaphylaxis_to_change(user: User, reaction_pk: int) -> AnaphylaxisRecord:
+    """The anaphylaxis record of a reaction that may be changed."""
+    return _anaphylaxis_of(find_reaction_to_change(user, reaction_pk))
+
+
+def _anaphylaxis_of(reaction: Reaction) -> AnaphylaxisRecord:
+    record: AnaphylaxisRecord | None = getattr(reaction, "anaphylaxis", None)
+    if record is None or record.is_void:
+        raise Http404("Nobody suspected anaphylaxis in this reaction.")
+    return record
+
+
 def find_checkin(user: User, pk: int) -> CheckIn:
     """The check-in with all versions of its answer and its mails; 404 outside the user's clinics."""
-    answers = Prefetch(
-        "answers",
-        Answer.objects.select_related("alert__acknowledged_by").prefetch_related("symptoms").order_by("-version"),
-    )
     checkins = CheckIn.objects.visible_to(user).select_related("infusion__patient__clinic", "infusion__product")
-    checkin: CheckIn = get_object_or_404(checkins.prefetch_related(answers, "mails"), pk=pk)
+    checkin: CheckIn = get_object_or_404(checkins.with_answers().prefetch_related("mails"), pk=pk)
     timezone.activate(checkin.infusion.zone)
     return checkin

@@ -1,0 +1,327 @@
+"""The small forms of a running infusion. A time left empty is the moment at which the form is sent."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+from crispy_forms.helper import FormHelper
+from crispy_forms.layout import Column, Layout, Row
+from django import forms
+from django.utils import timezone
+
+from patients.forms.fields import (
+    ClinicDateTimeField,
+    DateField,
+    NumberField,
+    WholeNumberField,
+    say_what_is_missing,
+    with_value,
+)
+from reactions.clinical.barcode import UnreadableBarcode
+from reactions.clinical.barcode import read as read_barcode
+from reactions.clinical.flow import next_reasons
+from reactions.clinical.infusion_checks import why_impossible_drug_dose, why_impossible_lot
+from reactions.clinical.vitals_schedule import why_impossible_vitals
+from reactions.forms.infusion import CLOCK_SLACK
+from reactions.models import Infusion, RateStep, Treatment, Vitals
+from reactions.vocabulary import DRUGS, RateReason, Route, choices
+
+VITALS = (
+    "temperature_c",
+    "heart_rate_per_min",
+    "systolic_mmhg",
+    "diastolic_mmhg",
+    "respiratory_rate_per_min",
+    "spo2_percent",
+)
+
+
+# A form that waited longer for a connection than this is stamped with the time of its arrival.
+WAITED_AT_MOST = timedelta(hours=12)
+
+
+class MomentForm(forms.Form):
+    """A row at a moment of an infusion. `row` is the stored row that is corrected; without it a new one is made."""
+
+    submission_id = forms.UUIDField(widget=forms.HiddenInput)
+    seen_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    # When the button was tapped, where a script could tell: a form that waited for a connection keeps its time.
+    tapped_at = forms.CharField(required=False, max_length=40, widget=forms.HiddenInput)
+    to_the_second = False
+
+    def __init__(self, data: Any = None, *, infusion: Infusion, row: Any = None, **kwargs: Any) -> None:
+        initial = {"submission_id": uuid4()} | (self.stored(row) if row else {})
+        super().__init__(data, initial=initial, **kwargs)
+        self.infusion, self.row = infusion, row
+        self.fields["at"] = ClinicDateTimeField(
+            zone=infusion.zone, required=row is not None, label="When", help_text="" if row else "Empty: now."
+        )
+        if row:
+            self.fields["reason"] = forms.CharField(
+                max_length=500, label="Reason for the correction", help_text="Kept with the record's history."
+            )
+        say_what_is_missing(self)
+        self.helper = FormHelper()
+        self.helper.form_tag = False
+        self.helper.layout = self.layout()
+
+    def stored(self, row: Any) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def layout(self) -> Layout:
+        raise NotImplementedError
+
+    def clean_at(self) -> datetime:
+        at: datetime | None = self.cleaned_data["at"]
+        now = timezone.now()
+        if at is None:
+            tapped = self._tapped(now)
+            return tapped if self.to_the_second else tapped.replace(second=0, microsecond=0)
+        if at > now + CLOCK_SLACK:
+            raise forms.ValidationError("This time lies in the future. Check it, or leave it empty for now.")
+        return at
+
+    def _tapped(self, now: datetime) -> datetime:
+        """The moment of the tap; now when no script said it, or when the device's clock is far off."""
+        try:
+            tapped = datetime.fromisoformat(str(self.data.get(self.add_prefix("tapped_at"), "")))
+        except ValueError:
+            return now
+        plausible = tapped.tzinfo is not None and now - WAITED_AT_MOST <= tapped <= now
+        return tapped if plausible else now
+
+    def accept_version(self, version: int) -> None:
+        """Take the stored version as seen: the next saving of what was typed replaces it."""
+        self.data = with_value(self.data, "seen_version", str(version))
+
+    @property
+    def submission_id_given(self) -> UUID:
+        submission: UUID = self.cleaned_data["submission_id"]
+        return submission
+
+
+class StepForm(MomentForm):
+    """A change of rate. Whether it goes up or down follows from the rate itself."""
+
+    seen_step = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    rate_ml_per_h = NumberField(
+        required=False, max_digits=6, decimal_places=1, min_value=Decimal("0.1"), label="Rate (mL/h)"
+    )
+    # Seconds are kept: two taps within a minute are two steps.
+    to_the_second = True
+
+    def __init__(self, data: Any = None, *, infusion: Infusion, last: RateStep | None = None, **kwargs: Any) -> None:
+        self.last = last
+        super().__init__(data, infusion=infusion, **kwargs)
+        self.fields["seen_step"].initial = last.pk if last else None
+
+    def stored(self, row: Any) -> dict[str, Any]:
+        return {"at": row.at, "rate_ml_per_h": row.rate_ml_per_h or None, "seen_version": row.version}
+
+    def layout(self) -> Layout:
+        return Layout(
+            "submission_id",
+            "tapped_at",
+            "seen_step",
+            "seen_version",
+            Row(Column("rate_ml_per_h", css_class="col-6"), Column("at", css_class="col-6")),
+            *(["reason"] if self.row else []),
+        )
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        if self.row:
+            values["step"] = RateReason(self.row.reason)
+        else:
+            tapped = str(self.data.get(self.add_prefix("tap"), "rate"))
+            values["step"] = self._step_of(tapped, values.get("rate_ml_per_h"))
+        needs_rate = values["step"] not in {RateReason.PAUSE, RateReason.STOP}
+        if needs_rate and values.get("rate_ml_per_h") is None and "rate_ml_per_h" not in self.errors:
+            self.add_error("rate_ml_per_h", "Write the new rate.")
+        if not needs_rate:
+            values["rate_ml_per_h"] = Decimal(0)
+        return values
+
+    def _step_of(self, tapped: str, rate: Decimal | None) -> RateReason:
+        """What the tapped button means here: a new rate is a start, a resumption, a step up or a slowing."""
+        if tapped in {RateReason.PAUSE, RateReason.STOP}:
+            return RateReason(tapped)
+        last = RateReason(self.last.reason) if self.last else None
+        if last is None:
+            return RateReason.START
+        if RateReason.RESUME in next_reasons(last):
+            return RateReason.RESUME
+        slower = self.last is not None and rate is not None and rate < self.last.rate_ml_per_h
+        return RateReason.SLOW if slower else RateReason.STEP_UP
+
+
+class VitalsForm(MomentForm):
+    temperature_c = NumberField(required=False, max_digits=3, decimal_places=1, label="Temperature (°C)")
+    heart_rate_per_min = WholeNumberField(required=False, min_value=0, label="Heart rate (/min)")
+    systolic_mmhg = WholeNumberField(required=False, min_value=0, label="Systolic (mmHg)")
+    diastolic_mmhg = WholeNumberField(required=False, min_value=0, label="Diastolic (mmHg)")
+    respiratory_rate_per_min = WholeNumberField(required=False, min_value=0, label="Breaths (/min)")
+    spo2_percent = WholeNumberField(required=False, min_value=0, label="SpO₂ (%)")
+
+    def stored(self, row: Vitals) -> dict[str, Any]:
+        return row.as_dict() | {"at": row.at, "seen_version": row.version}
+
+    def layout(self) -> Layout:
+        columns = [Column(name, css_class="col-6 col-sm-4") for name in VITALS]
+        return Layout(
+            "submission_id",
+            "tapped_at",
+            "seen_version",
+            Row(*columns),
+            Row(Column("at", css_class="col-12 col-sm-8")),
+            *(["reason"] if self.row else []),
+        )
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        for name, message in why_impossible_vitals({name: values.get(name) for name in VITALS}).items():
+            if name not in self.errors:
+                self.add_error(name, message)
+        if not self.errors and all(values.get(name) is None for name in VITALS):
+            self.add_error("temperature_c", "Write at least one value.")
+        return values
+
+    def values(self) -> dict[str, Any]:
+        """Columns of Vitals as measured."""
+        return {name: self.cleaned_data[name] for name in VITALS}
+
+
+class TreatmentForm(MomentForm):
+    drug = forms.ChoiceField(choices=[("", "Choose"), *((code, label) for code, (label, _) in DRUGS.items())])
+    other_drug = forms.CharField(required=False, max_length=100, label="Name, if other")
+    dose = forms.CharField(required=False, max_length=40)
+    route = forms.ChoiceField(required=False, choices=[("", "Not recorded"), *choices(Route)[:-1]])
+
+    def stored(self, row: Treatment) -> dict[str, Any]:
+        names = ("at", "drug", "other_drug", "dose", "route")
+        return {name: getattr(row, name) for name in names} | {"seen_version": row.version}
+
+    def layout(self) -> Layout:
+        return Layout(
+            "submission_id",
+            "tapped_at",
+            "seen_version",
+            Row(Column("drug", css_class="col-sm-6"), Column("other_drug", css_class="col-sm-6")),
+            Row(
+                Column("dose", css_class="col-6 col-sm-4"),
+                Column("route", css_class="col-6 col-sm-4"),
+                Column("at", css_class="col-12 col-sm-4"),
+            ),
+            *(["reason"] if self.row else []),
+        )
+
+    def clean_dose(self) -> str:
+        dose: str = self.cleaned_data["dose"]
+        if why := why_impossible_drug_dose(dose):
+            raise forms.ValidationError(why)
+        return dose
+
+    def clean_at(self) -> datetime:
+        at = super().clean_at()
+        if at < self.infusion.started_at:
+            raise forms.ValidationError(
+                "This lies before the start: what is given before belongs to the premedication, by correcting the"
+                " infusion."
+            )
+        return at
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        if values.get("drug") == "other" and not values.get("other_drug"):
+            self.add_error("other_drug", "Write the drug's name.")
+        elif values.get("drug") not in {None, "", "other"} and values.get("other_drug"):
+            self.add_error("other_drug", "Choose “Another drug”, or empty this name.")
+        return values
+
+    def values(self) -> dict[str, Any]:
+        """Columns of Treatment but its time."""
+        return {name: self.cleaned_data[name] for name in ("drug", "other_drug", "dose", "route")}
+
+
+class VialScanForm(forms.Form):
+    """One vial, from its barcode or typed. What is typed beside a scan must agree with it."""
+
+    # Our own words say more than the browser's, and beside every field at once.
+    use_required_attribute = False
+
+    submission_id = forms.UUIDField(widget=forms.HiddenInput)
+    scan = forms.CharField(
+        required=False,
+        max_length=200,
+        label="Scan the vial's square code",
+        strip=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "none"}),
+        help_text="A scanner types it by itself. Without one, fill in below.",
+    )
+    lot = forms.CharField(required=False, max_length=20)
+    expires_on = DateField(required=False, label="Expiry")
+    grams = NumberField(required=False, max_digits=6, decimal_places=2, label="Grams", min_value=Decimal("0.01"))
+    expiry_confirmed = forms.BooleanField(required=False, label="Given although expired")
+
+    def __init__(self, data: Any = None, *, infusion: Infusion, **kwargs: Any) -> None:
+        super().__init__(data, initial={"submission_id": uuid4()}, **kwargs)
+        self.infusion = infusion
+        self.warnings: tuple[str, ...] = ()
+        self.asks_confirmation = False
+        self.helper = FormHelper()
+        self.helper.form_tag = False
+
+    def clean_lot(self) -> str:
+        lot: str = self.cleaned_data["lot"]
+        if lot and (why := why_impossible_lot(lot)):
+            raise forms.ValidationError(why)
+        return lot
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        values |= {"gtin": "", "serial": ""}
+        if text := values.get("scan", "").strip(" \r\n"):
+            self._read(text, values)
+        if not values.get("lot") and not self.errors:
+            self.add_error("lot", "Scan the vial, or write its lot.")
+        self._check_expiry(values)
+        self._check_serial(values)
+        return values
+
+    def _read(self, text: str, values: dict[str, Any]) -> None:
+        try:
+            scan = read_barcode(text, today=timezone.localdate())
+        except UnreadableBarcode as error:
+            self.add_error("scan", str(error))
+            return
+        self.warnings = scan.warnings
+        for name, scanned in (("lot", scan.lot), ("expires_on", scan.expires_on)):
+            if scanned and values.get(name) and values[name] != scanned:
+                self.add_error(name, f"The code says {scanned}. Correct this, or empty it.")
+            values[name] = scanned or values.get(name)
+        values["gtin"], values["serial"] = scan.gtin or "", scan.serial or ""
+
+    def _check_expiry(self, values: dict[str, Any]) -> None:
+        expiry, zone = values.get("expires_on"), self.infusion.zone
+        if not expiry or expiry >= self.infusion.started_at.astimezone(zone).date():
+            values["expiry_confirmed"] = False
+            return
+        self.asks_confirmation = True
+        if not values.get("expiry_confirmed"):
+            self.add_error(
+                "expires_on", f"Expired on {expiry}, before the infusion. Correct the date, or tick that it was given."
+            )
+
+    def _check_serial(self, values: dict[str, Any]) -> None:
+        """One vial has one serial number: a second scan of it is the same vial."""
+        if not values["gtin"] or not values["serial"]:
+            return
+        same = self.infusion.vials.filter(gtin=values["gtin"], serial=values["serial"])
+        if same.exclude(submission_id=values.get("submission_id")).exists():
+            self.add_error("scan", "This very vial is recorded already: same code, same serial number.")
+
+    def values(self) -> dict[str, Any]:
+        """Columns of Vial."""
+        names = ("lot", "expires_on", "grams", "gtin", "serial", "expiry_confirmed")
+        return {name: self.cleaned_data[name] for name in names}

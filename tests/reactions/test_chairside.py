@@ -1,0 +1,373 @@
+"""The page of a running infusion: what is written down on it, by one nurse or two."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from patients.models import AuditEvent, Patient, User
+from reactions.models import CheckIn, ClinicProtocol, Infusion, Product, RateStep, SafetyCheck, Treatment, Vitals
+from tests.support.factories import make_infusion
+from tests.support.forms import infusion_form
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_broker")]
+
+
+@pytest.fixture
+def page(client: Client, nurse: User) -> Client:
+    client.force_login(nurse)
+    return client
+
+
+@pytest.fixture
+def infusion(patient: Patient, product: Product, nurse: User) -> Infusion:
+    """Running for an hour at 42 mL/h."""
+    started_at = (timezone.now() - timedelta(hours=1)).replace(second=0, microsecond=0)
+    running = make_infusion(
+        patient, product=product, started_at=started_at, ended_at=None, is_chairside=True, dose_g=Decimal(35)
+    )
+    running.rate_steps.create(at=started_at, rate_ml_per_h=42, reason="start", created_by=nurse)
+    return running
+
+
+def step(infusion: Infusion, **changes: Any) -> dict[str, Any]:
+    latest = infusion.rate_steps.current().order_by("at").last()
+    data = {"submission_id": uuid4(), "seen_step": latest.pk if latest else "", "rate_ml_per_h": "84", "tap": "rate"}
+    return {f"step-{name}": value for name, value in (data | changes).items()}
+
+
+def vitals(**changes: Any) -> dict[str, Any]:
+    data = {"submission_id": uuid4(), "temperature_c": "36,9", "systolic_mmhg": "120", "diastolic_mmhg": "80"}
+    return {f"vitals-{name}": value for name, value in (data | changes).items()}
+
+
+def drug(**changes: Any) -> dict[str, Any]:
+    data = {"submission_id": uuid4(), "drug": "acetaminophen", "dose": "650 mg", "route": "PO"}
+    return {f"treatment-{name}": value for name, value in (data | changes).items()}
+
+
+def vial(**changes: Any) -> dict[str, Any]:
+    data = {"submission_id": uuid4(), "lot": "SYN-9", "expires_on": "2029-01-31", "grams": "20"}
+    return {f"vial-{name}": value for name, value in (data | changes).items()}
+
+
+def send(page: Client, name: str, infusion: Infusion, data: dict[str, Any]) -> Any:
+    return page.post(reverse(f"reactions:{name}", args=[infusion.pk]), data)
+
+
+def test_an_infusion_starts_now_in_one_form(page: Client, patient: Patient) -> None:
+    data = infusion_form(started_at="", start_rate_ml_per_h="21", planned_rate_ml_per_h="168")
+    answer = page.post(reverse("reactions:start_infusion", args=[patient.pk]), data)
+    started = Infusion.objects.get()
+    assert answer.url == reverse("reactions:running", args=[started.pk])
+    assert timezone.now() - started.started_at < timedelta(minutes=2)
+    assert started.ended_at is None
+    only = started.rate_steps.get()
+    assert (only.reason, only.rate_ml_per_h, only.at) == ("start", 21, started.started_at)
+    assert not CheckIn.objects.exists()
+
+
+def test_the_card_is_kept_with_who_answered_it(page: Client, patient: Patient, nurse: User) -> None:
+    data = infusion_form(started_at="", start_rate_ml_per_h="21", **{"safety-reason": "Known, discussed"})
+    page.post(reverse("reactions:start_infusion", args=[patient.pk]), data)
+    check = SafetyCheck.objects.get()
+    assert {item["code"] for item in check.items} >= {"first_infusion", "iga_not_known"}
+    assert (check.acknowledged_by, check.reason) == (nurse, "Known, discussed")
+
+
+def test_a_card_that_nobody_read_keeps_the_form_open_with_what_was_typed(page: Client, patient: Patient) -> None:
+    data = infusion_form(started_at="", start_rate_ml_per_h="21", notes="kept words", **{"safety-shown": ""})
+    text = page.post(reverse("reactions:start_infusion", args=[patient.pk]), data).content.decode()
+    assert "The card says more now" in text
+    assert "kept words" in text
+    assert not Infusion.objects.exists()
+
+
+def test_a_contraindication_needs_the_name_of_who_decided(page: Client, patient: Patient, nurse: User) -> None:
+    patient.risks.create(factor="severe_ig_reaction_elsewhere", created_by=nurse)
+    start = reverse("reactions:start_infusion", args=[patient.pk])
+    assert "Label contraindication" in page.get(start).content.decode()
+    data = infusion_form(started_at="", start_rate_ml_per_h="21")
+    assert "Write the name of the clinician who decided" in page.post(start, data).content.decode()
+    page.post(start, data | {"safety-decided_by": "Dr. Synthia Test"})
+    assert SafetyCheck.objects.get().decided_by == "Dr. Synthia Test"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "rate"),
+    [
+        ({"rate_ml_per_h": "84"}, "step_up", 84),
+        ({"rate_ml_per_h": "21"}, "slow", 21),
+        ({"rate_ml_per_h": "", "tap": "pause"}, "pause", 0),
+        ({"rate_ml_per_h": "", "tap": "stop"}, "stop", 0),
+    ],
+)
+def test_a_tap_becomes_a_step(page: Client, infusion: Infusion, change: dict, reason: str, rate: int) -> None:
+    assert send(page, "change_rate", infusion, step(infusion, **change)).status_code == 302
+    latest = infusion.rate_steps.latest("at")
+    assert (latest.reason, latest.rate_ml_per_h) == (reason, rate)
+
+
+def test_after_a_pause_a_rate_resumes(page: Client, infusion: Infusion) -> None:
+    send(page, "change_rate", infusion, step(infusion, tap="pause"))
+    send(page, "change_rate", infusion, step(infusion, rate_ml_per_h="42"))
+    assert list(infusion.rate_steps.values_list("reason", flat=True)) == ["start", "pause", "resume"]
+
+
+def test_the_stop_ends_the_infusion_and_plans_its_check_ins(page: Client, infusion: Infusion) -> None:
+    send(page, "change_rate", infusion, step(infusion, tap="stop"))
+    infusion.refresh_from_db()
+    assert infusion.ended_at == infusion.rate_steps.latest("at").at
+    assert infusion.checkins.count() == 4
+    shown = page.get(reverse("reactions:running", args=[infusion.pk])).content.decode()
+    assert "Set this rate" not in shown
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"rate_ml_per_h": ""}, "Write the new rate"),
+        ({"rate_ml_per_h": "42"}, "is not above the 42 mL/h before it"),
+        ({"rate_ml_per_h": "-3"}, "Write at least 0.1"),
+        ({"rate_ml_per_h": "many"}, "Write a number"),
+        ({"at": "2150-01-01T10:00"}, "lies in the future"),
+        ({"at": "2020-01-01T10:00"}, "before the start"),
+    ],
+)
+def test_an_impossible_step_is_refused_with_what_was_typed(
+    page: Client, infusion: Infusion, change: dict, said: str
+) -> None:
+    answer = send(page, "change_rate", infusion, step(infusion, **change))
+    assert said in answer.content.decode()
+    assert infusion.rate_steps.count() == 1
+
+
+def test_a_rate_set_on_an_old_page_is_refused_and_both_are_shown(page: Client, infusion: Infusion, nurse: User) -> None:
+    seen = step(infusion, rate_ml_per_h="63")
+    send(page, "change_rate", infusion, step(infusion, rate_ml_per_h="84"))
+    answer = send(page, "change_rate", infusion, seen)
+    text = answer.content.decode()
+    assert answer.status_code == 409
+    assert "Somebody else has changed the rate" in text
+    assert 'value="63"' in text
+    assert "Step up, 84 mL/h" in text
+    again = seen | {"step-seen_step": infusion.rate_steps.latest("at").pk}
+    assert send(page, "change_rate", infusion, again).status_code == 302
+    assert infusion.rate_steps.latest("at").reason == "slow"
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "model"),
+    [
+        ("add_vitals", vitals, Vitals),
+        ("give_treatment", drug, Treatment),
+    ],
+)
+def test_a_double_tap_or_a_form_sent_again_is_one_row(
+    page: Client, infusion: Infusion, name: str, make: Any, model: Any
+) -> None:
+    data = make()
+    send(page, name, infusion, data)
+    send(page, name, infusion, data)
+    assert model.objects.count() == 1
+
+
+def test_a_stop_or_a_vial_sent_again_is_one(page: Client, infusion: Infusion) -> None:
+    stop, scanned = step(infusion, tap="stop"), vial()
+    for _ in range(2):
+        send(page, "change_rate", infusion, stop)
+        send(page, "add_vial", infusion, scanned)
+    assert infusion.rate_steps.count() == 2
+    assert infusion.vials.count() == 1
+
+
+def test_two_nurses_and_one_minute(page: Client, infusion: Infusion) -> None:
+    at = timezone.localtime(timezone.now(), infusion.zone).strftime("%Y-%m-%dT%H:%M")
+    send(page, "add_vitals", infusion, vitals(at=at))
+    answer = send(page, "add_vitals", infusion, vitals(at=at, temperature_c="39.1"))
+    text = answer.content.decode()
+    assert answer.status_code == 409
+    assert "36.9 °C, pressure 120/80" in text
+    assert 'value="39.1"' in text
+    assert infusion.vitals.get().temperature_c == Decimal("36.9")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"temperature_c": "98.6"}, "Is it in °C?"),
+        ({"diastolic_mmhg": ""}, "Write both values of the blood pressure"),
+        ({"diastolic_mmhg": "130"}, "must be below the systolic value"),
+        ({"temperature_c": "", "systolic_mmhg": "", "diastolic_mmhg": ""}, "Write at least one value"),
+        ({"spo2_percent": "101"}, "is not possible"),
+    ],
+)
+def test_impossible_vital_signs_are_refused(page: Client, infusion: Infusion, change: dict, said: str) -> None:
+    assert said in send(page, "add_vitals", infusion, vitals(**change)).content.decode()
+    assert not Vitals.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"drug": ""}, "Choose the drug"),
+        ({"drug": "other"}, "Write the drug&#x27;s name"),
+        ({"dose": "650"}, "number with its unit"),
+        ({"at": "2020-01-01T10:00"}, "belongs to the premedication"),
+    ],
+)
+def test_an_odd_drug_is_refused(page: Client, infusion: Infusion, change: dict, said: str) -> None:
+    assert said in send(page, "give_treatment", infusion, drug(**change)).content.decode()
+    assert not Treatment.objects.exists()
+
+
+def test_a_vial_is_read_from_its_code(page: Client, infusion: Infusion) -> None:
+    scan = "]d2010061414112345221ABC123\x1d10LOT456\x1d17291231"
+    assert send(page, "add_vial", infusion, vial(scan=scan, lot="", expires_on="", grams="20")).status_code == 302
+    added = infusion.vials.get()
+    assert (added.gtin, added.lot, added.serial, str(added.expires_on)) == (
+        "00614141123452",
+        "LOT456",
+        "ABC123",
+        "2029-12-31",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"scan": "01006141411234591729123110LOT456", "lot": ""}, "check digit"),
+        ({"scan": "hello", "lot": ""}, "scan"),
+        ({"scan": "0100614141123452172912311" + "0LOT456", "lot": "ANOTHER"}, "The code says LOT456"),
+        ({"lot": ""}, "Scan the vial, or write its lot"),
+        ({"expires_on": "2020-01-31"}, "Expired on 2020-01-31"),
+    ],
+)
+def test_an_odd_vial_is_refused(page: Client, infusion: Infusion, change: dict, said: str) -> None:
+    text = send(page, "add_vial", infusion, vial(**change)).content.decode()
+    assert said in text
+    assert not infusion.vials.exists()
+
+
+def test_the_same_vial_scanned_twice_is_noticed(page: Client, infusion: Infusion) -> None:
+    scan = "010061414112345221ABC123\x1d10LOT456\x1d17291231"
+    send(page, "add_vial", infusion, vial(scan=scan, lot="", expires_on=""))
+    text = send(page, "add_vial", infusion, vial(scan=scan, lot="", expires_on="")).content.decode()
+    assert "This very vial is recorded already" in text
+    assert infusion.vials.count() == 1
+
+
+def test_a_correction_opened_before_a_vial_was_added_is_stale(page: Client, infusion: Infusion) -> None:
+    seen = infusion.version
+    send(page, "add_vial", infusion, vial())
+    data = infusion_form(seen_version=str(seen), reason="Old page", ended_at="", still_running="on")
+    answer = page.post(reverse("reactions:correct_infusion", args=[infusion.pk]), data)
+    assert answer.status_code == 409
+    assert infusion.vials.get().lot == "SYN-9"
+
+
+def test_what_is_derived_is_shown(page: Client, infusion: Infusion) -> None:
+    started_at = timezone.now() - timedelta(minutes=60, seconds=5)
+    Infusion.objects.filter(pk=infusion.pk).update(started_at=started_at)
+    infusion.rate_steps.update(at=started_at)
+    send(page, "add_vial", infusion, vial(grams="20"))
+    text = page.get(reverse("reactions:running", args=[infusion.pk])).content.decode()
+    for words in ("42 mL/h", "0.60 mL/kg/h", "1 h 00 min", "42 of 350 mL", "12 %", "0.50 g/kg", "20 g of 35 g"):
+        assert words in text, words
+    assert "The vials hold another amount than the dose" in text
+
+
+def test_vital_signs_due_and_missed_follow_the_clinics_schedule(page: Client, infusion: Infusion) -> None:
+    address = reverse("reactions:running", args=[infusion.pk])
+    assert "2 missed" in page.get(address).content.decode()
+    ClinicProtocol.objects.create(clinic=infusion.clinic, vitals_first_min=120, vitals_every_min=120)
+    text = page.get(address).content.decode()
+    assert "1 missed" in text
+    assert "120 min after the start" in text
+
+
+def test_observed_without_a_reaction_is_an_entry_of_its_own(page: Client, infusion: Infusion, nurse: User) -> None:
+    Infusion.objects.filter(pk=infusion.pk).update(reaction_record="not_recorded")
+    send(page, "say_observed", infusion, {})
+    infusion.refresh_from_db()
+    assert infusion.reaction_record == "observed"
+    assert AuditEvent.objects.get(act="infusion.observed").by == nurse
+
+
+def test_a_step_is_corrected_and_start_and_end_follow(page: Client, infusion: Infusion) -> None:
+    send(page, "change_rate", infusion, step(infusion, tap="stop"))
+    stop = infusion.rate_steps.latest("at")
+    earlier = stop.at - timedelta(minutes=10)
+    data = {
+        "submission_id": uuid4(),
+        "seen_version": 1,
+        "at": timezone.localtime(earlier, infusion.zone).strftime("%Y-%m-%dT%H:%M:%S"),
+        "reason": "Written down late",
+    }
+    assert page.post(reverse("reactions:correct_step", args=[stop.pk]), data).status_code == 302
+    infusion.refresh_from_db()
+    assert abs(infusion.ended_at - earlier) < timedelta(seconds=1)
+    due = infusion.checkins.earliest("due_at").due_at
+    assert due == infusion.ended_at + timedelta(hours=24)
+    stale = page.post(reverse("reactions:correct_step", args=[stop.pk]), data)
+    assert stale.status_code == 409
+
+
+def test_without_its_stop_an_infusion_runs_on(page: Client, infusion: Infusion) -> None:
+    send(page, "change_rate", infusion, step(infusion, tap="stop"))
+    stop = infusion.rate_steps.latest("at")
+    page.post(reverse("reactions:void_step", args=[stop.pk]), {"seen_version": "1", "reason": "Too early"})
+    infusion.refresh_from_db()
+    assert infusion.ended_at is None
+    assert set(infusion.checkins.values_list("state", flat=True)) == {"cancelled"}
+
+
+def test_the_start_cannot_be_taken_back_from_under_other_steps(page: Client, infusion: Infusion) -> None:
+    send(page, "change_rate", infusion, step(infusion))
+    first = infusion.rate_steps.earliest("at")
+    answer = page.post(
+        reverse("reactions:void_step", args=[first.pk]), {"seen_version": "1", "reason": "Mistake"}, follow=True
+    )
+    assert "It cannot be taken back" in answer.content.decode()
+    assert RateStep.objects.current().count() == 2
+
+
+def test_correcting_the_infusion_moves_its_steps(page: Client, infusion: Infusion) -> None:
+    started = timezone.localtime(infusion.started_at - timedelta(minutes=5), infusion.zone)
+    ended = timezone.localtime(timezone.now() - timedelta(minutes=1), infusion.zone)
+    data = infusion_form(
+        seen_version="1",
+        started_at=started.strftime("%Y-%m-%dT%H:%M"),
+        ended_at=ended.strftime("%Y-%m-%dT%H:%M"),
+        reason="Clock was wrong",
+    )
+    assert page.post(reverse("reactions:correct_infusion", args=[infusion.pk]), data).status_code == 302
+    steps = list(infusion.rate_steps.current().order_by("at"))
+    infusion.refresh_from_db()
+    assert [s.at for s in steps] == [infusion.started_at, infusion.ended_at]
+    assert [s.reason for s in steps] == ["start", "stop"]
+
+
+def test_a_form_that_waited_for_a_connection_keeps_the_time_of_its_tap(page: Client, infusion: Infusion) -> None:
+    tapped = datetime.now().astimezone() - timedelta(minutes=20)
+    send(page, "add_vitals", infusion, vitals(tapped_at=tapped.isoformat()))
+    assert infusion.vitals.get().at == tapped.replace(second=0, microsecond=0)
+
+
+@pytest.mark.parametrize(
+    "tapped", ["", "rubbish", "2020-01-01T10:00:00Z", "2150-01-01T10:00:00Z", "2026-01-01T10:00:00"]
+)
+def test_a_tap_that_cannot_be_is_stamped_on_arrival(page: Client, infusion: Infusion, tapped: str) -> None:
+    send(page, "add_vitals", infusion, vitals(tapped_at=tapped))
+    assert timezone.now() - infusion.vitals.get().at < timedelta(minutes=2)
+
+
+def test_a_void_infusion_takes_nothing_more(page: Client, infusion: Infusion, nurse: User) -> None:
+    Infusion.objects.filter(pk=infusion.pk).update(voided_at=timezone.now(), voided_by=nurse, void_reason="Twice")
+    assert send(page, "add_vitals", infusion, vitals()).status_code == 404
+    assert page.get(reverse("reactions:running", args=[infusion.pk])).status_code == 200
