@@ -1,3 +1,3 @@
-from reactions.admin import records
+from reactions.admin import chairside, records
 
-__all__ = ["records"]
+__all__ = ["chairside", "records"]

@@ -16,9 +16,11 @@ from reactions.models import (
     OutboxMessage,
     Premedication,
     Product,
+    ProductRate,
     RateStep,
     Reaction,
     Symptom,
+    Treatment,
     Vial,
     Vitals,
 )
@@ -48,12 +50,28 @@ class PremedicationInline(RowsInline):
     model = Premedication
 
 
-class RateStepInline(RowsInline):
+class WrittenRowsInline(RowsInline):
+    """Rows that each have a writer, and may each be void."""
+
+    readonly_fields = ["void_reason"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).select_related("created_by")
+
+
+class RateStepInline(WrittenRowsInline):
     model = RateStep
 
 
-class VitalsInline(RowsInline):
+class VitalsInline(WrittenRowsInline):
     model = Vitals
+
+
+class TreatmentInline(WrittenRowsInline):
+    model = Treatment
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).select_related("reaction", "infusion__product")
 
 
 class SymptomInline(RowsInline):
@@ -64,9 +82,29 @@ class AnswerSymptomInline(RowsInline):
     model = AnswerSymptom
 
 
+class ProductRateInline(admin.TabularInline):
+    """What the label says for each indication: written by whoever may write the product."""
+
+    model = ProductRate
+    extra = 0
+
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return True
+
+    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return bool(signed_in(request).is_superuser)
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return bool(signed_in(request).is_superuser)
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return bool(signed_in(request).is_superuser)
+
+
 @admin.register(Product)
 class ProductAdmin(SetUpAdmin):
     clinic_path = ""
+    inlines = [ProductRateInline]
     list_display = [
         "name",
         "maker",
@@ -84,8 +122,9 @@ class ProductAdmin(SetUpAdmin):
 @admin.register(Course)
 class CourseAdmin(ScopedAdmin):
     clinic_path = "patient__clinic"
-    list_display = ["label", "patient", "planned_days"]
+    list_display = ["label", "patient", "planned_days", "planned_g", "planned_for"]
     list_filter = [ClinicFilter]
+    date_hierarchy = "planned_for"
     list_select_related = ["patient"]
     search_fields = ["label", "patient__family_name", "patient__mrn"]
 
@@ -98,7 +137,7 @@ class InfusionAdmin(ScopedAdmin):
     list_select_related = ["patient", "product"]
     search_fields = ["patient__family_name", "patient__mrn", "vials__lot"]
     date_hierarchy = "started_at"
-    inlines = [VialInline, PremedicationInline, RateStepInline, VitalsInline]
+    inlines = [VialInline, PremedicationInline, RateStepInline, VitalsInline, TreatmentInline]
 
 
 @admin.register(Vial)
@@ -122,7 +161,7 @@ class ReactionAdmin(ScopedAdmin):
     list_select_related = ["infusion__patient"]
     search_fields = ["infusion__patient__family_name", "infusion__patient__mrn", "symptoms__term"]
     date_hierarchy = "onset_at"
-    inlines = [SymptomInline]
+    inlines = [SymptomInline, TreatmentInline]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).prefetch_related("symptoms")

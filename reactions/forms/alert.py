@@ -3,12 +3,13 @@ from typing import Any
 from crispy_forms.helper import FormHelper
 from django import forms
 
-from patients.forms.fields import say_what_is_missing
+from patients.forms.fields import say_what_is_missing, with_value
 
 
 class AcknowledgeForm(forms.Form):
-    """What was done about an alert."""
+    """What was done about an alert. `seen_answer` is the answer that the page showed."""
 
+    seen_answer = forms.IntegerField(required=False, widget=forms.HiddenInput)
     what_was_done = forms.CharField(
         max_length=500,
         label="What was done?",
@@ -21,3 +22,7 @@ class AcknowledgeForm(forms.Form):
         say_what_is_missing(self)
         self.helper = FormHelper()
         self.helper.form_tag = False
+
+    def accept_answer(self, answer: int) -> None:
+        """Take this answer as seen: sending the same words again is about it."""
+        self.data = with_value(self.data, "seen_answer", str(answer))

@@ -1,21 +1,24 @@
-"""Recording and correcting a reaction with its symptoms."""
+"""Recording and correcting a reaction with its symptoms, its treatment and whether it is serious."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from crispy_forms.bootstrap import InlineRadios
 from crispy_forms.helper import FormHelper
-from crispy_forms.layout import Column, Div, Layout, Row
+from crispy_forms.layout import Column, Layout, Row
 from django import forms
 from django.utils import timezone
 
-from patients.forms.fields import ClinicDateTimeField, say_what_is_missing, with_value
+from patients.forms.fields import ClinicDateTimeField, Difference, differences, say_what_is_missing, with_value
+from reactions.clinical import seriousness
 from reactions.clinical.ctcae import OTHER, TERMS, UndefinedGrade, check_grade, version_for
+from reactions.clinical.infusion_checks import why_impossible_drug_dose
+from reactions.clinical.seriousness import CRITERIA, Contradiction, Criterion
+from reactions.forms.grades import Grades, grades_of
 from reactions.forms.infusion import CLOCK_SLACK
 from reactions.forms.rows import BaseRows, OwnWordsField, RowForm, forget_errors, rows_of, with_one_more
-from reactions.models import Infusion, Reaction
-from reactions.vocabulary import Action, Outcome, choices
+from reactions.models import ChairsideRow, Infusion, Reaction, Treatment
+from reactions.vocabulary import DRUGS, Action, Dechallenge, Outcome, Rechallenge, Route, choices
 
 # Offered first: the terms that published series of IVIG reactions name most often (Stiehm, PMID 23835249).
 COMMON_TERMS = (
@@ -42,22 +45,53 @@ COMMON_TERMS = (
 )
 
 
+# How Bootstrap draws a box of a field that a template lays out itself.
+BOX = {"class": "form-check-input"}
+
+
+# What people at the bedside call them, beside CTCAE's word.
+EVERYDAY_WORDS = {
+    "arthralgia": "joint pain",
+    "dyspnea": "short of breath",
+    "hyperhidrosis": "sweating",
+    "myalgia": "muscle pain",
+    "presyncope": "nearly fainted",
+    "pruritus": "itch",
+    "sinus_tachycardia": "fast pulse",
+    "syncope": "fainted",
+    "urticaria": "hives",
+}
+
+
+def _label(code: str) -> str:
+    everyday = EVERYDAY_WORDS.get(code)
+    return f"{TERMS[code].label} ({everyday})" if everyday else TERMS[code].label
+
+
 def term_choices() -> list[tuple[str, Any]]:
     """The common terms, then all others by body system."""
     systems: dict[str, list[tuple[str, str]]] = {}
     for term in TERMS.values():
         if term.code not in COMMON_TERMS and term.code != OTHER:
-            systems.setdefault(term.system, []).append((term.code, term.label))
+            systems.setdefault(term.system, []).append((term.code, _label(term.code)))
     return [
         ("", "Choose"),
-        ("Common", [(code, TERMS[code].label) for code in COMMON_TERMS]),
+        ("Common", [(code, _label(code)) for code in COMMON_TERMS]),
         *sorted((system, sorted(terms, key=lambda term: term[1])) for system, terms in systems.items()),
         ("Not in this list", [(OTHER, TERMS[OTHER].label)]),
     ]
 
 
 class SymptomForm(RowForm):
-    meaningful = ("term", "other_text", "grade", "onset_at")
+    meaningful = ("term", "other_text", "grade", "onset_at", "ended_at")
+    widths = {
+        "term": "col-lg-5",
+        "other_text": "col-lg-4",
+        "grade": "col-lg-3",
+        "onset_at": "col-lg-5",
+        "ended_at": "col-lg-4",
+    }
+    more = "reactions/grade_hints.html"
 
     term = forms.ChoiceField(required=False, choices=term_choices, label="Symptom")
     other_text = OwnWordsField(required=False, max_length=200, label="In words, if other")
@@ -75,10 +109,12 @@ class SymptomForm(RowForm):
         ],
     )
 
-    def __init__(self, *args: Any, infusion: Infusion, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, infusion: Infusion, versions: dict[str, str], **kwargs: Any) -> None:
+        """`versions` are the CTCAE versions in which terms of this reaction were graded before."""
         super().__init__(*args, **kwargs)
-        self.infusion = infusion
+        self.infusion, self.versions = infusion, versions
         self.fields["onset_at"] = ClinicDateTimeField(zone=infusion.zone, required=False, label="Began")
+        self.fields["ended_at"] = ClinicDateTimeField(zone=infusion.zone, required=False, label="Ended")
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
@@ -91,23 +127,98 @@ class SymptomForm(RowForm):
         elif term and values.get("other_text"):
             self.add_error("other_text", "Choose “Other, specify”, or empty these words.")
         if term:
-            values["ctcae_version"] = version_for(term, self.infusion.clinic.ctcae_version)
+            values["ctcae_version"] = self.version_of(term)
         if term and grade:
             try:
                 check_grade(term, grade, values["ctcae_version"])
             except UndefinedGrade as error:
                 self.add_error("grade", str(error))
-        self._check_onset(values.get("onset_at"))
+        self._check_times(values)
         return values
 
-    def _check_onset(self, onset: datetime | None) -> None:
-        if onset is None:
-            return
-        if onset < self.infusion.started_at:
-            started = timezone.localtime(self.infusion.started_at, self.infusion.zone)
-            self.add_error("onset_at", f"It cannot begin before the infusion, which started {started:%Y-%m-%d %H:%M}.")
-        elif onset > timezone.now() + CLOCK_SLACK:
-            self.add_error("onset_at", "This time lies in the future. Check the date.")
+    def version_of(self, term: str) -> str:
+        """The version in which the term was graded before; the clinic's for a new one."""
+        return self.versions.get(term) or version_for(term, self.infusion.clinic.ctcae_version)
+
+    @property
+    def grades(self) -> Grades | None:
+        """What the grades of the chosen term mean; None while no term is chosen."""
+        term = self["term"].value() or ""
+        return grades_of(term, self.version_of(term)) if term in TERMS else None
+
+    def _check_times(self, values: dict[str, Any]) -> None:
+        onset, ended = values.get("onset_at"), values.get("ended_at")
+        latest = timezone.now() + CLOCK_SLACK
+        if onset:
+            values["onset_at"] = onset = not_before_the_start(onset, self.infusion)
+            if onset < self.infusion.started_at:
+                started = timezone.localtime(self.infusion.started_at, self.infusion.zone)
+                said = f"It cannot begin before the infusion, which started {started:%Y-%m-%d %H:%M}."
+                self.add_error("onset_at", said)
+            elif onset > latest:
+                self.add_error("onset_at", "This time lies in the future. Check the date.")
+        if ended and ended > latest:
+            self.add_error("ended_at", "This time lies in the future. Leave it empty while it goes on.")
+        elif ended and onset and ended < onset.replace(second=0, microsecond=0):
+            self.add_error("ended_at", "It cannot end before it began.")
+        elif ended and onset:
+            values["ended_at"] = max(onset, ended)
+
+
+def not_before_the_start(moment: datetime, infusion: Infusion) -> datetime:
+    """A moment typed to the minute in which the infusion started is no earlier than the start's seconds."""
+    started: datetime = infusion.started_at
+    return started if started.replace(second=0, microsecond=0) <= moment < started else moment
+
+
+class TreatmentRowForm(RowForm):
+    """A drug or measure given after the start. Its time is typed; on the running page empty means now."""
+
+    meaningful = ("drug", "other_drug", "dose", "route", "at")
+    widths = {
+        "drug": "col-lg-3",
+        "other_drug": "col-lg-2",
+        "dose": "col-lg-2",
+        "route": "col-lg-2",
+        "at": "col-lg-3",
+    }
+
+    drug = forms.ChoiceField(
+        required=False,
+        choices=[("", "Choose"), *((code, label) for code, (label, _) in DRUGS.items())],
+        label="Drug or measure",
+    )
+    other_drug = OwnWordsField(required=False, max_length=100, label="Name, if other")
+    dose = forms.CharField(required=False, max_length=40)
+    route = forms.ChoiceField(required=False, choices=[("", "Not recorded"), *choices(Route)[:-1]])
+
+    def __init__(self, *args: Any, infusion: Infusion, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.infusion = infusion
+        self.fields["at"] = ClinicDateTimeField(zone=infusion.zone, required=False, label="Given at")
+
+    def clean_dose(self) -> str:
+        dose: str = self.cleaned_data["dose"]
+        if why := why_impossible_drug_dose(dose):
+            raise forms.ValidationError(why)
+        return dose
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        self.need("drug", "Choose the drug, or empty this row.")
+        self.need("at", "Write when it was given.")
+        if values.get("drug") == "other":
+            self.need("other_drug", "Write the drug's name.")
+        elif values.get("drug") and values.get("other_drug"):
+            self.add_error("other_drug", "Choose “Another drug”, or empty this name.")
+        if at := values.get("at"):
+            values["at"] = at = not_before_the_start(at, self.infusion)
+            if at < self.infusion.started_at:
+                said = "This lies before the start: what is given before belongs to the infusion's premedication."
+                self.add_error("at", said)
+            elif at > timezone.now() + CLOCK_SLACK:
+                self.add_error("at", "This time lies in the future. Check the date.")
+        return values
 
 
 class ReactionForm(forms.Form):
@@ -117,20 +228,23 @@ class ReactionForm(forms.Form):
     treatment = forms.CharField(
         required=False,
         max_length=500,
-        label="Treatment given after it began",
-        help_text="Drugs and measures, with times. Drugs given before the start belong to the infusion.",
+        label="Other measures",
+        help_text="What no row above holds, such as a warm blanket or a change of position.",
+    )
+    dechallenge = forms.ChoiceField(
+        label="When it was slowed or stopped", choices=choices(Dechallenge), initial=Dechallenge.NOT_RECORDED
+    )
+    rechallenge = forms.ChoiceField(
+        label="When immune globulin was given again", choices=choices(Rechallenge), initial=Rechallenge.NOT_RECORDED
     )
     outcome = forms.ChoiceField(choices=choices(Outcome), initial=Outcome.UNKNOWN)
-    is_serious = forms.TypedChoiceField(
-        label="Serious?",
+    criteria = forms.MultipleChoiceField(
         required=False,
-        coerce=lambda value: value == "yes",
-        empty_value=None,
-        choices=[("yes", "Yes"), ("no", "No"), ("", "Not judged yet")],
-        widget=forms.RadioSelect,
-        help_text="Death, danger to life, hospital stay, lasting disability or another important medical event"
-        " (21 CFR 600.80). A matter of its own, whatever the grade.",
+        choices=[(str(code), text.label) for code, text in CRITERIA.items()],
+        widget=forms.CheckboxSelectMultiple(attrs=BOX),
+        label="Serious?",
     )
+    none_of_these = forms.BooleanField(required=False, label="None of these", widget=forms.CheckboxInput(attrs=BOX))
     narrative = forms.CharField(required=False, max_length=10_000, widget=forms.Textarea(attrs={"rows": 4}))
     reason = forms.CharField(
         max_length=500, required=False, label="Reason for the correction", help_text="Kept with the record's history."
@@ -146,18 +260,30 @@ class ReactionForm(forms.Form):
             del self.fields["reason"]
         else:
             self.fields["reason"].required = True
+        # Records from a time, or from a log, in which it was said that a reaction is serious but not why.
+        self.is_unexplained = bool(reaction and reaction.is_serious and not reaction.serious_criteria)
+        if self.is_unexplained:
+            self.fields["unexplained"] = forms.BooleanField(
+                required=False,
+                label="Serious, as recorded before; the criterion is not known",
+                widget=forms.CheckboxInput(attrs=BOX),
+            )
         say_what_is_missing(self)
+        self.fields["action"].error_messages["required"] = "Choose what was done to the infusion."
         self.helper = FormHelper()
         self.helper.form_tag = False
         self.helper.layout = Layout(
             "submission_id",
             "seen_version",
-            Row(Column("action", css_class="col-sm-6"), Column("treatment", css_class="col-sm-6")),
-            Row(Column("outcome", css_class="col-sm-6"), Column("resolved_at", css_class="col-sm-6")),
-            Div(InlineRadios("is_serious"), css_class="choices"),
-            "narrative",
-            *(["reason"] if reaction else []),
+            Row(Column("treatment", css_class="col-12")),
+            Row(Column("action", css_class="col-sm-6"), Column("dechallenge", css_class="col-sm-6")),
+            Row(Column("rechallenge", css_class="col-sm-6"), Column("outcome", css_class="col-sm-6")),
+            Row(Column("resolved_at", css_class="col-sm-6")),
         )
+        self.end_helper = FormHelper()
+        self.end_helper.form_tag = False
+        self.end_helper.disable_csrf = True
+        self.end_helper.layout = Layout("narrative", *(["reason"] if reaction else []))
 
     def clean_resolved_at(self) -> datetime | None:
         resolved: datetime | None = self.cleaned_data["resolved_at"]
@@ -165,39 +291,93 @@ class ReactionForm(forms.Form):
             raise forms.ValidationError("This time lies in the future. Leave it empty while the reaction goes on.")
         return resolved
 
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        ticked = [Criterion(code) for code in values.get("criteria", [])]
+        none, unexplained = values.get("none_of_these", False), values.get("unexplained", False)
+        try:
+            values["is_serious"] = seriousness.judge(ticked, none)
+        except Contradiction as error:
+            self.add_error("none_of_these", f"{error} Untick one or the other.")
+        if unexplained and none:
+            self.add_error("none_of_these", "Untick “Serious, as recorded before” when none of these is met.")
+        elif unexplained and not ticked:
+            values["is_serious"] = True
+        return values
+
+    @property
+    def criteria_rows(self) -> list[tuple[Any, str]]:
+        """Each tick-box with its explanation."""
+        explanations = [text.explanation for text in CRITERIA.values()]
+        return list(zip(self["criteria"], explanations, strict=True))
+
+    @property
+    def ticked(self) -> frozenset[Criterion]:
+        """The criteria as they stand in the form now, judged or not."""
+        codes = self["criteria"].value() or []
+        return frozenset(Criterion(code) for code in codes if code in set(Criterion))
+
     def details(self) -> dict[str, Any]:
         """Columns of Reaction as typed, for the verb."""
-        names = ("action", "treatment", "outcome", "resolved_at", "is_serious", "narrative")
-        return {name: self.cleaned_data[name] for name in names}
+        names = ("action", "treatment", "dechallenge", "rechallenge", "outcome", "resolved_at", "is_serious")
+        details = {name: self.cleaned_data[name] for name in (*names, "narrative")}
+        return details | {"serious_criteria": self.cleaned_data["criteria"]}
 
 
 SymptomRows = rows_of(SymptomForm, spare=3)
+TreatmentRows = rows_of(TreatmentRowForm, spare=2)
+SYMPTOM_COLUMNS = ("term", "other_text", "grade", "onset_at", "ended_at")
+TREATMENT_COLUMNS = ("drug", "other_drug", "dose", "route", "at")
 
 
 class ReactionEntry:
-    """The reaction's form with its symptoms, handled as one."""
+    """The reaction's form with its symptoms and treatments, handled as one.
+
+    `add_row` names rows of which one more is asked for; `unjudged` shows what was typed without judging it.
+    """
 
     def __init__(
-        self, data: Any = None, *, infusion: Infusion, reaction: Reaction | None = None, add_row: str = ""
+        self,
+        data: Any = None,
+        *,
+        infusion: Infusion,
+        reaction: Reaction | None = None,
+        add_row: str = "",
+        unjudged: bool = False,
     ) -> None:
-        if add_row == "symptoms":
-            data = with_one_more(data, "symptoms")
+        self.infusion, self.reaction = infusion, reaction
+        if add_row in {"symptoms", "treatments"}:
+            data = with_one_more(data, add_row)
+        self.free = [row for row in infusion.treatments.all() if row.reaction_id is None and not row.is_void]
         self.form = ReactionForm(data, infusion=infusion, reaction=reaction, initial=_stored_values(reaction))
-        stored = reaction.symptoms.values("term", "other_text", "grade", "onset_at") if reaction else []
+        stored = list(reaction.symptoms.all()) if reaction else []
         self.symptoms: BaseRows = SymptomRows(
-            data, prefix="symptoms", form_kwargs={"infusion": infusion}, initial=list(stored)
+            data,
+            prefix="symptoms",
+            form_kwargs={"infusion": infusion, "versions": {symptom.term: symptom.ctcae_version for symptom in stored}},
+            initial=[{name: getattr(symptom, name) for name in SYMPTOM_COLUMNS} for symptom in stored],
         )
-        self.infusion = infusion
-        if add_row:
-            forget_errors(self.form, self.symptoms)
+        self.treatments: BaseRows = TreatmentRows(
+            data, prefix="treatments", form_kwargs={"infusion": infusion}, initial=self._stored_treatments()
+        )
+        if add_row or unjudged:
+            forget_errors(self.form, self.symptoms, self.treatments)
+
+    def _stored_treatments(self) -> list[dict[str, Any]]:
+        """On a correction the treatments of the reaction and those that belong to none; a new one takes them along."""
+        if self.reaction is None:
+            return []
+        rows = sorted((*self.reaction.treatments_given, *self.free), key=lambda row: (row.at, row.pk))
+        return [{name: getattr(row, name) for name in TREATMENT_COLUMNS} for row in rows]
 
     def is_valid(self) -> bool:
-        parts = [self.form.is_valid(), self.symptoms.is_valid()]
+        parts = [self.form.is_valid(), self.symptoms.is_valid(), self.treatments.is_valid()]
         if not self.symptoms.filled_forms() and parts[1]:
             self.symptoms.forms[0].add_error("term", "Choose at least one symptom.")
         self._check_twice()
+        self._check_treatments_twice()
         self._check_resolved()
-        return all(parts) and not self.form.errors and not any(form.errors for form in self.symptoms.forms)
+        return all(parts) and not self.failed
 
     def _check_twice(self) -> None:
         seen = set()
@@ -207,16 +387,63 @@ class ReactionEntry:
                 form.add_error("term", "This symptom stands above already. Keep one row for it, with its worst grade.")
             seen.add(which)
 
+    def _check_treatments_twice(self) -> None:
+        seen = set()
+        for form in self.treatments.filled_forms():
+            which = tuple(form.cleaned_data.get(name) for name in ("at", "drug", "other_drug"))
+            if which in seen:
+                form.add_error("at", "This drug at this minute stands above already. Empty one of the rows.")
+            seen.add(which)
+
+    def refuse_treatment(self, stored: ChairsideRow) -> None:
+        """Say beside its row that a treatment is recorded already, outside this reaction."""
+        at = timezone.localtime(stored.at, self.infusion.zone)
+        for form in self.treatments.filled_forms():
+            which = tuple(form.cleaned_data.get(name) for name in ("at", "drug", "other_drug"))
+            if isinstance(stored, Treatment) and which == (stored.at, stored.drug, stored.other_drug):
+                form.add_error(
+                    "at", f"{stored} at {at:%H:%M} is recorded already by {stored.created_by}. Empty this row."
+                )
+
     def _check_resolved(self) -> None:
         resolved = self.form.cleaned_data.get("resolved_at")
         onsets = [row["onset_at"] for row in self.symptoms.filled() if row.get("onset_at")]
-        if resolved and onsets and resolved < min(onsets):
+        if not resolved or not onsets:
+            return
+        if resolved < min(onsets).replace(second=0, microsecond=0):
             self.form.add_error("resolved_at", "It cannot resolve before it began.")
+        else:
+            self.form.cleaned_data["resolved_at"] = max(resolved, min(onsets))
+
+    @property
+    def parts(self) -> tuple[forms.Form, ...]:
+        """Every form of the page, in its order."""
+        return (*self.symptoms.forms, self.form)
 
     @property
     def failed(self) -> bool:
         """Something typed was refused."""
-        return bool(self.form.errors) or any(form.errors for form in self.symptoms.forms)
+        rows = (*self.symptoms.forms, *self.treatments.forms)
+        return bool(self.form.errors) or any(form.errors for form in rows)
+
+    @property
+    def hints(self) -> list[str]:
+        """Criteria of seriousness to look at, from the symptoms as they stand in the form. They decide nothing."""
+        rows = [(row["term"].value() or "", str(row["grade"].value() or "")) for row in self.symptoms.forms]
+        chosen = [(term, int(grade) if grade.isdecimal() else None) for term, grade in rows if term in TERMS]
+        return seriousness.hints([term for term, _ in chosen], [grade for _, grade in chosen], ticked=self.form.ticked)
+
+    def differences(self, stored: Reaction) -> list[Difference]:
+        """Every field and set of rows in which the form and the stored reaction disagree."""
+        fresh = ReactionEntry(infusion=self.infusion, reaction=stored)
+        found = differences(fresh.form, self.form)
+        for label, there, here in (
+            ("Symptoms", fresh.symptoms, self.symptoms),
+            ("Treatments", fresh.treatments, self.treatments),
+        ):
+            if there.in_lines() != here.in_lines():
+                found.append(Difference(label, there.in_lines(), here.in_lines()))
+        return found
 
     def accept_version(self, version: int) -> None:
         """Take the stored version as seen: the next saving of what was typed replaces it."""
@@ -230,11 +457,12 @@ class ReactionEntry:
 
 def _stored_values(reaction: Reaction | None) -> dict[str, Any]:
     if reaction is None:
-        return {"submission_id": uuid4(), "is_serious": ""}
-    names = ("action", "treatment", "outcome", "resolved_at", "narrative")
-    serious = {True: "yes", False: "no", None: ""}[reaction.is_serious]
+        return {"submission_id": uuid4()}
+    names = ("action", "treatment", "dechallenge", "rechallenge", "outcome", "resolved_at", "narrative")
     return {name: getattr(reaction, name) for name in names} | {
         "submission_id": uuid4(),
         "seen_version": reaction.version,
-        "is_serious": serious,
+        "criteria": reaction.serious_criteria,
+        "none_of_these": reaction.is_serious is False,
+        "unexplained": True,
     }

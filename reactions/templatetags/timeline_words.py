@@ -26,15 +26,15 @@ def premedication_words(infusion: Infusion) -> str:
 
 
 @register.simple_tag
-def lots(infusion: Infusion) -> str:
+def lots(infusion: Infusion) -> list[str]:
     """Each lot once, in the order of the vials."""
-    return ", ".join(dict.fromkeys(vial.lot for vial in infusion.vials.all()))
+    return list(dict.fromkeys(vial.lot for vial in infusion.vials.all()))
 
 
 @register.simple_tag
 def checkin_colour(checkin: CheckIn) -> str:
-    """The tag colour of a check-in: what a patient reported is amber, silence too."""
+    """The tag colour of a check-in: what a patient reported is amber, though it was taken back, and silence too."""
     answer = checkin.latest_answer() if checkin.state == CheckInState.ANSWERED else None
-    if answer and answer.has_problem:
+    if answer and (answer.has_problem or checkin.taken_back()):
         return "amber"
     return COLOURS.get(CheckInState(checkin.state), "plain")

@@ -1,5 +1,7 @@
 """Recording, showing, correcting and voiding a reaction."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -9,29 +11,43 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from patients.access import StaffRequest, posted
 from patients.models import StaleRecord
+from patients.views.history import history_of
 from patients.views.voiding import void_page
-from reactions import recording
+from reactions import recording, worklist
+from reactions.clinical import seriousness
+from reactions.clinical.reaction_checks import ReactionFacts, unlikely
 from reactions.forms.reaction import ReactionEntry
+from reactions.models import Infusion, Reaction, Symptom
 from reactions.views import timeline
 from reactions.views.records import find_infusion_to_change, find_reaction, find_reaction_to_change
+from reactions.views.running import at_onset
+from reactions.vocabulary import Outcome
+
+SENT_BEFORE = "This form was saved already, as it was before you changed it. To change what is stored, correct it:"
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def record_reaction(request: StaffRequest, infusion_pk: int) -> HttpResponse:
     infusion = find_infusion_to_change(request.user, infusion_pk)
-    adding = request.POST.get("add_row", "")
-    entry = ReactionEntry(posted(request), infusion=infusion, add_row=adding)
-    if request.method == "POST" and not adding and entry.is_valid():
-        recording.record_reaction(
-            by=request.user,
-            infusion=infusion,
-            details=entry.form.details(),
-            symptoms=entry.symptoms.filled(),
-            submission_id=entry.submission_id,
-            now=timezone.now(),
-        )
-        messages.success(request, "The reaction is recorded.")
-        return redirect("reactions:infusion", infusion.pk)
+    entry = _entry(request, infusion)
+    if _is_sent(request) and entry.is_valid():
+        try:
+            reaction = recording.record_reaction(
+                by=request.user,
+                infusion=infusion,
+                details=entry.form.details(),
+                symptoms=entry.symptoms.filled(),
+                treatments=entry.treatments.filled(),
+                submission_id=entry.submission_id,
+                now=timezone.now(),
+            )
+        except recording.SentBefore as error:
+            entry.form.add_error(None, f"{SENT_BEFORE} {reverse('reactions:reaction', args=[error.record.pk])}")
+        except recording.AlreadyThere as error:
+            entry.refuse_treatment(error.stored)
+        else:
+            messages.success(request, "The reaction is recorded.")
+            return redirect("reactions:reaction", reaction.pk)
     context = {"entry": entry, "infusion": infusion, "patient": infusion.patient}
     return render(request, "reactions/reaction_form.html", context)
 
@@ -39,40 +55,83 @@ def record_reaction(request: StaffRequest, infusion_pk: int) -> HttpResponse:
 @require_safe
 def reaction_page(request: StaffRequest, pk: int) -> HttpResponse:
     reaction = find_reaction(request.user, pk)
-    context = {
+    return render(request, "reactions/reaction.html", reaction_context(reaction))
+
+
+def reaction_context(reaction: Reaction) -> dict[str, Any]:
+    """What the page of a reaction shows, in a fixed number of queries."""
+    infusion, symptoms = reaction.infusion, list(reaction.symptoms.all())
+    steps = [step.as_step() for step in infusion.rate_steps.all() if not step.is_void]
+    follows = worklist.needs_following(reaction) and not infusion.is_void and not reaction.patient.is_void
+    return {
         "reaction": reaction,
-        "infusion": reaction.infusion,
+        "infusion": infusion,
         "patient": reaction.patient,
-        "onset": timeline.onset_in_words(reaction, reaction.infusion),
-        "history": timeline.history_of(reaction),
+        "onset": timeline.onset_in_words(reaction, infusion),
+        "at_onset": at_onset(reaction, infusion, steps),
+        "hints": _hints(reaction, symptoms),
+        "missing": worklist.missing(reaction) if follows else [],
+        "history": history_of(reaction),
     }
-    return render(request, "reactions/reaction.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def correct_reaction(request: StaffRequest, pk: int) -> HttpResponse:
     reaction = find_reaction_to_change(request.user, pk)
-    adding = request.POST.get("add_row", "")
-    entry = ReactionEntry(posted(request), infusion=reaction.infusion, reaction=reaction, add_row=adding)
+    entry = _entry(request, reaction.infusion, reaction)
     context = {"entry": entry, "infusion": reaction.infusion, "patient": reaction.patient, "reaction": reaction}
-    if request.method == "POST" and not adding and entry.is_valid():
+    if _is_sent(request) and entry.is_valid():
         try:
             recording.correct_reaction(
                 reaction,
                 by=request.user,
                 details=entry.form.details(),
                 symptoms=entry.symptoms.filled(),
+                treatments=entry.treatments.filled(),
                 reason=entry.form.cleaned_data["reason"],
                 seen_version=entry.form.cleaned_data["seen_version"] or 0,
                 now=timezone.now(),
             )
         except StaleRecord:
             stored = find_reaction(request.user, pk)
+            differences = entry.differences(stored)
             entry.accept_version(stored.version)
-            return render(request, "reactions/reaction_form.html", context | {"stored": stored}, status=409)
-        messages.success(request, "The reaction is corrected.")
-        return redirect("reactions:reaction", reaction.pk)
+            return render(request, "reactions/reaction_form.html", context | {"differences": differences}, status=409)
+        except recording.AlreadyThere as error:
+            entry.refuse_treatment(error.stored)
+        else:
+            messages.success(request, "The reaction is corrected.")
+            return redirect("reactions:reaction", reaction.pk)
     return render(request, "reactions/reaction_form.html", context)
+
+
+def _hints(reaction: Reaction, symptoms: list[Symptom]) -> list[str]:
+    """What is worth a second look."""
+    terms, grades = [symptom.term for symptom in symptoms], [symptom.grade for symptom in symptoms]
+    facts = ReactionFacts(
+        terms=terms,
+        grades=grades,
+        outcome=Outcome(reaction.outcome),
+        is_serious=reaction.is_serious,
+        death_is_recorded=reaction.patient.died_on is not None,
+    )
+    ticked = frozenset(seriousness.Criterion(code) for code in reaction.serious_criteria)
+    return [*unlikely(facts), *seriousness.hints(terms, grades, ticked=ticked)]
+
+
+def _entry(request: StaffRequest, infusion: Infusion, reaction: Reaction | None = None) -> ReactionEntry:
+    return ReactionEntry(
+        posted(request),
+        infusion=infusion,
+        reaction=reaction,
+        add_row=request.POST.get("add_row", ""),
+        unjudged="show" in request.POST,
+    )
+
+
+def _is_sent(request: StaffRequest) -> bool:
+    """The form is to be saved: no button was pressed that only asks for a row or for what grades mean."""
+    return request.method == "POST" and not request.POST.get("add_row") and "show" not in request.POST
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -83,6 +142,7 @@ def void_reaction(request: StaffRequest, pk: int) -> HttpResponse:
         reaction,
         recording.void_reaction,
         patient=reaction.patient,
+        what=f"{', '.join(str(symptom) for symptom in reaction.symptoms.all())}, to {reaction.infusion}",
         said="The reaction is void.",
         back=reverse("reactions:infusion", args=[reaction.infusion_id]),
     )

@@ -7,9 +7,9 @@ from typing import Any
 from django.core.paginator import Page, Paginator
 from django.db.models import Prefetch
 
-from patients.models import AuditEvent, IgaResult, Patient
+from patients.models import IgaResult, Patient
 from reactions.clinical.onset import OnsetClass, is_within_label_window, onset_class
-from reactions.models import Answer, CheckIn, Infusion, Reaction
+from reactions.models import CheckIn, Infusion, Reaction, ResponseMeasures
 
 INFUSIONS_A_PAGE = 15
 
@@ -22,7 +22,7 @@ ONSET_LABELS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One event. `kind` names the template that shows it: infusion or iga."""
+    """One event. `kind` names the template that shows it: infusion, iga or response."""
 
     kind: str
     at: datetime
@@ -36,6 +36,7 @@ class OnsetInWords:
     after_start: str
     label: str
     in_label_window: bool
+    when: str
 
 
 def onset_in_words(reaction: Reaction, infusion: Infusion) -> OnsetInWords | None:
@@ -47,7 +48,15 @@ def onset_in_words(reaction: Reaction, infusion: Infusion) -> OnsetInWords | Non
         after_start=_duration(minutes),
         label=ONSET_LABELS[onset_class(reaction.onset_at, infusion.started_at)],
         in_label_window=is_within_label_window(reaction.onset_at, infusion.started_at, infusion.ended_at),
+        when=_when(reaction.onset_at, infusion.ended_at),
     )
+
+
+def _when(onset_at: datetime, ended_at: datetime | None) -> str:
+    """“during the infusion”, or how long after its end."""
+    if ended_at is None or onset_at <= ended_at:
+        return "during the infusion"
+    return f"{_duration(int((onset_at - ended_at).total_seconds() // 60))} after its end"
 
 
 def _duration(minutes: int) -> str:
@@ -61,30 +70,30 @@ def _duration(minutes: int) -> str:
 
 def infusions_page(patient: Patient, number: str | None) -> Page:
     """A page of the patient's infusions with all that hangs on them, in a fixed number of queries."""
-    answers = Prefetch("answers", Answer.objects.select_related("alert").prefetch_related("symptoms"))
-    checkins = Prefetch("checkins", CheckIn.objects.order_by("due_at").prefetch_related(answers))
+    checkins = Prefetch("checkins", CheckIn.objects.all().with_answers())
     infusions = Infusion.objects.filter(patient=patient).with_details().prefetch_related(checkins)
     return Paginator(infusions.order_by("-started_at", "-pk"), INFUSIONS_A_PAGE).get_page(number)
 
 
 def entries(patient: Patient, page: Page) -> list[Entry]:
-    """The page's infusions and, among them by date, the IgA results; results older than all stand on the last page."""
+    """The page's infusions and, among them by date, what belongs to a day: IgA results and measures of the response.
+
+    What is older than all infusions stands on the last page.
+    """
     zone = patient.clinic.zone
     found = [Entry("infusion", infusion.started_at, infusion) for infusion in page.object_list]
     oldest = None if not page.has_next() else min(entry.at for entry in found)
     newest = None if not page.has_previous() else max(entry.at for entry in found)
-    for iga in IgaResult.objects.current().filter(patient=patient):
-        at = _start_of(iga.in_force_from, zone)
+    of_days = [
+        *(("iga", iga.in_force_from, iga) for iga in IgaResult.objects.current().filter(patient=patient)),
+        *(("response", row.measured_on, row) for row in ResponseMeasures.objects.current().filter(patient=patient)),
+    ]
+    for kind, day, record in of_days:
+        at = _start_of(day, zone)
         if (oldest is None or at >= oldest) and (newest is None or at < newest):
-            found.append(Entry("iga", at, iga))
+            found.append(Entry(kind, at, record))
     return sorted(found, key=lambda entry: entry.at, reverse=True)
 
 
 def _start_of(day: date, zone: Any) -> datetime:
     return datetime.combine(day, time.min, tzinfo=zone)
-
-
-def history_of(record: Any) -> list[AuditEvent]:
-    """What was done to the record, newest first."""
-    events = AuditEvent.objects.filter(entity=record._meta.label_lower, entity_id=record.pk)
-    return list(events.select_related("by").order_by("-pk"))

@@ -56,6 +56,12 @@ def test_hives_with_dizziness_are_red() -> None:
     assert triage({PatientSymptom.RASH: MILD, PatientSymptom.DIZZY: MILD}).level == AlertLevel.RED
 
 
+def test_the_reasons_are_the_words_that_the_patient_read() -> None:
+    found = triage({PatientSymptom.BREATHING: MILD, PatientSymptom.HEADACHE: SEVERE})
+    assert found.reasons == ("trouble breathing, wheeze or a tight throat", "severe: headache")
+    assert triage({PatientSymptom.ACHES: MILD}).reasons == ("aches in muscles, joints or back",)
+
+
 answers = st.dictionaries(st.sampled_from(list(PatientSymptom)), st.sampled_from(list(PatientSeverity)), min_size=1)
 
 

@@ -1,0 +1,186 @@
+"""Admin pages of what a clinic decides for the chairside, and of what is noted and judged there."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+from patients.access import signed_in
+from patients.admin.scoped import ClinicFilter, ScopedAdmin, VoidFilter
+from patients.models import Clinic, difference, snapshot, write_event
+from reactions.models import (
+    AnaphylaxisRecord,
+    CausalityAssessment,
+    ClinicProtocol,
+    PatientRisk,
+    RateStep,
+    Reaction,
+    ResponseMeasures,
+    SafetyCheck,
+    Signature,
+    Treatment,
+    Vitals,
+    WorkItem,
+)
+
+
+@admin.register(ClinicProtocol)
+class ClinicProtocolAdmin(ScopedAdmin):
+    """A clinic's administrator writes its protocol. It is set up once, changed in place, and each change is kept."""
+
+    list_display = ["clinic", "vitals_before_min", "vitals_first_min", "vitals_every_min", "vitals_after_end_min"]
+    list_filter = [ClinicFilter]
+    list_select_related = ["clinic"]
+    search_fields = ["clinic__name", "anaphylaxis_text"]
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return self._mine(request).filter(protocol=None).exists()
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        if isinstance(obj, ClinicProtocol):
+            return self._mine(request).filter(pk=obj.clinic_id).exists()
+        return self.has_module_permission(request)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return ["clinic"] if obj else []
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "clinic":
+            kwargs["queryset"] = self._mine(request)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: ClinicProtocol, form: Any, change: bool) -> None:
+        before = snapshot(ClinicProtocol.objects.get(pk=obj.pk)) if change else {}
+        super().save_model(request, obj, form, change)
+        changes = difference(before, snapshot(obj))
+        write_event("protocol.changed", by=signed_in(request), about=obj, clinic=obj.clinic, changes=changes)
+
+    def _mine(self, request: HttpRequest) -> QuerySet[Clinic]:
+        return Clinic.objects.administered_by(signed_in(request))
+
+
+class OfInfusionAdmin(ScopedAdmin):
+    """Something about an infusion."""
+
+    clinic_path = "infusion__patient__clinic"
+    list_select_related = ["infusion__patient", "infusion__product"]
+    search_fields = ["infusion__patient__family_name", "infusion__patient__mrn"]
+
+    @admin.display(description="patient", ordering="infusion__patient__family_name")
+    def patient_name(self, record: Any) -> str:
+        return record.infusion.patient.full_name
+
+
+class OfReactionAdmin(ScopedAdmin):
+    """Something about a reaction."""
+
+    clinic_path = "reaction__infusion__patient__clinic"
+    list_select_related = ["reaction__infusion__patient"]
+    search_fields = ["reaction__infusion__patient__family_name", "reaction__infusion__patient__mrn"]
+
+    @admin.display(description="patient", ordering="reaction__infusion__patient__family_name")
+    def patient_name(self, record: Any) -> str:
+        return record.reaction.patient.full_name
+
+
+@admin.register(RateStep)
+class RateStepAdmin(OfInfusionAdmin):
+    list_display = ["at", "patient_name", "infusion", "reason", "rate_ml_per_h"]
+    list_filter = [ClinicFilter, "reason", VoidFilter]
+    date_hierarchy = "at"
+
+
+@admin.register(Vitals)
+class VitalsAdmin(OfInfusionAdmin):
+    list_display = [
+        "at",
+        "patient_name",
+        "temperature_c",
+        "heart_rate_per_min",
+        "systolic_mmhg",
+        "diastolic_mmhg",
+        "respiratory_rate_per_min",
+        "spo2_percent",
+    ]
+    list_filter = [ClinicFilter, VoidFilter]
+    date_hierarchy = "at"
+
+
+@admin.register(Treatment)
+class TreatmentAdmin(OfInfusionAdmin):
+    list_display = ["at", "patient_name", "name", "dose", "route", "reaction"]
+    list_filter = [ClinicFilter, "drug", VoidFilter]
+    list_select_related = ["infusion__patient", "infusion__product", "reaction"]
+    search_fields = [*OfInfusionAdmin.search_fields, "drug", "other_drug"]
+    date_hierarchy = "at"
+
+
+@admin.register(SafetyCheck)
+class SafetyCheckAdmin(OfInfusionAdmin):
+    list_display = ["shown_at", "patient_name", "infusion", "worst", "acknowledged_by", "reason", "decided_by"]
+    list_filter = [ClinicFilter, ("acknowledged_by", admin.EmptyFieldListFilter)]
+    list_select_related = [*OfInfusionAdmin.list_select_related, "acknowledged_by"]
+    search_fields = [*OfInfusionAdmin.search_fields, "reason", "decided_by"]
+    date_hierarchy = "shown_at"
+
+    @admin.display(description="worst of the card")
+    def worst(self, check: SafetyCheck) -> str:
+        """The level of its first item: the card has the worst first."""
+        return check.items[0]["level"] if check.items else "nothing"
+
+
+@admin.register(PatientRisk)
+class PatientRiskAdmin(ScopedAdmin):
+    clinic_path = "patient__clinic"
+    list_display = ["patient", "label", "note", "created_by", "created_at"]
+    list_filter = [ClinicFilter, "factor", VoidFilter]
+    list_select_related = ["patient", "created_by"]
+    search_fields = ["patient__family_name", "patient__mrn", "factor", "note"]
+
+
+@admin.register(ResponseMeasures)
+class ResponseMeasuresAdmin(ScopedAdmin):
+    clinic_path = "patient__clinic"
+    list_display = ["measured_on", "patient", "mmt8", "ck_u_per_l", "walk_m", "patient_global", "physician_global"]
+    list_filter = [ClinicFilter, VoidFilter]
+    list_select_related = ["patient"]
+    search_fields = ["patient__family_name", "patient__mrn"]
+    date_hierarchy = "measured_on"
+
+
+@admin.register(AnaphylaxisRecord)
+class AnaphylaxisRecordAdmin(OfReactionAdmin):
+    list_display = ["created_at", "patient_name", "criteria", "brown_grade", "adrenaline_1_at", "resolved_at"]
+    list_filter = [ClinicFilter, "brown_grade", ("adrenaline_1_at", admin.EmptyFieldListFilter), VoidFilter]
+    date_hierarchy = "created_at"
+
+
+@admin.register(CausalityAssessment)
+class CausalityAssessmentAdmin(OfReactionAdmin):
+    list_display = ["judged_at", "patient_name", "scale", "category", "score", "judged_by"]
+    list_filter = [ClinicFilter, "scale", "category"]
+    list_select_related = [*OfReactionAdmin.list_select_related, "judged_by"]
+    date_hierarchy = "judged_at"
+
+
+@admin.register(Signature)
+class SignatureAdmin(OfReactionAdmin):
+    list_display = ["signed_at", "patient_name", "printed_name", "meaning", "version"]
+    list_filter = [ClinicFilter, "meaning"]
+    search_fields = [*OfReactionAdmin.search_fields, "printed_name"]
+    date_hierarchy = "signed_at"
+
+
+@admin.register(WorkItem)
+class WorkItemAdmin(ScopedAdmin):
+    list_display = ["opened_at", "patient_name", "kind", "closed_at", "closed_because"]
+    list_filter = [ClinicFilter, "kind", ("closed_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["reaction__infusion__patient"]
+    search_fields = ["reaction__infusion__patient__family_name", "reaction__infusion__patient__mrn"]
+    date_hierarchy = "opened_at"
+
+    @admin.display(description="patient", ordering="reaction__infusion__patient__family_name")
+    def patient_name(self, item: WorkItem) -> str:
+        reaction: Reaction | None = item.reaction
+        return reaction.patient.full_name if reaction else ""

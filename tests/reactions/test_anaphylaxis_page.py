@@ -1,0 +1,406 @@
+"""Suspected anaphylaxis at the chairside: taps, evidence, verdict, same lot, banner and draft report."""
+
+import re
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django.fixtures import DjangoAssertNumQueries
+
+from patients.models import AuditEvent, Clinic, Patient, User
+from reactions import recording
+from reactions.models import AnaphylaxisRecord, ClinicProtocol, Infusion, Reaction, WorkItem
+from reactions.vocabulary import CheckInKind
+from tests.support.factories import make_infusion, make_patient, make_reaction, make_staff, suspect
+from tests.support.forms import evidence_form, reaction_form
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def page(client: Client, nurse: User) -> Client:
+    client.force_login(nurse)
+    return client
+
+
+@pytest.fixture
+def record(infusion: Infusion) -> AnaphylaxisRecord:
+    return suspect(infusion)
+
+
+def address(record: AnaphylaxisRecord, name: str = "anaphylaxis") -> str:
+    return reverse(f"reactions:{name}", args=[record.reaction_id])
+
+
+def text_of(answer: Any) -> str:
+    return answer.content.decode()
+
+
+def words_of(answer: Any) -> str:
+    """What the page says, without its tags."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text_of(answer)))
+
+
+def test_one_tap_opens_a_reaction_and_its_page(page: Client, infusion: Infusion, nurse: User) -> None:
+    tap, submission = reverse("reactions:suspect_anaphylaxis", args=[infusion.pk]), str(uuid4())
+    answers = [page.post(tap, {"submission_id": submission}) for _ in range(2)]
+    record = AnaphylaxisRecord.objects.get()
+    assert {answer.url for answer in answers} == {address(record)}
+    assert [(s.term, s.grade) for s in record.reaction.symptoms.all()] == [("infusion_related_reaction", None)]
+    assert (record.created_by, record.reaction.is_serious) == (nurse, None)
+    assert WorkItem.objects.get().reaction == record.reaction
+
+
+@pytest.mark.parametrize("data", [{}, {"submission_id": "nonsense"}])
+def test_a_tap_without_a_usable_id_is_not_refused(page: Client, infusion: Infusion, data: dict) -> None:
+    page.post(reverse("reactions:suspect_anaphylaxis", args=[infusion.pk]), data)
+    assert AnaphylaxisRecord.objects.count() == 1
+
+
+def test_a_second_nurse_is_led_to_the_record_that_is_open(client: Client, record: AnaphylaxisRecord) -> None:
+    client.force_login(make_staff(record.patient.clinic, "second"))
+    tap = reverse("reactions:suspect_anaphylaxis", args=[record.reaction.infusion_id])
+    shown = words_of(client.post(tap, {"submission_id": str(uuid4())}, follow=True))
+    assert "Nora Test opened this record already" in shown
+    assert Reaction.objects.count() == 1
+    AnaphylaxisRecord.objects.update(resolved_at=timezone.now())
+    client.post(tap, {"submission_id": str(uuid4())})
+    assert Reaction.objects.count() == 2
+
+
+def test_suspicion_can_be_added_to_a_reaction(page: Client, infusion: Infusion) -> None:
+    reaction = make_reaction(infusion)
+    opened = [page.post(reverse("reactions:open_anaphylaxis", args=[reaction.pk])) for _ in range(2)]
+    assert {answer.url for answer in opened} == {address(AnaphylaxisRecord.objects.get())}
+    assert page.get(reverse("reactions:anaphylaxis", args=[make_reaction(infusion).pk])).status_code == 404
+
+
+def test_a_tap_keeps_its_minute_and_a_second_one_changes_nothing(
+    page: Client, record: AnaphylaxisRecord, django_user_model: Any
+) -> None:
+    shown = words_of(page.post(address(record, "stamp"), {"name": "adrenaline_1_at"}, follow=True))
+    record.refresh_from_db()
+    first = record.adrenaline_1_at
+    at = timezone.localtime(first, record.patient.clinic.zone).strftime("%H:%M")
+    assert f"Adrenaline 1 {at}" in shown
+    assert AuditEvent.objects.get(act="anaphylaxis.stamped").by.username == "nurse"
+    page.force_login(make_staff(record.patient.clinic, "second"))
+    again = words_of(page.post(address(record, "stamp"), {"name": "adrenaline_1_at"}, follow=True))
+    assert f"Adrenaline 1 is recorded already, at {at}. Nothing was changed" in again
+    assert "Nora Test" in again
+    record.refresh_from_db()
+    assert record.adrenaline_1_at == first
+    assert page.post(address(record, "stamp"), {"name": "version"}).status_code == 404
+
+
+def test_a_tap_keeps_the_evidence_that_is_being_typed(page: Client, record: AnaphylaxisRecord) -> None:
+    typed = evidence_form(record, "hives", systolic_mmhg="84")
+    answer = page.post(address(record, "stamp"), typed | {"name": "stopped_at"})
+    shown = text_of(answer)
+    assert "not saved yet" in shown
+    assert 'value="84"' in shown
+    assert re.search(r'name="evidence-hives"[^>]*checked', shown)
+    record.refresh_from_db()
+    assert record.stopped_at
+    assert record.evidence == {}
+    form = answer.context["form"]
+    again = {f"evidence-{name}": form[name].value() or "" for name in form.fields}
+    saved = page.post(address(record), again | {"evidence-hives": "on", "evidence-exposure": "not_known"})
+    assert saved.status_code == 302
+    stamped = record.stopped_at
+    record.refresh_from_db()
+    assert (record.stopped_at, record.evidence["systolic_mmhg"]) == (stamped, 84)
+
+
+def test_evidence_typed_while_a_colleague_taps_is_saved_and_the_tap_stays(
+    page: Client, record: AnaphylaxisRecord, nurse: User
+) -> None:
+    opened = evidence_form(record, "hives", "dyspnoea")
+    recording.stamp(record, "stopped_at", by=nurse, at=timezone.now(), now=timezone.now())
+    assert page.post(address(record), opened).status_code == 302
+    record.refresh_from_db()
+    assert record.stopped_at
+    assert record.criteria == ["C1", "W1"]
+
+
+def test_a_moment_is_corrected_by_hand(page: Client, record: AnaphylaxisRecord, nurse: User) -> None:
+    began = record.reaction.infusion.started_at
+    recording.stamp(record, "stopped_at", by=nurse, at=began + timedelta(minutes=31), now=timezone.now())
+    moment = (began + timedelta(minutes=33)).astimezone(record.patient.clinic.zone)
+    page.post(address(record), evidence_form(record, stopped_at=moment.strftime("%Y-%m-%dT%H:%M")))
+    record.refresh_from_db()
+    assert record.stopped_at == moment.replace(second=0, microsecond=0)
+    assert AuditEvent.objects.get(act="anaphylaxis.judged").changes["stopped_at"][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"exposure": ""}, "Choose an answer; “Not asked” is one."),
+        ({"systolic_mmhg": "0"}, "Write at least 1"),
+        ({"systolic_mmhg": "301"}, "Write at most 300"),
+        ({"spo2_percent": "101"}, "Write at most 100"),
+        ({"spo2_percent": "x"}, "Write a whole number"),
+        ({"stopped_at": "2150-01-01T10:00"}, "lies in the future"),
+        ({"stopped_at": "1999-01-01T10:00"}, "before the infusion, which started"),
+    ],
+)
+def test_impossible_evidence_is_refused_beside_its_field(
+    page: Client, record: AnaphylaxisRecord, change: dict, said: str
+) -> None:
+    answer = page.post(address(record), evidence_form(record, "hives", **change))
+    assert said in text_of(answer)
+    assert re.search(r'name="evidence-hives"[^>]*checked', text_of(answer))
+    record.refresh_from_db()
+    assert not record.is_judged
+
+
+def test_adrenaline_comes_in_its_order(page: Client, record: AnaphylaxisRecord) -> None:
+    began = record.reaction.infusion.started_at.astimezone(record.patient.clinic.zone)
+    later, earlier = ((began + timedelta(minutes=m)).strftime("%Y-%m-%dT%H:%M") for m in (50, 40))
+    answer = page.post(address(record), evidence_form(record, adrenaline_1_at=later, adrenaline_2_at=earlier))
+    assert "This lies before “Adrenaline, first”." in text_of(answer)
+
+
+def test_the_verdict_names_criterion_evidence_grade_and_notes(page: Client, record: AnaphylaxisRecord) -> None:
+    before = words_of(page.get(address(record)))
+    assert "Nothing is compared until" in before
+    shown = words_of(page.post(address(record), evidence_form(record, "hives", "wheeze"), follow=True))
+    assert (
+        "Meets criterion C1 of NIAID/FAAN 2006: skin or mucosa (generalised hives), with wheeze or bronchospasm"
+        in shown
+    )
+    assert "Meets criterion W1 of WAO 2020" in shown
+    assert "Brown grade: 2, moderate." in shown
+    assert "No blood pressure was recorded" in shown
+    assert "C2 has its signs; it also needs immune globulin to be a likely or highly probable or known" in shown
+
+
+def test_no_criterion_is_said_as_such(page: Client, record: AnaphylaxisRecord) -> None:
+    shown = words_of(page.post(address(record), evidence_form(record, "hives"), follow=True))
+    assert "Meets no criterion of NIAID/FAAN 2006" in shown
+    assert "Brown grade: 1, mild." in shown
+    assert "Whether this reaction is serious is not judged yet" not in shown
+
+
+@pytest.mark.parametrize("ticked", [(), ("hives", "dyspnoea", "syncope", "severe_gi")])
+def test_the_page_never_speaks_of_a_diagnosis(page: Client, record: AnaphylaxisRecord, ticked: tuple) -> None:
+    shown = words_of(page.post(address(record), evidence_form(record, *ticked, exposure="known"), follow=True)).lower()
+    assert shown.count("diagnosis") == shown.count("not a diagnosis") == 1
+
+
+def test_the_age_comes_from_the_birth_date(page: Client, clinic: Clinic) -> None:
+    born = (timezone.now() - timedelta(days=25 + 365 * 4)).date()
+    child = suspect(make_infusion(make_patient(clinic, birth_date=born)))
+    page.post(address(child), evidence_form(child, systolic_mmhg="76", exposure="known"))
+    child.refresh_from_db()
+    assert 3.9 < child.evidence["age_years"] < 4.1
+    # 70 + 2 × 4 = 78, where an adult's 90 would be met by far more children.
+    assert "C3" in child.criteria
+    assert re.search(r"Age (4 years 0|3 years 11) months, from the birth date", words_of(page.get(address(child))))
+    unknown = suspect(make_infusion(make_patient(clinic, birth_date=None)))
+    assert "No birth date is recorded" in words_of(page.get(address(unknown)))
+
+
+def test_a_record_judged_meanwhile_answers_with_both_versions(page: Client, record: AnaphylaxisRecord) -> None:
+    data = evidence_form(record, "hives", "dyspnoea")
+    page.post(address(record), evidence_form(record, "itch"))
+    stale = page.post(address(record), data)
+    assert stale.status_code == 409
+    assert "Nothing of yours was saved" in text_of(stale)
+    assert "Meets no criterion" in words_of(stale)
+    assert re.search(r'name="evidence-dyspnoea"[^>]*checked', text_of(stale))
+    form = stale.context["form"]
+    assert page.post(address(record), data | {"evidence-seen_version": form["seen_version"].value()}).status_code == 302
+
+
+def test_two_corrections_of_one_moment_do_not_overwrite_each_other(
+    page: Client, record: AnaphylaxisRecord, nurse: User
+) -> None:
+    began = record.reaction.infusion.started_at
+    typed = (began + timedelta(minutes=40)).astimezone(record.patient.clinic.zone).strftime("%Y-%m-%dT%H:%M")
+    data = evidence_form(record, stopped_at=typed)
+    recording.stamp(record, "stopped_at", by=nurse, at=began + timedelta(minutes=31), now=timezone.now())
+    stale = page.post(address(record), data)
+    assert stale.status_code == 409
+    record.refresh_from_db()
+    assert (record.stopped_at, record.version) == ((began + timedelta(minutes=31)).replace(second=0, microsecond=0), 1)
+
+
+def test_criteria_met_without_seriousness_are_loud(page: Client, record: AnaphylaxisRecord, infusion: Infusion) -> None:
+    shown = text_of(page.post(address(record), evidence_form(record, "hives", "dyspnoea"), follow=True))
+    assert "Whether this reaction is serious is not judged yet." in shown
+    assert reverse("reactions:correct_reaction", args=[record.reaction_id]) + "#seriousness" in shown
+    assert infusion.checkins.filter(kind=CheckInKind.EVENING).count() == 1
+    Reaction.objects.update(is_serious=False)
+    assert "is not judged yet." not in text_of(page.get(address(record)))
+
+
+def test_the_clinics_own_protocol_is_shown_word_for_word(page: Client, record: AnaphylaxisRecord) -> None:
+    missing = words_of(page.get(address(record)))
+    assert "has recorded none here. An administrator of the clinic can add its text" in missing
+    ClinicProtocol.objects.create(clinic=record.patient.clinic, anaphylaxis_text="Call 4711.\nSynthetic <b>words</b>.")
+    shown = text_of(page.get(address(record)))
+    assert "Call 4711.<br>Synthetic &lt;b&gt;words&lt;/b&gt;." in shown
+
+
+def test_vital_signs_stand_beside_the_fields(page: Client, record: AnaphylaxisRecord, infusion: Infusion) -> None:
+    for minutes, systolic, spo2 in ((0, 124, 98), (20, 120, 98), (32, 84, 90), (50, 96, 95)):
+        at = infusion.started_at + timedelta(minutes=minutes)
+        values = {"systolic_mmhg": systolic, "diastolic_mmhg": 50, "spo2_percent": spo2}
+        infusion.vitals.create(at=at, created_by=infusion.created_by, **values)
+    said = page.get(address(record)).context["measured"]
+    assert {name: words.split(" at ")[0] for name, words in said.items()} == {
+        "baseline_systolic_mmhg": "120",
+        "systolic_mmhg": "84",
+        "spo2_percent": "90",
+    }
+
+
+def test_a_stopped_infusion_that_runs_on_in_its_rate_steps_is_told(page: Client, clinic: Clinic, nurse: User) -> None:
+    running = make_infusion(make_patient(clinic), started_at=timezone.now() - timedelta(hours=1), ended_at=None)
+    running.rate_steps.create(at=running.started_at, rate_ml_per_h=60, reason="start", created_by=nurse)
+    record = suspect(running)
+    assert "still say that it runs" not in text_of(page.get(address(record)))
+    page.post(address(record, "stamp"), {"name": "stopped_at"})
+    assert "still say that it runs" in text_of(page.get(address(record)))
+
+
+def lot(infusion: Infusion, name: str) -> Infusion:
+    infusion.vials.create(lot=name, grams=10)
+    return infusion
+
+
+def test_other_patients_with_the_same_lot_are_listed(
+    page: Client, record: AnaphylaxisRecord, clinic: Clinic, other_clinic: Clinic, infusion: Infusion
+) -> None:
+    lot(lot(infusion, "SYN-A"), "SYN-B")
+    ago = infusion.started_at
+    same = lot(make_infusion(make_patient(clinic, family_name="Same"), started_at=ago - timedelta(days=3)), "SYN-A")
+    make_reaction(same, {"urticaria": 3})
+    for name, change in {
+        "Otherlot": {"lot": "SYN-C"},
+        "Longago": {"days": 91},
+        "Otherproduct": {"product": "Panzyga"},
+        "Otherclinic": {"clinic": other_clinic},
+    }.items():
+        fields: dict[str, Any] = {"started_at": ago - timedelta(days=change.get("days", 5))}
+        if "product" in change:
+            fields["product"] = type(infusion.product).objects.get(name=change["product"])
+        one = make_infusion(make_patient(change.get("clinic", clinic), family_name=name), **fields)
+        lot(one, change.get("lot", "SYN-A"))
+    lot(make_infusion(infusion.patient, started_at=ago - timedelta(days=6)), "SYN-A")
+    shown = text_of(page.get(address(record)))
+    section = shown[shown.index("Other patients with the same lot") :]
+    assert "Tessa Same" in section
+    assert "Urticaria, grade 3" in section
+    for absent in ("Otherlot", "Longago", "Otherproduct", "Otherclinic", "Tessa Synthetic,"):
+        assert absent not in section, absent
+
+
+def test_the_page_asks_the_same_queries_however_many_got_the_lot(
+    page: Client,
+    record: AnaphylaxisRecord,
+    clinic: Clinic,
+    infusion: Infusion,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    lot(infusion, "SYN-A")
+
+    def add(count: int) -> None:
+        for _ in range(count):
+            make_reaction(lot(make_infusion(make_patient(clinic)), "SYN-A"))
+
+    add(1)
+    with django_assert_max_num_queries(40) as one:
+        page.get(address(record))
+    add(5)
+    with django_assert_max_num_queries(len(one)):
+        page.get(address(record))
+
+
+def test_no_lots_are_said_as_such(page: Client, record: AnaphylaxisRecord) -> None:
+    assert "No lots are recorded for this infusion" in words_of(page.get(address(record)))
+
+
+def test_the_patients_page_says_that_criteria_were_met(
+    page: Client, record: AnaphylaxisRecord, patient: Patient, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    at = reverse("reactions:patient", args=[patient.pk])
+    assert "Meets published criteria" not in text_of(page.get(at))
+    page.post(address(record), evidence_form(record, "hives", "dyspnoea"))
+    day = timezone.localtime(record.reaction.onset_at, patient.clinic.zone).strftime("%Y-%m-%d")
+    with django_assert_max_num_queries(40) as one:
+        shown = words_of(page.get(at))
+    assert f"Meets published criteria of anaphylaxis (C1, W1) on {day}; see safety card." in shown
+    queries = len(one)
+    again = suspect(make_infusion(patient, started_at=timezone.now() - timedelta(days=40)))
+    page.post(address(again), evidence_form(again, "hives", "dyspnoea"))
+    with django_assert_max_num_queries(queries):
+        assert text_of(page.get(at)).count("Meets published criteria") == 2
+    for one_of_them in (record, again):
+        void = reverse("reactions:void_reaction", args=[one_of_them.reaction_id])
+        page.post(void, {"seen_version": "2", "reason": "Mistake"})
+    assert "Meets published criteria" not in text_of(page.get(at))
+
+
+def test_a_void_record_is_shown_and_takes_nothing_more(page: Client, record: AnaphylaxisRecord) -> None:
+    page.post(reverse("reactions:void_reaction", args=[record.reaction_id]), {"seen_version": "1", "reason": "Mistake"})
+    shown = text_of(page.get(address(record)))
+    assert "This record is void" in shown
+    assert 'value="stopped_at"' not in shown
+    assert page.post(address(record), evidence_form(record, "hives")).status_code == 404
+    assert page.post(address(record, "stamp"), {"name": "stopped_at"}).status_code == 404
+
+
+def test_the_draft_report_holds_the_facts_and_no_name(page: Client, patient: Patient) -> None:
+    two_days_ago = timezone.now().replace(second=0, microsecond=0) - timedelta(days=2)
+    infusion = make_infusion(patient, started_at=two_days_ago)
+    infusion.vials.create(lot="SYN-77", grams=30)
+    make = reverse("reactions:record_reaction", args=[infusion.pk])
+    zone = patient.clinic.zone
+
+    def clock(minutes: int) -> str:
+        return (infusion.started_at + timedelta(minutes=minutes)).astimezone(zone).strftime("%Y-%m-%dT%H:%M")
+
+    page.post(
+        make,
+        reaction_form(
+            narrative="Synthetic story.",
+            none_of_these="",
+            criteria=["important_event"],
+            resolved_at=clock(90),
+            **{"symptoms-0-onset_at": clock(40), "symptoms-1-onset_at": clock(50), "treatments-0-at": clock(50)},
+        ),
+    )
+    reaction = Reaction.objects.get()
+    shown = words_of(page.get(reverse("reactions:report", args=[reaction.pk])))
+    for fact in (
+        "It is never sent by itself",
+        "Privigen",
+        "SYN-77",
+        "Yes: Other important medical event",
+        "Began 40 min after the start, during the infusion. Chills, grade 2 (CTCAE v5.0)",
+        "Diphenhydramine 25 mg",
+        "Synthetic story.",
+        "Recovered",
+        "It improved".lower(),
+        "Cause, as judged Not judged yet",
+        "Nora Test",
+    ):
+        assert fact in shown, fact
+    assert "Tessa" not in shown
+    assert patient.mrn not in shown
+
+
+def test_the_draft_report_tells_times_and_criteria_of_anaphylaxis(page: Client, record: AnaphylaxisRecord) -> None:
+    page.post(address(record, "stamp"), {"name": "adrenaline_1_at"})
+    record.refresh_from_db()
+    page.post(address(record), evidence_form(record, "hives", "dyspnoea"))
+    shown = words_of(page.get(reverse("reactions:report", args=[record.reaction_id])))
+    assert "Times recorded: Adrenaline 1 " in shown
+    assert "Meets criterion C1 of NIAID/FAAN 2006" in shown

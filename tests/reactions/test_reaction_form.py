@@ -1,0 +1,285 @@
+"""The form of a reaction: ends of symptoms, what grades mean, treatments with times, and seriousness."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from patients.models import AuditEvent, Clinic, Patient, User
+from reactions import recording
+from reactions.models import Infusion, Reaction, Treatment
+from tests.support.factories import make_infusion, make_reaction
+from tests.support.forms import reaction_form
+
+pytestmark = pytest.mark.django_db
+
+START = datetime(2026, 5, 4, 13, tzinfo=UTC)
+
+
+@pytest.fixture
+def page(client: Client, nurse: User) -> Client:
+    client.force_login(nurse)
+    return client
+
+
+@pytest.fixture
+def given(patient: Patient) -> Infusion:
+    """An infusion at the time for which reaction_form() is filled in."""
+    return make_infusion(patient, started_at=START)
+
+
+@pytest.fixture
+def new(given: Infusion) -> str:
+    return reverse("reactions:record_reaction", args=[given.pk])
+
+
+def text_of(answer: Any) -> str:
+    return answer.content.decode()
+
+
+def correct(reaction: Reaction) -> str:
+    return reverse("reactions:correct_reaction", args=[reaction.pk])
+
+
+def test_everything_of_a_reaction_is_kept_and_shown(page: Client, new: str) -> None:
+    shown = text_of(page.post(new, reaction_form(**{"symptoms-0-ended_at": "2026-05-04T10:10"}), follow=True))
+    reaction = Reaction.objects.get()
+    assert reaction.symptoms.first().ended_at == datetime(2026, 5, 4, 14, 10, tzinfo=UTC)
+    assert (reaction.dechallenge, reaction.rechallenge, reaction.treatment) == ("improved", "not_done", "Warm blanket")
+    assert [(row.drug, row.dose, row.route, row.at) for row in reaction.treatments.all()] == [
+        ("diphenhydramine", "25 mg", "IV", datetime(2026, 5, 4, 13, 50, tzinfo=UTC))
+    ]
+    for words in ("ended 2026-05-04 10:10", "It improved", "Diphenhydramine 25 mg", "Warm blanket", "None of its"):
+        assert words.lower() in shown.lower(), words
+    assert "immediate, within 6 h" in shown
+    assert "during the infusion" in shown
+    assert "within the label window (up to 72 h after the end)" in shown
+
+
+def test_rate_and_volume_at_onset_are_counted_from_the_rate_steps(page: Client, new: str, given: Infusion) -> None:
+    for minutes, rate, reason in ((0, 30, "start"), (30, 60, "step_up")):
+        at = START + timedelta(minutes=minutes)
+        given.rate_steps.create(at=at, rate_ml_per_h=rate, reason=reason, created_by=given.created_by)
+    shown = text_of(page.post(new, reaction_form(), follow=True))
+    # 30 min at 30 mL/h and 10 min at 60 mL/h.
+    assert "It ran at 60 mL/h then, and 25 mL had been given." in shown
+
+
+@pytest.mark.parametrize(
+    ("minutes", "said"),
+    [(60, "immediate, within 6 h"), (7 * 60, "delayed, within 1 week"), (8 * 24 * 60, "late, after 1 week")],
+)
+def test_the_onset_class_is_counted(page: Client, given: Infusion, minutes: int, said: str) -> None:
+    reaction = make_reaction(given, minutes=minutes)
+    shown = text_of(page.get(reverse("reactions:reaction", args=[reaction.pk])))
+    assert said in shown
+    assert ("after its end" in shown) is (minutes > 240)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"symptoms-0-ended_at": "2026-05-04T09:39"}, "It cannot end before it began"),
+        ({"symptoms-0-ended_at": "2150-05-04T09:39"}, "Leave it empty while it goes on"),
+        ({"treatments-0-drug": ""}, "Choose the drug, or empty this row"),
+        ({"treatments-0-at": ""}, "Write when it was given"),
+        ({"treatments-0-at": "2026-05-04T08:59"}, "what is given before belongs to the infusion"),
+        ({"treatments-0-at": "2150-05-04T08:59"}, "lies in the future"),
+        ({"treatments-0-drug": "other"}, "Write the drug&#x27;s name"),
+        ({"treatments-0-other_drug": "Tea"}, "Choose “Another drug”, or empty this name"),
+        ({"treatments-0-dose": "25"}, "number with its unit"),
+        (
+            {"treatments-1-drug": "diphenhydramine", "treatments-1-at": "2026-05-04T09:50"},
+            "This drug at this minute stands above already",
+        ),
+        ({"criteria": ["death"]}, "“None of these” cannot stand beside: death. Untick one or the other"),
+        ({"criteria": ["made_up"]}, "Select a valid choice"),
+        ({"dechallenge": "made_up"}, "Select a valid choice"),
+    ],
+)
+def test_what_cannot_be_is_refused_beside_its_field_and_kept(page: Client, new: str, change: dict, said: str) -> None:
+    shown = text_of(page.post(new, reaction_form(narrative="kept words", **change)))
+    assert said in shown
+    assert "kept words" in shown
+    assert not Reaction.objects.exists()
+
+
+def test_asking_what_grades_mean_judges_nothing_and_keeps_what_was_typed(page: Client, new: str) -> None:
+    shown = text_of(page.post(new, reaction_form(show="grades", action="", **{"symptoms-1-grade": "4"})))
+    assert "What the grades mean: Chills" in shown
+    assert "What the grades mean: Urticaria" in shown
+    assert "<dt>Grade 4</dt>" not in shown
+    assert "CTCAE v5.0." in shown
+    assert "invalid-feedback" not in shown
+    assert 'value="2026-05-04T09:40"' in shown
+    assert not Reaction.objects.exists()
+
+
+def test_hints_follow_the_version_of_the_clinic(page: Client, new: str, clinic: Clinic) -> None:
+    Clinic.objects.filter(pk=clinic.pk).update(ctcae_version="6.0")
+    shown = text_of(page.post(new, reaction_form(show="grades")))
+    assert "CTCAE v6.0. " in shown
+    assert "Children: where grade 2 or 3" in shown
+
+
+def test_a_correction_keeps_the_version_in_which_a_symptom_was_graded(page: Client, new: str, clinic: Clinic) -> None:
+    page.post(new, reaction_form())
+    Clinic.objects.filter(pk=clinic.pk).update(ctcae_version="6.0")
+    reaction = Reaction.objects.get()
+    data = reaction_form(seen_version="1", reason="x", **{"symptoms-2-term": "headache", "symptoms-2-grade": "1"})
+    page.post(correct(reaction), data | {"symptoms-2-onset_at": "2026-05-04T10:00"})
+    assert {s.term: s.ctcae_version for s in reaction.symptoms.all()} == {
+        "chills": "5.0",
+        "urticaria": "5.0",
+        "headache": "6.0",
+    }
+
+
+def test_a_row_more_of_treatments_keeps_what_was_typed(page: Client, new: str) -> None:
+    shown = text_of(page.post(new, reaction_form(add_row="treatments")))
+    assert 'name="treatments-2-drug"' in shown
+    assert 'value="25 mg"' in shown
+
+
+@pytest.fixture
+def at_chairside(given: Infusion, nurse: User) -> Treatment:
+    """A drug recorded on the running page before anybody wrote down a reaction."""
+    return recording.give_treatment(
+        given,
+        by=nurse,
+        at=START + timedelta(minutes=45),
+        details={"drug": "oxygen", "other_drug": "", "dose": "4 L/min", "route": ""},
+        submission_id=uuid4(),
+    )
+
+
+def test_drugs_recorded_at_the_chairside_are_listed_and_taken_along(
+    page: Client, new: str, at_chairside: Treatment
+) -> None:
+    assert "09:45 Oxygen 4 L/min" in text_of(page.get(new))
+    page.post(new, reaction_form())
+    assert [row.drug for row in Reaction.objects.get().treatments.all()] == ["oxygen", "diphenhydramine"]
+
+
+def test_a_drug_that_is_recorded_already_is_said_beside_its_row(
+    page: Client, new: str, at_chairside: Treatment
+) -> None:
+    row = {"treatments-0-drug": "oxygen", "treatments-0-dose": "6 L/min", "treatments-0-at": "2026-05-04T09:45"}
+    shown = text_of(page.post(new, reaction_form(**row, **{"treatments-0-route": ""})))
+    assert "Oxygen 4 L/min at 09:45 is recorded already by Nora Test. Empty this row." in shown
+    assert not Reaction.objects.exists()
+
+
+def test_a_correction_starts_from_the_treatments_and_voids_what_has_no_row(
+    page: Client, new: str, given: Infusion, nurse: User
+) -> None:
+    page.post(new, reaction_form())
+    reaction = Reaction.objects.get()
+    recorded = reaction.treatments.get()
+    later = recording.give_treatment(
+        given,
+        by=nurse,
+        at=START + timedelta(minutes=55),
+        details={"drug": "oxygen", "other_drug": "", "dose": "", "route": ""},
+        submission_id=uuid4(),
+    )
+    shown = text_of(page.get(correct(reaction)))
+    assert 'value="2026-05-04T09:50"' in shown
+    assert 'value="2026-05-04T09:55"' in shown
+    only_later = {"treatments-0-drug": "oxygen", "treatments-0-dose": "", "treatments-0-route": ""}
+    data = reaction_form(seen_version="1", reason="Other drug", **only_later, **{"treatments-0-at": "2026-05-04T09:55"})
+    assert page.post(correct(reaction), data).status_code == 302
+    recorded.refresh_from_db()
+    later.refresh_from_db()
+    assert recorded.is_void
+    assert (later.reaction, later.is_void) == (reaction, False)
+
+
+def test_an_unchanged_treatment_stays_the_row_it_was(page: Client, new: str) -> None:
+    page.post(new, reaction_form())
+    reaction = Reaction.objects.get()
+    row = reaction.treatments.get()
+    page.post(correct(reaction), reaction_form(seen_version="1", reason="Typing error", narrative="New"))
+    assert [(one.pk, one.is_void) for one in reaction.treatments.all()] == [(row.pk, False)]
+
+
+def test_correcting_a_treatment_at_the_chairside_counts_its_reaction_up(page: Client, new: str, nurse: User) -> None:
+    page.post(new, reaction_form())
+    reaction = Reaction.objects.get()
+    recording.correct_treatment(
+        reaction.treatments.get(),
+        by=nurse,
+        details={"drug": "diphenhydramine", "other_drug": "", "dose": "50 mg", "route": "IV", "at": START},
+        reason="Misread",
+        seen_version=1,
+        now=timezone.now(),
+    )
+    stale = page.post(correct(reaction), reaction_form(seen_version="1", reason="Late"))
+    assert stale.status_code == 409
+    assert "Diphenhydramine 50 mg" in text_of(stale)
+    assert AuditEvent.objects.filter(act="reaction.treatment_corrected", entity_id=reaction.pk).exists()
+
+
+SERIOUS: list[tuple[dict[str, Any], bool | None, list[str]]] = [
+    ({}, False, []),
+    ({"none_of_these": ""}, None, []),
+    ({"none_of_these": "", "criteria": ["hospitalisation", "important_event"]}, True, ["hospitalisation"]),
+]
+
+
+@pytest.mark.parametrize(("change", "is_serious", "criteria"), SERIOUS)
+def test_seriousness_is_ticked_apart_from_the_grade(
+    page: Client, new: str, change: dict, is_serious: bool | None, criteria: list[str]
+) -> None:
+    page.post(new, reaction_form(**change))
+    reaction = Reaction.objects.get()
+    assert reaction.is_serious is is_serious
+    assert reaction.serious_criteria[:1] == criteria
+    again = text_of(page.get(correct(reaction)))
+    assert (again.count("checked") > 0) is (is_serious is not None)
+
+
+def test_grade_four_asks_to_look_at_seriousness_and_decides_nothing(page: Client, new: str) -> None:
+    data = reaction_form(**{"symptoms-0-term": "anaphylaxis", "symptoms-0-grade": "4"})
+    assert "look at “Life-threatening”" in text_of(page.post(new, data | {"show": "grades"}))
+    shown = text_of(page.post(new, data, follow=True))
+    assert "look at “Life-threatening”" in shown
+    assert Reaction.objects.get().is_serious is False
+
+
+def test_a_serious_reaction_without_its_criterion_is_shown_and_stays_serious(page: Client, given: Infusion) -> None:
+    reaction = make_reaction(given, minutes=40, is_serious=True)
+    assert "the criterion was not recorded" in text_of(page.get(reverse("reactions:reaction", args=[reaction.pk])))
+    shown = text_of(page.get(correct(reaction)))
+    assert "Serious, as recorded before" in shown
+    data = reaction_form(seen_version="1", reason="x", none_of_these="", unexplained="on")
+    page.post(correct(reaction), data)
+    reaction.refresh_from_db()
+    assert (reaction.is_serious, reaction.serious_criteria) == (True, [])
+    both = page.post(correct(reaction), data | {"none_of_these": "on", "seen_version": "2"})
+    assert "Untick “Serious, as recorded before”" in text_of(both)
+    page.post(correct(reaction), data | {"criteria": ["hospitalisation"], "seen_version": "2"})
+    reaction.refresh_from_db()
+    assert (reaction.is_serious, reaction.serious_criteria) == (True, ["hospitalisation"])
+
+
+def test_a_minute_shared_with_the_start_is_not_before_it(page: Client, patient: Patient) -> None:
+    infusion = make_infusion(patient, started_at=START + timedelta(seconds=30))
+    data = reaction_form(**{"symptoms-0-onset_at": "2026-05-04T09:00", "treatments-0-at": "2026-05-04T09:00"})
+    page.post(reverse("reactions:record_reaction", args=[infusion.pk]), data)
+    assert Reaction.objects.get().onset_at == infusion.started_at
+
+
+def test_the_page_of_grades_shows_a_term_in_a_version(page: Client) -> None:
+    address = reverse("reactions:grades")
+    assert "<dt>Grade" not in text_of(page.get(address))
+    shown = text_of(page.get(f"{address}?term=phlebitis"))
+    assert shown.count("<dt>Grade") == 1
+    assert "CTCAE v5.0" in shown
+    assert "does not have this term" in text_of(page.get(f"{address}?term=aseptic_meningitis&version=5.0"))
+    assert "<dt>Grade 3</dt>" in text_of(page.get(f"{address}?term=aseptic_meningitis&version=6.0"))
+    assert page.get(f"{address}?term=nonsense&version=99").status_code == 200
