@@ -1,16 +1,20 @@
 """Who may open what: every page of a record, asked by everybody."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.test import Client
 from django.urls import get_resolver, reverse
 from django.utils import timezone
 
-from patients.models import IgaResult, Patient, User
+from patients.models import Clinic, IgaResult, Patient, StaffRole, User
+from patients.registering import void_patient
+from patients.words import StaffRoleName
 from reactions.checkins.plan import plan_checkins
-from reactions.models import Infusion, Reaction
-from reactions.recording import submit_answer
+from reactions.models import Alert, Infusion, Reaction
+from reactions.recording import open_anaphylaxis, submit_answer
 from tests.support import PASSWORD
-from tests.support.factories import make_reaction
+from tests.support.factories import make_booking, make_reaction, make_response
 
 pytestmark = pytest.mark.django_db
 
@@ -29,16 +33,62 @@ RECORD_PAGES = {
     "reactions:reaction": "reaction",
     "reactions:correct_reaction": "reaction",
     "reactions:void_reaction": "reaction",
+    "reactions:anaphylaxis": "reaction",
+    "reactions:causality": "reaction",
+    "reactions:sign": "reaction",
+    "reactions:versions": "reaction",
+    "reactions:report": "reaction",
     "reactions:checkin": "checkin",
     "reactions:acknowledge": "alert",
+    "reactions:start_infusion": "patient",
+    "reactions:running": "infusion",
+    "reactions:change_rate": "infusion",
+    "reactions:add_vitals": "infusion",
+    "reactions:give_treatment": "infusion",
+    "reactions:add_vial": "infusion",
+    "reactions:correct_step": "step",
+    "reactions:void_step": "step",
+    "reactions:correct_vitals": "vitals",
+    "reactions:void_vitals": "vitals",
+    "reactions:correct_treatment": "treatment",
+    "reactions:void_treatment": "treatment",
+    "reactions:book_course": "patient",
+    "reactions:unbook_course": "booking",
+    "reactions:set_risks": "patient",
+    "reactions:record_response": "patient",
+    "reactions:correct_response": "response",
+    "reactions:void_response": "response",
 }
-OTHER_PAGES = {"patients:list", "patients:register", "reactions:alerts"}
+# Buttons on a page about one record: they take a POST alone.
+RECORD_BUTTONS = {
+    "reactions:suspect_anaphylaxis": "infusion",
+    "reactions:say_observed": "infusion",
+    "reactions:open_anaphylaxis": "reaction",
+    "reactions:stamp": "reaction",
+}
+# The small forms of a running infusion stand on its page, to which their own addresses lead.
+LEADING_ELSEWHERE = {
+    "reactions:change_rate",
+    "reactions:add_vitals",
+    "reactions:give_treatment",
+    "reactions:add_vial",
+}
+OTHER_PAGES = {
+    "patients:list",
+    "patients:register",
+    "reactions:alerts",
+    "reactions:worklist",
+    "reactions:grades",
+    "reactions:lots",
+    "reactions:call_list",
+}
 PATIENT_PAGES = {"reactions:patient_checkin", "reactions:patient_details", "reactions:patient_thanks"}
 
 
 @pytest.fixture
 def records(infusion: Infusion) -> dict[str, int]:
-    reaction: Reaction = make_reaction(infusion)
+    reaction: Reaction = make_reaction(infusion, is_serious=True)
+    open_anaphylaxis(reaction, by=infusion.created_by, now=timezone.now())
     plan_checkins(infusion, now=timezone.now())
     checkin = infusion.checkins.earliest("due_at")
     answer = submit_answer(
@@ -54,12 +104,21 @@ def records(infusion: Infusion) -> dict[str, int]:
         "checkin": checkin.pk,
         "alert": answer.alert.pk,
         "iga": iga.pk,
+        "step": infusion.rate_steps.create(
+            at=infusion.started_at, rate_ml_per_h=30, reason="start", created_by=infusion.created_by
+        ).pk,
+        "vitals": infusion.vitals.create(at=infusion.started_at, spo2_percent=98, created_by=infusion.created_by).pk,
+        "treatment": infusion.treatments.create(
+            at=infusion.started_at, drug="cetirizine", created_by=infusion.created_by
+        ).pk,
+        "booking": make_booking(infusion.patient).pk,
+        "response": make_response(infusion.patient).pk,
     }
 
 
 def test_every_page_is_listed_here() -> None:
     named = {f"{space}:{name}" for space in ("patients", "reactions") for name in _names(space)}
-    assert named == set(RECORD_PAGES) | OTHER_PAGES | PATIENT_PAGES
+    assert named == set(RECORD_PAGES) | set(RECORD_BUTTONS) | OTHER_PAGES | PATIENT_PAGES
 
 
 def _names(space: str) -> set[str]:
@@ -76,9 +135,23 @@ def test_a_page_opens_for_the_clinic_and_for_nobody_else(
     assert client.get(address).status_code == 404
     assert client.post(address, {"reason": "x", "seen_version": "1"}).status_code in {404, 405}
     client.force_login(nurse)
-    assert client.get(address).status_code == 200
+    assert client.get(address).status_code == (302 if page in LEADING_ELSEWHERE else 200)
     assert client.get(reverse(page, args=[999_999_999])).status_code == 404
     assert client.put(address).status_code == 405
+
+
+@pytest.mark.parametrize("button", sorted(RECORD_BUTTONS))
+def test_a_button_works_for_the_clinic_and_for_nobody_else(
+    client: Client, button: str, records: dict[str, int], nurse: User, other_nurse: User
+) -> None:
+    address, data = reverse(button, args=[records[RECORD_BUTTONS[button]]]), {"name": "stopped_at"}
+    assert client.post(address, data).url.startswith(reverse("login"))
+    client.force_login(other_nurse)
+    assert client.post(address, data).status_code == 404
+    client.force_login(nurse)
+    assert client.get(address).status_code == 405
+    assert client.post(address, data).status_code == 302
+    assert client.post(reverse(button, args=[999_999_999]), data).status_code == 404
 
 
 def test_a_role_that_has_ended_opens_nothing(client: Client, patient: Patient, nurse: User) -> None:
@@ -89,12 +162,14 @@ def test_a_role_that_has_ended_opens_nothing(client: Client, patient: Patient, n
 
 
 def test_lists_show_the_own_clinic_only(
-    client: Client, records: dict[str, int], nurse: User, other_nurse: User
+    client: Client, records: dict[str, int], infusion: Infusion, nurse: User, other_nurse: User
 ) -> None:
+    infusion.vials.create(lot="SYN-1")
     for user, sees in ((nurse, True), (other_nurse, False)):
         client.force_login(user)
-        for page in ("patients:list", "reactions:alerts"):
+        for page in ("patients:list", "reactions:alerts", "reactions:worklist"):
             assert ("Tessa Synthetic" in client.get(reverse(page)).content.decode()) is sees
+        assert ("SYN-1" in client.get(reverse("reactions:lots")).content.decode()) is sees
         assert ("Tessa Synthetic" in client.get(reverse("patients:list") + "?q=tessa").content.decode()) is sees
 
 
@@ -111,3 +186,35 @@ def test_no_open_redirect_after_signing_in(client: Client, nurse: User) -> None:
     data = {"username": nurse.username, "password": PASSWORD}
     answer = client.post(reverse("login") + "?next=https://elsewhere.example/", data)
     assert answer.url == reverse("patients:list")
+
+
+def test_whoever_is_not_signed_in_is_led_from_the_admin_to_the_one_sign_in(client: Client, nurse: User) -> None:
+    answer = client.get("/admin/", follow=True)
+    assert answer.redirect_chain[-1][0] == reverse("login") + "?next=/admin/"
+    assert answer.status_code == 200
+    client.force_login(nurse)
+    assert client.get("/admin/", follow=True).status_code == 403
+
+
+def test_an_administrator_of_one_clinic_is_none_in_another_where_they_nurse(
+    client: Client, administrator: User, other_clinic: Clinic
+) -> None:
+    role = StaffRole.objects.create(user=administrator, clinic=other_clinic, role=StaffRoleName.CLINICIAN)
+    assert other_clinic not in Clinic.objects.administered_by(administrator)
+    client.force_login(administrator)
+    assert "Other Test Clinic" not in client.get("/admin/rates/").content.decode()
+    StaffRole.objects.filter(pk=role.pk).update(role=StaffRoleName.ADMINISTRATOR, is_active=False)
+    assert other_clinic not in Clinic.objects.administered_by(administrator)
+
+
+def test_a_void_patient_is_not_in_the_list(client: Client, patient: Patient, nurse: User) -> None:
+    void_patient(patient, by=nurse, reason="Twice", seen_version=1, now=timezone.now())
+    client.force_login(nurse)
+    assert "Tessa Synthetic" not in client.get(reverse("patients:list")).content.decode()
+
+
+def test_times_are_on_the_clinics_clocks(client: Client, records: dict[str, int], nurse: User) -> None:
+    raised_at = datetime(2026, 1, 15, 17, 30, tzinfo=UTC)
+    Alert.objects.update(raised_at=raised_at)
+    client.force_login(nurse)
+    assert "2026-01-15 12:30" in client.get(reverse("reactions:alerts")).content.decode()

@@ -1,5 +1,7 @@
 """The admin: every model's pages, with queries that do not grow, and one's own clinic only."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib import admin
 from django.test import Client
@@ -7,11 +9,11 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from patients.models import Clinic, StaffRole, User
+from patients.models import AuditEvent, Clinic, StaffRole, User
 from reactions.checkins.plan import plan_checkins
-from reactions.models import Infusion
+from reactions.models import AnaphylaxisRecord, ClinicProtocol, Infusion, Product, Reaction, SafetyCheck
 from reactions.recording import submit_answer
-from tests.support.factories import make_infusion, make_patient, make_reaction
+from tests.support.factories import make_infusion, make_patient, make_reaction, make_response, privigen
 
 pytestmark = pytest.mark.django_db
 
@@ -24,14 +26,25 @@ EXPECTED = {
     "patients.staffrole",
     "patients.user",
     "reactions.alert",
+    "reactions.anaphylaxisrecord",
     "reactions.answer",
+    "reactions.causalityassessment",
     "reactions.checkin",
+    "reactions.clinicprotocol",
     "reactions.course",
     "reactions.infusion",
     "reactions.outboxmessage",
+    "reactions.patientrisk",
     "reactions.product",
+    "reactions.ratestep",
     "reactions.reaction",
+    "reactions.responsemeasures",
+    "reactions.safetycheck",
+    "reactions.signature",
+    "reactions.treatment",
     "reactions.vial",
+    "reactions.vitals",
+    "reactions.workitem",
 }
 
 
@@ -41,11 +54,13 @@ def chief(db: None) -> User:
 
 
 def _fill(clinic: Clinic, times: int) -> None:
+    ClinicProtocol.objects.get_or_create(clinic=clinic)
     for _ in range(times):
         patient = make_patient(clinic)
         infusion = make_infusion(patient)
         infusion.vials.create(lot="SYN", grams=30)
-        make_reaction(infusion, {"chills": 2, "headache": 1})
+        _fill_chairside(infusion)
+        _judge(make_reaction(infusion, {"chills": 2, "headache": 1}))
         plan_checkins(infusion, now=timezone.now())
         submit_answer(
             infusion.checkins.earliest("due_at"),
@@ -55,6 +70,26 @@ def _fill(clinic: Clinic, times: int) -> None:
             now=timezone.now(),
         )
         patient.iga_results.create(value=80, measured_on=timezone.localdate(), created_by=patient.created_by)
+        patient.risks.create(factor="migraine", created_by=patient.created_by)
+        make_response(patient)
+
+
+def _fill_chairside(infusion: Infusion) -> None:
+    at, by = infusion.started_at, infusion.created_by
+    infusion.rate_steps.create(at=at, rate_ml_per_h=30, reason="start", created_by=by)
+    infusion.rate_steps.create(at=at + timedelta(minutes=30), rate_ml_per_h=60, reason="step_up", created_by=by)
+    infusion.vitals.create(at=at, heart_rate_per_min=80, created_by=by)
+    infusion.treatments.create(at=at, drug="cetirizine", created_by=by)
+    items = [{"code": "first_infusion", "level": "caution", "text": "x", "source": "y"}]
+    SafetyCheck.objects.create(infusion=infusion, items=items, shown_at=at, acknowledged_by=by, reason="Known")
+
+
+def _judge(reaction: Reaction) -> None:
+    now, by = timezone.now(), reaction.created_by
+    AnaphylaxisRecord.objects.create(reaction=reaction, criteria=["C1"], created_by=by)
+    reaction.causality.create(scale="who_umc", category="possible", judged_at=now, judged_by=by)
+    reaction.signatures.create(by=by, printed_name="Nora Test", meaning="review", signed_at=now, version=1)
+    reaction.work.create(clinic=reaction.infusion.clinic, kind="serious_reaction", opened_at=now)
 
 
 def _address(label: str, page: str = "changelist", *args: object) -> str:
@@ -130,3 +165,104 @@ def test_a_superuser_gives_roles(client: Client, chief: User, clinic: Clinic, nu
     data = {"user": nurse.pk, "clinic": clinic.pk, "role": "administrator", "is_active": "on"}
     assert client.post(_address("patients.staffrole", "add"), data).status_code == 302
     assert StaffRole.objects.filter(user=nurse, role="administrator").exists()
+
+
+@pytest.mark.parametrize("label", ["patients.patient", "patients.clinic", "reactions.infusion", "reactions.reaction"])
+def test_not_even_a_superuser_deletes(client: Client, chief: User, clinic: Clinic, label: str) -> None:
+    _fill(clinic, 1)
+    client.force_login(chief)
+    model = next(model for model in admin.site._registry if model._meta.label_lower == label)
+    row = model._default_manager.first()
+    assert client.post(_address(label, "delete", row.pk), {"post": "yes"}).status_code == 403
+    action = {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"}
+    client.post(_address(label), action)
+    assert model._default_manager.filter(pk=row.pk).exists()
+
+
+def test_set_up_leaves_a_trace(client: Client, administrator: User, clinic: Clinic) -> None:
+    client.force_login(administrator)
+    data = {name: getattr(clinic, name) for name in ("name", "slug", "time_zone", "phone", "ctcae_version")}
+    page = _address("patients.clinic", "change", clinic.pk)
+    assert client.post(page, data | {"emergency_number": "112"}).status_code == 302
+    event = AuditEvent.objects.get(act="clinic.changed")
+    assert (event.by, event.changes) == (administrator, {"emergency_number": ["911", "112"]})
+
+
+PROTOCOL = {
+    "vitals_before_min": "60",
+    "vitals_first_min": "10",
+    "vitals_rate_change_min": "15",
+    "vitals_every_min": "30",
+    "vitals_after_end_min": "0, 60",
+    "anaphylaxis_text": "Synthetic words of the clinic.",
+}
+
+
+def test_an_administrator_writes_the_protocol_of_their_own_clinic(
+    client: Client, administrator: User, clinic: Clinic, other_clinic: Clinic
+) -> None:
+    client.force_login(administrator)
+    add = _address("reactions.clinicprotocol", "add")
+    assert other_clinic.name not in client.get(add).content.decode()
+    client.post(add, PROTOCOL | {"clinic": other_clinic.pk})
+    assert not ClinicProtocol.objects.exists()
+    assert client.post(add, PROTOCOL | {"clinic": clinic.pk}).status_code == 302
+    protocol = ClinicProtocol.objects.get()
+    assert (protocol.clinic, protocol.vitals_first_min) == (clinic, 10)
+    assert client.get(add).status_code == 403
+    change = _address("reactions.clinicprotocol", "change", protocol.pk)
+    client.post(change, PROTOCOL | {"vitals_every_min": "45", "clinic": other_clinic.pk})
+    protocol.refresh_from_db()
+    assert (protocol.clinic, protocol.vitals_every_min) == (clinic, 45)
+    latest = AuditEvent.objects.filter(act="protocol.changed").first()
+    assert (latest.by, latest.clinic, latest.changes) == (administrator, clinic, {"vitals_every_min": [30, 45]})
+    foreign = ClinicProtocol.objects.create(clinic=other_clinic)
+    client.post(_address("reactions.clinicprotocol", "change", foreign.pk), PROTOCOL)
+    foreign.refresh_from_db()
+    assert foreign.anaphylaxis_text == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"vitals_after_end_min": "half an hour"}, "Write minutes separated by commas"),
+        ({"vitals_every_min": "0"}, "greater than or equal to 5"),
+        ({"vitals_first_min": "9999"}, "less than or equal to 240"),
+    ],
+)
+def test_an_impossible_protocol_is_refused(
+    client: Client, administrator: User, clinic: Clinic, change: dict[str, str], said: str
+) -> None:
+    client.force_login(administrator)
+    data = PROTOCOL | {"clinic": clinic.pk} | change
+    assert said in client.post(_address("reactions.clinicprotocol", "add"), data).content.decode()
+    assert not ClinicProtocol.objects.exists()
+
+
+def test_label_rates_stand_on_the_page_of_their_product(client: Client, administrator: User, chief: User) -> None:
+    product = privigen()
+    address = _address("reactions.product", "change", product.pk)
+    client.force_login(administrator)
+    assert "label rates" in client.get(address).content.decode().lower()
+    assert client.post(address, {"name": "Renamed"}).status_code == 403
+    client.force_login(chief)
+    assert "rates-0-max_ml_per_kg_h" in client.get(address).content.decode()
+    assert Product.objects.get(pk=product.pk).name == "Privigen"
+
+
+def test_a_record_with_many_rows_asks_the_same_queries(
+    client: Client, chief: User, infusion: Infusion, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    def add(count: int) -> None:
+        for number in range(count):
+            at = infusion.started_at + timedelta(minutes=infusion.vitals.count() + number)
+            infusion.vitals.create(at=at, heart_rate_per_min=80, created_by=infusion.created_by)
+
+    client.force_login(chief)
+    address = _address("reactions.infusion", "change", infusion.pk)
+    add(1)
+    with django_assert_max_num_queries(40) as one:
+        client.get(address)
+    add(5)
+    with django_assert_max_num_queries(len(one)):
+        client.get(address)

@@ -4,15 +4,17 @@ from datetime import date, timedelta
 from decimal import Decimal
 from itertools import count
 from typing import Any
+from uuid import uuid4
 
 from django.db import transaction
 from django.utils import timezone
 
 from patients.models import Clinic, Patient, StaffRole, User
 from patients.words import StaffRoleName
+from reactions import recording
 from reactions.checkins.plan import plan_checkins
 from reactions.clinical.ctcae import version_for
-from reactions.models import Course, Infusion, Product, Reaction, Symptom
+from reactions.models import AnaphylaxisRecord, Course, Infusion, Product, Reaction, ResponseMeasures, Symptom
 from reactions.vocabulary import PremedicationRecord, ReactionRecord
 from tests.support import PASSWORD
 
@@ -82,6 +84,31 @@ def make_reaction(
             reaction=reaction, term=term, grade=grade, ctcae_version=version, onset_at=reaction.onset_at
         )
     return reaction
+
+
+def suspect(infusion: Infusion, by: User | None = None, **fields: Any) -> AnaphylaxisRecord:
+    """Suspected anaphylaxis, opened as with a tap half an hour after the start. No evidence is recorded."""
+    return recording.suspect_anaphylaxis(
+        infusion,
+        by=by or infusion.created_by,
+        at=fields.get("at", infusion.started_at + timedelta(minutes=30)),
+        submission_id=uuid4(),
+        now=timezone.now(),
+    )
+
+
+def make_response(patient: Patient, **fields: Any) -> ResponseMeasures:
+    """A muscle test of 138 and a creatine kinase of 900, measured today."""
+    today = timezone.localdate(timezone=patient.clinic.zone)
+    defaults = {"measured_on": today, "mmt8": 138, "ck_u_per_l": 900, "created_by": patient.created_by}
+    return ResponseMeasures.objects.create(patient=patient, **(defaults | fields))
+
+
+def make_booking(patient: Patient, in_days: int = 7, **fields: Any) -> Course:
+    """A course of two days and 140 g that is booked for so many days from today."""
+    day = timezone.localdate(timezone=patient.clinic.zone) + timedelta(days=in_days)
+    defaults = {"label": f"B{next(_numbers)}", "planned_for": day, "planned_days": 2, "planned_g": Decimal(140)}
+    return Course.objects.create(patient=patient, **(defaults | fields))
 
 
 def make_checkins(infusion: Infusion) -> None:

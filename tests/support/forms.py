@@ -3,7 +3,12 @@
 from typing import Any
 from uuid import uuid4
 
-from reactions.models import Product
+from reactions.clinical.safety_card import CardCode, RiskFactor
+from reactions.forms.anaphylaxis import EvidenceForm
+from reactions.models import AnaphylaxisRecord, Product
+
+# As if every warning there is had been read on the page.
+EVERY_WARNING = " ".join(str(code) for code in (*CardCode, *RiskFactor))
 
 
 def infusion_form(**changes: Any) -> dict[str, Any]:
@@ -22,6 +27,8 @@ def infusion_form(**changes: Any) -> dict[str, Any]:
         "premedication_record": "given",
         "reaction_seen": "observed",
         "notes": "",
+        "safety-shown": EVERY_WARNING,
+        "safety-reason": "Known, closely watched",
         **management("vials", 3),
         "vials-0-lot": "SYN-1",
         "vials-0-expires_on": "2027-01-31",
@@ -36,14 +43,16 @@ def infusion_form(**changes: Any) -> dict[str, Any]:
 
 
 def reaction_form(**changes: Any) -> dict[str, Any]:
-    """Chills and hives; `changes` replaces fields. Onsets are given for an infusion of infusion_form()."""
+    """Chills and hives, one drug, not serious; `changes` replaces fields. Times are those of infusion_form()."""
     data = {
         "submission_id": str(uuid4()),
         "action": "slowed",
         "treatment": "Warm blanket",
         "outcome": "recovered",
         "resolved_at": "2026-05-04T11:00",
-        "is_serious": "no",
+        "dechallenge": "improved",
+        "rechallenge": "not_done",
+        "none_of_these": "on",
         "narrative": "",
         **management("symptoms", 3),
         "symptoms-0-term": "chills",
@@ -52,8 +61,25 @@ def reaction_form(**changes: Any) -> dict[str, Any]:
         "symptoms-1-term": "urticaria",
         "symptoms-1-grade": "1",
         "symptoms-1-onset_at": "2026-05-04T10:00",
+        **management("treatments", 2),
+        "treatments-0-drug": "diphenhydramine",
+        "treatments-0-dose": "25 mg",
+        "treatments-0-route": "IV",
+        "treatments-0-at": "2026-05-04T09:50",
     }
     return data | changes
+
+
+def evidence_form(record: AnaphylaxisRecord, *ticked: str, **changes: Any) -> dict[str, Any]:
+    """The evidence of suspected anaphylaxis as the page shows it for `record`, with boxes ticked and fields replaced.
+
+    Names stand without the form's prefix.
+    """
+    form = EvidenceForm(record=record)
+    shown = {name: form[name].value() for name in form.fields}
+    data = {"exposure": "not_known"} | {name: value for name, value in shown.items() if value not in (None, "", False)}
+    data |= dict.fromkeys(ticked, "on") | changes
+    return {f"evidence-{name}": value for name, value in data.items()}
 
 
 def management(prefix: str, rows: int) -> dict[str, str]:
