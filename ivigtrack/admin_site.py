@@ -4,8 +4,12 @@ from functools import partial
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
-from django.urls import URLPattern, URLResolver, path
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver, path, reverse
+from django.utils.decorators import method_decorator
 
 from reactions.views.rates import reaction_rates, reaction_rates_csv
 
@@ -20,6 +24,13 @@ class IVIGTrackAdminSite(admin.AdminSite):
         """Superusers and people with an administrator's role in a clinic; nurses have pages of their own."""
         user = request.user
         return bool(user.is_active and user.is_authenticated and user.administers_something)
+
+    @method_decorator(login_not_required)
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """One door for everybody: the staff's sign-in leads back here. Who is in, but not for this, is told so."""
+        if request.user.is_authenticated:
+            raise PermissionDenied
+        return redirect_to_login(request.GET.get("next") or reverse("admin:index"), reverse("login"))
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         site: dict[str, Any] = {"site": self}

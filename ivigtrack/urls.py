@@ -6,6 +6,10 @@ from django.views.generic import RedirectView
 from ivigtrack.health import healthz
 from patients.forms.sign_in import SignInForm
 
+handler400 = "reactions.views.broken_links.bad_request"
+handler404 = "reactions.views.broken_links.not_found"
+handler500 = "reactions.views.broken_links.server_error"
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="patients:list"), name="home"),
     path("sign-in/", LoginView.as_view(authentication_form=SignInForm, redirect_authenticated_user=True), name="login"),
