@@ -116,3 +116,12 @@ class DetailsForm(SentOnceForm):
     def details(self) -> dict[str, Any]:
         """Columns of Answer as given, for the verb."""
         return {name: self.cleaned_data[name] for name in ("began_at", "still_there", "care_sought", "comment")}
+
+    def what_is_clear(self) -> dict[str, Any]:
+        """Columns of Answer as far as they can be read; what is amiss stays empty."""
+        return {
+            "began_at": self.cleaned_data.get("began_at"),
+            "still_there": self.cleaned_data.get("still_there"),
+            "care_sought": self.cleaned_data.get("care_sought", ""),
+            "comment": self.cleaned_data.get("comment", ""),
+        }

@@ -72,7 +72,20 @@ def details(request: HttpRequest, checkin: CheckIn, token: str) -> HttpResponse:
         said = {"details": form.details(), "symptoms": form.symptoms()} | form.sent_as()
         store = partial(submit_answer, checkin, has_problem=True, **said)
         return _thank(request, checkin, token, store) or _not_stored(request, "checkins/details.html", context)
+    if context["level"] == AlertLevel.RED:
+        context["told"] = _tell_at_once(checkin, form)
     return render(request, "checkins/details.html", context)
+
+
+def _tell_at_once(checkin: CheckIn, form: DetailsForm) -> bool:
+    """Red words reach the clinic though something else in the form is amiss. True when what is clear was stored."""
+    said = {"details": form.what_is_clear(), "symptoms": form.symptoms()} | form.sent_as()
+    try:
+        submit_answer(checkin, has_problem=True, now=timezone.now(), **said)
+    except (CheckInClosed, DatabaseError):
+        logger.exception("red words could not be stored")
+        return False
+    return True
 
 
 @patient_page

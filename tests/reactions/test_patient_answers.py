@@ -136,8 +136,7 @@ def test_what_cannot_be_is_said_and_what_was_written_stays(
 def test_emergency_words_come_first_even_when_something_else_is_amiss(client: Client, details: str) -> None:
     page = client.post(details, {"symptom_chest_pain": "mild", "began_at": "yesterday"})
     text = page.content.decode()
-    assert text.index("Do not drive yourself") < text.index("Not sent yet")
-    assert not Answer.objects.exists()
+    assert text.index("Do not drive yourself") < text.index("One thing is not clear yet")
 
 
 def test_emergency_words_come_even_when_the_answer_cannot_be_stored(
@@ -469,3 +468,32 @@ def test_one_patients_link_never_opens_another_patients_page(client: Client, fir
     client.post(first, {"has_problem": "no"})
     assert not Answer.objects.filter(checkin__infusion__patient=other).exists()
     assert Answer.objects.get().checkin == checkin
+
+
+def test_red_words_reach_the_clinic_though_something_else_is_amiss(
+    client: Client, details: str, checkin: CheckIn
+) -> None:
+    form = form_of(client, details)
+    sent = form | {"symptom_breathing": "severe", "began_at": "2150-01-01T10:00", "comment": "It is tight"}
+    text = client.post(details, sent).content.decode()
+    assert "has not come yet" in text
+    assert "Your clinic has what you marked." in text
+    answer = Answer.objects.get()
+    assert (answer.began_at, answer.comment) == (None, "It is tight")
+    assert Alert.objects.get().level == AlertLevel.RED
+    client.post(details, sent)
+    assert Answer.objects.count() == 1
+    assert client.post(details, sent | {"began_at": ""}).status_code == 302
+    assert Alert.objects.count() == 1
+
+
+def test_when_red_words_cannot_be_stored_the_page_does_not_say_that_they_were(
+    client: Client, details: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(checkins, "submit_answer", fail)
+    text = client.post(details, {"symptom_breathing": "severe", "began_at": "2150-01-01T10:00"}).content.decode()
+    assert "Call <a" in text
+    assert "Your clinic has what you marked." not in text
