@@ -547,8 +547,10 @@ class InfusionEntry:
 
 
 def _first_values(patient: Patient) -> dict[str, Any]:
-    """What a new form starts with: the patient's last product, weight and setting, and the course that is under way."""
+    """What a new form starts with: the patient's last product, weight and setting, and the course to go on with."""
     values: dict[str, Any] = {"submission_id": uuid4()}
+    if booked := patient.courses.booked(timezone.localdate() - BOOKED_UP_TO).first():
+        values |= {"course": booked, "planned_days": booked.planned_days, "planned_g": booked.planned_g}
     last = patient.infusions.current().select_related("course", "product").first()
     if last is None:
         return values
@@ -557,13 +559,10 @@ def _first_values(patient: Patient) -> dict[str, Any]:
         "setting": last.setting,
         "indication": last.indication,
         "planned_rate_ml_per_h": last.planned_rate_ml_per_h,
-        "planned_days": last.course.planned_days,
     }
+    values.setdefault("planned_days", last.course.planned_days)
     if last.product.is_current and last.product.is_intravenous:
         values["product"] = last.product
-    booked = patient.courses.booked(timezone.localdate() - BOOKED_UP_TO).first()
-    if booked:
-        values |= {"course": booked, "planned_days": booked.planned_days, "planned_g": booked.planned_g}
     if last.day < last.course.planned_days:
         values |= {"course": last.course, "day": last.day + 1, "dose_g": last.dose_g}
     return values

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from patients.models import AuditEvent, Patient, User
 from reactions.models import CheckIn, ClinicProtocol, Infusion, Product, RateStep, SafetyCheck, Treatment, Vitals
-from tests.support.factories import make_infusion
+from tests.support.factories import make_booking, make_infusion
 from tests.support.forms import infusion_form
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_broker")]
@@ -78,6 +78,15 @@ def test_the_card_is_kept_with_who_answered_it(page: Client, patient: Patient, n
     check = SafetyCheck.objects.get()
     assert {item["code"] for item in check.items} >= {"first_infusion", "iga_not_known"}
     assert (check.acknowledged_by, check.reason) == (nurse, "Known, discussed")
+
+
+def test_a_booked_course_is_the_one_to_begin(page: Client, patient: Patient) -> None:
+    booked = make_booking(patient, in_days=0)
+    form = page.get(reverse("reactions:start_infusion", args=[patient.pk])).context["entry"].form
+    assert (form.initial["course"], form.initial["planned_days"]) == (booked, booked.planned_days)
+    data = infusion_form(started_at="", start_rate_ml_per_h="21", course=str(booked.pk))
+    page.post(reverse("reactions:start_infusion", args=[patient.pk]), data)
+    assert Infusion.objects.get().course == booked
 
 
 def test_a_card_that_nobody_read_keeps_the_form_open_with_what_was_typed(page: Client, patient: Patient) -> None:
