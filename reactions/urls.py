@@ -16,6 +16,7 @@ from reactions.views import (
     report,
     response,
     risks,
+    saved,
     signing,
     worklist,
 )
@@ -54,6 +55,7 @@ urlpatterns = [
     path("reactions/<int:pk>/versions/", signing.versions_page, name="versions"),
     path("reactions/<int:pk>/report/", report.report_page, name="report"),
     path("grades/", grades.grades_page, name="grades"),
+    path("saved/<uuid:submission_id>/", saved.was_saved, name="was_saved"),
     path("worklist/", worklist.work_list, name="worklist"),
     path("checkins/<int:pk>/", alerts.checkin_page, name="checkin"),
     path("c/<str:token>/", checkins.first_question, name="patient_checkin"),

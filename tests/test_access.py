@@ -1,6 +1,7 @@
 """Who may open what: every page of a record, asked by everybody."""
 
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 from django.test import Client
@@ -66,6 +67,8 @@ RECORD_BUTTONS = {
     "reactions:open_anaphylaxis": "reaction",
     "reactions:stamp": "reaction",
 }
+# Answers about a form that was sent, for the page that sent it.
+FORM_PAGES = {"reactions:was_saved"}
 # The small forms of a running infusion stand on its page, to which their own addresses lead.
 LEADING_ELSEWHERE = {
     "reactions:change_rate",
@@ -118,7 +121,7 @@ def records(infusion: Infusion) -> dict[str, int]:
 
 def test_every_page_is_listed_here() -> None:
     named = {f"{space}:{name}" for space in ("patients", "reactions") for name in _names(space)}
-    assert named == set(RECORD_PAGES) | set(RECORD_BUTTONS) | OTHER_PAGES | PATIENT_PAGES
+    assert named == set(RECORD_PAGES) | set(RECORD_BUTTONS) | OTHER_PAGES | PATIENT_PAGES | FORM_PAGES
 
 
 def _names(space: str) -> set[str]:
@@ -218,3 +221,17 @@ def test_times_are_on_the_clinics_clocks(client: Client, records: dict[str, int]
     Alert.objects.update(raised_at=raised_at)
     client.force_login(nurse)
     assert "2026-01-15 12:30" in client.get(reverse("reactions:alerts")).content.decode()
+
+
+def test_only_the_own_clinic_learns_that_a_form_was_saved(
+    client: Client, infusion: Infusion, nurse: User, other_nurse: User
+) -> None:
+    submission = uuid4()
+    infusion.vitals.create(at=infusion.started_at, spo2_percent=98, created_by=nurse, submission_id=submission)
+    address = reverse("reactions:was_saved", args=[submission])
+    assert client.get(address).url.startswith(reverse("login"))
+    for user, status in ((nurse, 204), (other_nurse, 404)):
+        client.force_login(user)
+        assert client.get(address).status_code == status
+    client.force_login(nurse)
+    assert client.get(reverse("reactions:was_saved", args=[uuid4()])).status_code == 404

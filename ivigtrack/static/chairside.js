@@ -3,30 +3,44 @@
 // - A form is sent once, however often its button is tapped.
 // - Without a connection nothing typed is lost: the form waits, and goes out when the connection is back, with the time
 //   of the tap and the same submission id, so that it counts once.
-// - What is being typed is kept in the tab, and is there again after a reload. Signing in or out forgets it.
+// - What is being typed is kept in the tab until the server has it, and is there again after a reload. Signing out, and
+//   somebody else signing in, forgets it.
 // - The numbers of a running infusion refresh by themselves.
 // - A scanner's group separator, which browsers swallow, reaches the field.
 "use strict";
 
 (() => {
-  const PREFIX = "ivigtrack-typed:";
+  const KEPT = "ivigtrack-typed:";
+  // Each person's own: on a shared tablet nobody finds what somebody else was typing.
+  const PREFIX = `${KEPT}${document.body.dataset.user}:`;
+  const SENT = ":sent";
   const RETRY_MS = 4000;
   const REFRESH_MS = 30000;
   const ANSWER_WITHIN_MS = 4000;
   const NEVER_KEPT = new Set(["password", "file", "submit", "button"]);
 
-  const keyOf = (form) => PREFIX + new URL(form.action, location.href).pathname;
+  const keyOf = (form) => PREFIX + new URL(form.getAttribute("action") || "", location.href).pathname;
+  const tappedField = (form) => form.querySelector("input[name$='tapped_at']");
+  const idOf = (form) => form.querySelector("input[name$='submission_id']")?.value ?? "";
 
   const fieldsOf = (form) =>
-    [...form.elements].filter((field) => field.name && !NEVER_KEPT.has(field.type) && field.name !== "csrfmiddlewaretoken");
+    [...form.elements].filter(
+      (field) =>
+        field.name &&
+        !NEVER_KEPT.has(field.type) &&
+        field.name !== "csrfmiddlewaretoken" &&
+        !field.name.endsWith("tapped_at"),
+    );
 
   function remember(form) {
     const typed = fieldsOf(form).map((field) => [field.name, field.type, field.value, Boolean(field.checked)]);
     sessionStorage.setItem(keyOf(form), JSON.stringify(typed));
   }
 
-  function forgetAll() {
-    Object.keys(sessionStorage).filter((key) => key.startsWith(PREFIX)).forEach((key) => sessionStorage.removeItem(key));
+  function forget(isToGo) {
+    Object.keys(sessionStorage)
+      .filter((key) => key.startsWith(KEPT) && isToGo(key))
+      .forEach((key) => sessionStorage.removeItem(key));
   }
 
   function bringBack(form) {
@@ -35,7 +49,7 @@
     let differs = false;
     for (const [name, type, value, checked] of JSON.parse(kept)) {
       const found = fieldsOf(form).filter((field) => field.name === name);
-      const field = found.find((one) => !["radio"].includes(type) || one.value === value);
+      const field = found.find((one) => type !== "radio" || one.value === value);
       if (!field) continue;
       if (["checkbox", "radio"].includes(type)) {
         differs ||= field.checked !== checked;
@@ -46,6 +60,27 @@
       }
     }
     if (differs) tell(form, "What you typed before is here again. It is not saved yet.", "note-amber");
+  }
+
+  // A form that left is forgotten when the server says that it has its record; otherwise it comes back.
+  async function settle(form) {
+    const key = keyOf(form);
+    const sent = sessionStorage.getItem(key + SENT);
+    if (sent === null) {
+      bringBack(form);
+      return;
+    }
+    sessionStorage.removeItem(key + SENT);
+    if (sent && !(await wasSaved(sent))) bringBack(form);
+    else sessionStorage.removeItem(key);
+  }
+
+  async function wasSaved(id) {
+    try {
+      return (await fetch(`/saved/${id}/`, { cache: "no-store" })).ok;
+    } catch {
+      return false;
+    }
   }
 
   function tell(form, words, kind) {
@@ -69,11 +104,6 @@
     }
   }
 
-  function stamp(form) {
-    const tapped = form.querySelector("input[name$='tapped_at']");
-    if (tapped && !tapped.value) tapped.value = new Date().toISOString();
-  }
-
   function sendWhenPossible(form, submitter) {
     const attempt = async () => {
       if (await isThere()) {
@@ -87,16 +117,29 @@
     attempt();
   }
 
+  // A second time that is tapped while the first one waits goes along with it.
+  function alsoTapped(form, submitter) {
+    if (submitter?.name !== "name" || submitter.value === form.dataset.waiting) return;
+    if (form.querySelector(`input[name='also_tapped'][value^='${submitter.value}@']`)) return;
+    const more = document.createElement("input");
+    Object.assign(more, { type: "hidden", name: "also_tapped", value: `${submitter.value}@${new Date().toISOString()}` });
+    form.append(more);
+  }
+
   function onSubmit(event) {
     const form = event.target;
     if (form.dataset.cleared) {
-      sessionStorage.removeItem(keyOf(form));
+      sessionStorage.setItem(keyOf(form) + SENT, idOf(form));
       return;
     }
     event.preventDefault();
-    if (form.dataset.waiting) return;
-    form.dataset.waiting = "yes";
-    stamp(form);
+    if (form.dataset.waiting) {
+      alsoTapped(form, event.submitter);
+      return;
+    }
+    form.dataset.waiting = event.submitter?.value || "yes";
+    const tapped = tappedField(form);
+    if (tapped) tapped.value = new Date().toISOString();
     remember(form);
     sendWhenPossible(form, event.submitter);
   }
@@ -122,10 +165,12 @@
     }
   }
 
-  if (document.querySelector("input[type=password]")) forgetAll();
-  document.querySelectorAll("form[action$='sign-out/']").forEach((form) => form.addEventListener("submit", forgetAll));
+  if (document.body.dataset.user) forget((key) => !key.startsWith(PREFIX));
+  document
+    .querySelectorAll("form[action$='sign-out/']")
+    .forEach((form) => form.addEventListener("submit", () => forget(() => true)));
   for (const form of document.querySelectorAll("form[data-keep]")) {
-    bringBack(form);
+    settle(form);
     form.addEventListener("input", () => remember(form));
     form.addEventListener("submit", onSubmit);
   }

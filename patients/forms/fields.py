@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,6 +14,18 @@ from django.http import QueryDict
 from django.utils.choices import flatten_choices
 
 from patients import clock
+
+# A form that waited longer for a connection than this is stamped with the time of its arrival.
+WAITED_AT_MOST = timedelta(hours=12)
+
+
+def moment_of_tap(told: str, now: datetime) -> datetime:
+    """When a button was tapped, as a script told it in ISO 8601; now where none did, or the device's clock is off."""
+    try:
+        tapped = datetime.fromisoformat(told)
+    except ValueError:
+        return now
+    return tapped if tapped.tzinfo is not None and now - WAITED_AT_MOST <= tapped <= now else now
 
 
 def say_what_is_missing(form: forms.BaseForm) -> None:

@@ -1,6 +1,6 @@
 """The small forms of a running infusion. A time left empty is the moment at which the form is sent."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,6 +15,7 @@ from patients.forms.fields import (
     DateField,
     NumberField,
     WholeNumberField,
+    moment_of_tap,
     say_what_is_missing,
     with_value,
 )
@@ -35,10 +36,6 @@ VITALS = (
     "respiratory_rate_per_min",
     "spo2_percent",
 )
-
-
-# A form that waited longer for a connection than this is stamped with the time of its arrival.
-WAITED_AT_MOST = timedelta(hours=12)
 
 
 class MomentForm(forms.Form):
@@ -76,20 +73,11 @@ class MomentForm(forms.Form):
         at: datetime | None = self.cleaned_data["at"]
         now = timezone.now()
         if at is None:
-            tapped = self._tapped(now)
+            tapped = moment_of_tap(str(self.data.get(self.add_prefix("tapped_at"), "")), now)
             return tapped if self.to_the_second else tapped.replace(second=0, microsecond=0)
         if at > now + CLOCK_SLACK:
             raise forms.ValidationError("This time lies in the future. Check it, or leave it empty for now.")
         return at
-
-    def _tapped(self, now: datetime) -> datetime:
-        """The moment of the tap; now when no script said it, or when the device's clock is far off."""
-        try:
-            tapped = datetime.fromisoformat(str(self.data.get(self.add_prefix("tapped_at"), "")))
-        except ValueError:
-            return now
-        plausible = tapped.tzinfo is not None and now - WAITED_AT_MOST <= tapped <= now
-        return tapped if plausible else now
 
     def accept_version(self, version: int) -> None:
         """Take the stored version as seen: the next saving of what was typed replaces it."""

@@ -1,5 +1,6 @@
 """What is given and measured on an infusion day: vials, premedication, rate steps, vital signs."""
 
+from collections.abc import Iterable
 from typing import Any, Self
 
 from django.db import models
@@ -43,6 +44,10 @@ class VialQuerySet(models.QuerySet):
     def of_lot(self, lot: str) -> Self:
         """Vials of a lot, however its letters are written."""
         return self.alias(upper_lot=Upper("lot")).filter(upper_lot=Upper(Value(lot)))
+
+    def of_lots(self, lots: Iterable[str]) -> Self:
+        """Vials of any of the lots, however their letters are written."""
+        return self.alias(upper_lot=Upper("lot")).filter(upper_lot__in=[lot.upper() for lot in lots])
 
     def of_lots_like(self, text: str) -> Self:
         """Vials of lots that begin like this."""

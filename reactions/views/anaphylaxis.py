@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from patients.access import StaffRequest, posted
+from patients.forms.fields import moment_of_tap
 from patients.models import StaleRecord
 from patients.views.history import history_of
 from reactions import recording
@@ -53,7 +54,8 @@ class Judged:
 def suspect(request: StaffRequest, pk: int) -> HttpResponse:
     infusion = find_infusion_to_change(request.user, pk)
     now = timezone.now()
-    at = max(now.replace(second=0, microsecond=0), infusion.started_at)
+    tapped = moment_of_tap(request.POST.get("tapped_at", ""), now)
+    at = max(tapped.replace(second=0, microsecond=0), infusion.started_at)
     submission = SuspectForm(posted(request)).submission()
     record = recording.suspect_anaphylaxis(infusion, by=request.user, at=at, submission_id=submission, now=now)
     if record.created_by != request.user:
@@ -95,26 +97,35 @@ def anaphylaxis_page(request: StaffRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def stamp(request: StaffRequest, pk: int) -> HttpResponse:
-    """Record a moment as now. Evidence that was being typed comes back unsaved, as it was."""
+    """Record a moment as tapped, with those that waited beside it. What was being typed comes back unsaved."""
     record = find_anaphylaxis_to_change(request.user, pk)
-    name, now = request.POST.get("name", ""), timezone.now()
-    if name not in AnaphylaxisRecord.MOMENTS:
+    now = timezone.now()
+    taps = [(request.POST.get("name", ""), request.POST.get("evidence-tapped_at", ""))]
+    taps += [(one.partition("@")[0], one.partition("@")[2]) for one in request.POST.getlist("also_tapped")]
+    if any(name not in AnaphylaxisRecord.MOMENTS for name, _ in taps):
         raise Http404("There is no such moment.")
     form = EvidenceForm(request.POST, record=record)
     is_being_typed = form.holds_something_new()
-    try:
-        recording.stamp(record, name, by=request.user, at=now, now=now)
-    except recording.AlreadyStamped as error:
-        at = timezone.localtime(error.at, record.reaction.infusion.zone)
-        said = (
-            f"{TILES[name]} is recorded already, at {at:%H:%M}. Nothing was changed; correct the time below if need be."
-        )
-        messages.warning(request, said)
+    for name, told in taps:
+        _stamp(request, record, name, moment_of_tap(told, now), now)
     if not is_being_typed:
         return redirect("reactions:anaphylaxis", pk)
-    form.take_stamp(name)
+    for name, _ in taps:
+        form.take_stamp(name)
     form.show_unjudged()
     return _show(request, record, form, is_unsaved=True)
+
+
+def _stamp(request: StaffRequest, record: AnaphylaxisRecord, name: str, at: datetime, now: datetime) -> None:
+    try:
+        recording.stamp(record, name, by=request.user, at=at, now=now)
+    except recording.AlreadyStamped as error:
+        stood = timezone.localtime(error.at, record.reaction.infusion.zone)
+        messages.warning(
+            request,
+            f"{TILES[name]} is recorded already, at {stood:%H:%M}."
+            " Nothing was changed; correct the time below if need be.",
+        )
 
 
 def _show(

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from reactions.models import Infusion, Reaction
+from reactions.models import Infusion, Reaction, Vial
 
 DAYS_BACK = 90
 # What one page lists; the rest is counted.
@@ -43,17 +43,17 @@ def same_lots(infusion: Infusion) -> SameLots:
         patient__clinic=infusion.patient.clinic_id,
         patient__voided_at=None,
         product__name=infusion.product.name,
-        vials__lot__in=lots,
+        pk__in=Vial.objects.of_lots(lots).values("infusion"),
         started_at__gte=since,
     )
     rows = others.exclude(patient=infusion.patient_id).distinct().order_by("-started_at")
     listed = rows.select_related("patient", "product").prefetch_related("vials", "reactions__symptoms")[:LISTED]
-    found = tuple(_same_lot(other, set(lots)) for other in listed)
+    found = tuple(_same_lot(other, {lot.upper() for lot in lots}) for other in listed)
     return SameLots(lots, since, found, rows.count() - len(found))
 
 
 def _same_lot(other: Infusion, lots: set[str]) -> SameLot:
-    shared = _lots(vial.lot for vial in other.vials.all() if vial.lot in lots)
+    shared = _lots(vial.lot for vial in other.vials.all() if vial.lot.upper() in lots)
     return SameLot(other, shared, tuple(reaction for reaction in other.reactions.all() if not reaction.is_void))
 
 

@@ -17,7 +17,7 @@ from tests.support.notes import MEASURED
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 # What the browser says of answers and outages that a journey brings about itself.
-PROVOKED = ("the server responded with a status of", "net::ERR_INTERNET_DISCONNECTED")
+PROVOKED = ("the server responded with a status of", "net::ERR_INTERNET_DISCONNECTED", "net::ERR_FAILED")
 
 NewPage = Callable[[], Page]
 

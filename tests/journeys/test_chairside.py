@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from patients.models import Clinic, Patient, User
-from reactions.models import Infusion
+from reactions.models import AnaphylaxisRecord, Infusion
 from tests.journeys.conftest import NewPage, sign_in
 from tests.journeys.eyes import look_at
 from tests.support.factories import make_infusion, make_reaction
@@ -181,6 +181,46 @@ def test_a_lost_connection_loses_nothing_and_sends_once(
     expect(page.get_by_role("link", name=re.compile("Correct the vital signs"))).to_have_count(1, timeout=15_000)
     recorded = running.vitals.get()
     assert recorded.at == tapped_at.replace(second=0, microsecond=0)
+    expect(page.locator("#id_vitals-temperature_c")).to_have_value("")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_times_tapped_without_a_connection_keep_their_moments(
+    new_person: NewPage, nurse: User, running: Infusion, no_broker: None
+) -> None:
+    page = new_person()
+    sign_in(page, nurse)
+    page.goto(reverse("reactions:running", args=[running.pk]))
+    page.get_by_role("button", name="Suspected anaphylaxis").click()
+    expect(page.get_by_role("heading", name="Suspected anaphylaxis")).to_be_visible()
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Infusion stopped").click()
+    expect(page.get_by_text("No connection. Nothing is lost")).to_be_visible()
+    page.get_by_role("button", name="Adrenaline 1").click()
+    page.context.set_offline(False)
+    expect(page.locator(".tile-done")).to_have_count(2, timeout=15_000)
+    record = AnaphylaxisRecord.objects.get()
+    assert record.stopped_at
+    assert record.adrenaline_1_at
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_left_and_was_not_saved_is_there_again(
+    new_person: NewPage, nurse: User, running: Infusion, no_broker: None
+) -> None:
+    page = new_person()
+    sign_in(page, nurse)
+    address = reverse("reactions:running", args=[running.pk])
+    page.goto(address)
+    page.route("**/vitals/", lambda route: route.abort())
+    page.locator("#id_vitals-temperature_c").fill("38.4")
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("/vitals/")):
+        page.get_by_role("button", name="Record vital signs").click()
+    page.unroute("**/vitals/")
+    page.goto(address)
+    expect(page.locator("#id_vitals-temperature_c")).to_have_value("38.4")
+    page.get_by_role("button", name="Record vital signs").click()
+    expect(page.get_by_role("link", name=re.compile("Correct the vital signs"))).to_have_count(1)
     expect(page.locator("#id_vitals-temperature_c")).to_have_value("")
 
 
