@@ -280,7 +280,7 @@ def test_other_patients_with_the_same_lot_are_listed(
 ) -> None:
     lot(lot(infusion, "SYN-A"), "SYN-B")
     ago = infusion.started_at
-    same = lot(make_infusion(make_patient(clinic, family_name="Same"), started_at=ago - timedelta(days=3)), "SYN-A")
+    same = lot(make_infusion(make_patient(clinic, family_name="Same"), started_at=ago - timedelta(days=3)), "syn-a")
     make_reaction(same, {"urticaria": 3})
     for name, change in {
         "Otherlot": {"lot": "SYN-C"},
