@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zlib import crc32
 
 from django.db.models import Sum
 
@@ -12,6 +13,7 @@ from patients.models import IgaResult, Patient
 from patients.words import AntiIga
 from reactions.clinical.flow import rate_before
 from reactions.clinical.safety_card import (
+    CardCode,
     CardFacts,
     CardItem,
     Level,
@@ -32,6 +34,10 @@ LISTED = 10
 INFUSION_SITE_TERMS = frozenset({"infusion_site_extravasation", "injection_site_reaction", "phlebitis"})
 
 
+# Whoever changes the dose after reading about it reads again.
+FOLLOW_FROM_THE_PLAN = frozenset(
+    {CardCode.DOSE_HIGH, CardCode.DOSE_LOW, CardCode.RATE_ABOVE_LABEL, CardCode.PRODUCT_SWITCH}
+)
 COMMON_REASONS = (
     "Known, discussed with the prescriber, closely watched",
     "Benefit outweighs the risk, as the prescriber decided",
@@ -104,11 +110,23 @@ def needs_answer(item: CardItem) -> bool:
     return item.level in {Level.CONTRAINDICATION, Level.CAUTION}
 
 
+def says_something(text: str) -> bool:
+    """There is a letter or a digit in it: blanks and invisible signs are no answer."""
+    return any(sign.isalnum() for sign in text)
+
+
+def mark(item: CardItem) -> str:
+    """What a page sends back of an item that it showed: its code, and its words where what was typed changes them."""
+    if item.code not in FOLLOW_FROM_THE_PLAN:
+        return str(item.code)
+    return f"{item.code}:{crc32(item.text.encode()):08x}"
+
+
 def unanswered(items: tuple[CardItem, ...], *, reason: str, decided_by: str) -> tuple[CardItem, ...]:
     """The items that keep the infusion from being recorded: a reason for all, and who decided against a label."""
-    if not reason:
+    if not says_something(reason):
         return tuple(item for item in items if needs_answer(item))
-    if not decided_by:
+    if not says_something(decided_by):
         return tuple(item for item in items if item.level == Level.CONTRAINDICATION)
     return ()
 
@@ -171,12 +189,13 @@ def _course_grams(infusion: Infusion) -> Decimal | None:
     if infusion.dose_g is None:
         return None
     course = infusion.course
+    given = Decimal(0)
+    if course.pk is not None:
+        others = course.infusions.current().exclude(pk=infusion.pk)
+        given = others.aggregate(grams=Sum("dose_g"))["grams"] or Decimal(0)
     if course.planned_g is not None:
-        return course.planned_g
-    if course.pk is None:
-        return infusion.dose_g * course.planned_days
-    others = course.infusions.current().exclude(pk=infusion.pk)
-    given = others.aggregate(grams=Sum("dose_g"))["grams"] or Decimal(0)
+        # A plan does not hide that more is given than was planned.
+        return max(course.planned_g, given + infusion.dose_g)
     days_left = max(course.planned_days - infusion.day + 1, 1)
     return given + infusion.dose_g * days_left
 

@@ -49,9 +49,10 @@
     let differs = false;
     for (const [name, type, value, checked] of JSON.parse(kept)) {
       const found = fieldsOf(form).filter((field) => field.name === name);
-      const field = found.find((one) => type !== "radio" || one.value === value);
+      const isTicked = ["checkbox", "radio"].includes(type);
+      const field = found.find((one) => !isTicked || one.value === value);
       if (!field) continue;
-      if (["checkbox", "radio"].includes(type)) {
+      if (isTicked) {
         differs ||= field.checked !== checked;
         field.checked = checked;
       } else {
@@ -104,17 +105,41 @@
     }
   }
 
-  function sendWhenPossible(form, submitter) {
-    const attempt = async () => {
-      if (await isThere()) {
-        form.dataset.cleared = "yes";
-        form.requestSubmit(submitter);
-        return;
-      }
-      tell(form, "No connection. Nothing is lost: this is sent by itself when the connection is back.", "note-amber");
-      setTimeout(attempt, RETRY_MS);
-    };
-    attempt();
+  // What waits for a connection, in the order of the taps.
+  const waiting = [];
+  let isSending = false;
+
+  async function sendWhatWaits() {
+    if (isSending) return;
+    isSending = true;
+    while (!(await isThere())) {
+      waiting.forEach(({ form }) =>
+        tell(form, "No connection. Nothing is lost: this is sent by itself when the connection is back.", "note-amber"),
+      );
+      await new Promise((wake) => setTimeout(wake, RETRY_MS));
+    }
+    // All but the last go by themselves; the last one leads to the next page, as does one that is refused.
+    while (waiting.length > 1 && (await wentThrough(waiting[0]))) waiting.shift();
+    isSending = false;
+    const { form, submitter } = waiting[0];
+    form.dataset.cleared = "yes";
+    form.inert = false;
+    form.requestSubmit(submitter);
+  }
+
+  async function wentThrough({ form, submitter }) {
+    try {
+      const answer = await fetch(submitter?.getAttribute("formaction") || form.getAttribute("action") || location.href, {
+        method: "POST",
+        body: new URLSearchParams(new FormData(form, submitter)),
+        redirect: "manual",
+      });
+      if (answer.type !== "opaqueredirect") return false;
+      sessionStorage.setItem(keyOf(form) + SENT, idOf(form));
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   // A second time that is tapped while the first one waits goes along with it.
@@ -141,7 +166,10 @@
     const tapped = tappedField(form);
     if (tapped) tapped.value = new Date().toISOString();
     remember(form);
-    sendWhenPossible(form, event.submitter);
+    // What waits is what was tapped: it is not edited any more.
+    form.inert = true;
+    waiting.push({ form, submitter: event.submitter });
+    sendWhatWaits();
   }
 
   function letGroupSeparatorIn(event) {
@@ -181,6 +209,7 @@
     document.querySelectorAll("form[data-keep]").forEach((form) => {
       delete form.dataset.waiting;
       delete form.dataset.cleared;
+      form.inert = false;
     });
   });
   setInterval(refresh, REFRESH_MS);

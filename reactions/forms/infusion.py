@@ -38,6 +38,8 @@ from reactions.vocabulary import DRUGS, Indication, PremedicationRecord, Reactio
 
 # A nurse's watch may be ahead of the server's.
 CLOCK_SLACK = timedelta(minutes=10)
+# What is started at the chairside began at most so long ago; the safety card shows what is known now.
+STARTED_AT_MOST = timedelta(hours=24)
 RECENT_COURSES = 6
 MOST_MINUTES_BEFORE = 24 * 60
 # A course that was booked this long ago and not given is still the one to begin.
@@ -211,6 +213,8 @@ class InfusionForm(forms.Form):
             values["started_at"] = timezone.now().replace(second=0, microsecond=0)
         started, ended = values.get("started_at"), values.get("ended_at")
         soon = timezone.now() + CLOCK_SLACK
+        if self.starting and started and started < timezone.now() - STARTED_AT_MOST:
+            self.add_error("started_at", "It began long ago: use “Record an infusion” for it.")
         if started and started > soon:
             self.add_error("started_at", "This start lies in the future. Record the infusion when it has begun.")
         if ended and ended > soon:
@@ -457,8 +461,8 @@ class InfusionEntry:
         answer = form.cleaned_data
         warnings = [item for item in self.card if safety.needs_answer(item)]
         open_items = safety.unanswered(self.card, reason=answer["reason"], decided_by=answer["decided_by"])
-        new = [item for item in warnings if item.code not in form.shown]
-        if open_items and not answer["reason"]:
+        new = [item for item in warnings if safety.mark(item) not in form.shown]
+        if open_items and not safety.says_something(answer["reason"]):
             form.add_error("reason", "Read the card and write why the infusion goes on.")
         elif open_items:
             form.add_error("decided_by", "Write the name of the clinician who decided.")
@@ -478,7 +482,7 @@ class InfusionEntry:
     @property
     def card_codes(self) -> str:
         """What stands on the card now, for the page to send back."""
-        return " ".join(str(item.code) for item in self.card)
+        return " ".join(safety.mark(item) for item in self.card)
 
     @property
     def warns(self) -> bool:

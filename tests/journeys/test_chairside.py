@@ -174,7 +174,6 @@ def test_a_lost_connection_loses_nothing_and_sends_once(
     tapped_at = timezone.now()
     page.get_by_role("button", name="Record vital signs").click()
     expect(page.get_by_text("No connection. Nothing is lost")).to_be_visible()
-    page.get_by_role("button", name="Record vital signs").click()
     look_at(page, "running-offline")
     assert not running.vitals.exists()
     page.context.set_offline(False)
@@ -202,6 +201,38 @@ def test_times_tapped_without_a_connection_keep_their_moments(
     record = AnaphylaxisRecord.objects.get()
     assert record.stopped_at
     assert record.adrenaline_1_at
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_forms_that_wait_are_both_sent(
+    new_person: NewPage, nurse: User, running: Infusion, no_broker: None
+) -> None:
+    page = new_person()
+    sign_in(page, nurse)
+    page.goto(reverse("reactions:running", args=[running.pk]))
+    page.context.set_offline(True)
+    page.locator("#id_vitals-heart_rate_per_min").fill("88")
+    page.get_by_role("button", name="Record vital signs").click()
+    expect(page.get_by_text("No connection. Nothing is lost").first).to_be_visible()
+    page.get_by_role("button", name="Pause").click()
+    page.context.set_offline(False)
+    expect(page.get_by_text("paused")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("link", name=re.compile("Correct the vital signs"))).to_have_count(1)
+    assert running.vitals.get().heart_rate_per_min == 88
+    expect(page.locator("#id_vitals-heart_rate_per_min")).to_have_value("")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_draft_brings_back_the_boxes_that_were_ticked(
+    new_person: NewPage, nurse: User, running: Infusion, no_broker: None
+) -> None:
+    page = new_person()
+    sign_in(page, nurse)
+    page.goto(reverse("reactions:record_reaction", args=[running.pk]))
+    page.get_by_label("Hospital stay").check()
+    page.reload()
+    expect(page.get_by_label("Hospital stay")).to_be_checked()
+    expect(page.get_by_label("Death", exact=False).first).not_to_be_checked()
 
 
 @pytest.mark.django_db(transaction=True)

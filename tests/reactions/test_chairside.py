@@ -80,6 +80,36 @@ def test_the_card_is_kept_with_who_answered_it(page: Client, patient: Patient, n
     assert (check.acknowledged_by, check.reason) == (nurse, "Known, discussed")
 
 
+@pytest.mark.parametrize("blank", ["", "   ", "\u200b", "-"])
+def test_an_answer_that_says_nothing_is_none(page: Client, patient: Patient, blank: str) -> None:
+    data = infusion_form(started_at="", start_rate_ml_per_h="21", **{"safety-reason": blank})
+    text = page.post(reverse("reactions:start_infusion", args=[patient.pk]), data).content.decode()
+    assert "Read the card and write why the infusion goes on" in text
+    assert not Infusion.objects.exists()
+
+
+def test_a_dose_changed_after_the_card_was_read_is_asked_about_again(page: Client, patient: Patient) -> None:
+    start = reverse("reactions:start_infusion", args=[patient.pk])
+    data = infusion_form(started_at="", start_rate_ml_per_h="21", dose_g="200")
+    shown = page.post(start, data).context["entry"].card_codes
+    again = page.post(start, data | {"safety-shown": shown, "dose_g": "400"})
+    assert "The card says more now" in again.content.decode()
+    shown = again.context["entry"].card_codes
+    assert page.post(start, data | {"safety-shown": shown, "dose_g": "400"}).status_code == 302
+
+
+def test_a_plan_does_not_hide_that_more_is_given(page: Client, patient: Patient) -> None:
+    data = infusion_form(started_at="", start_rate_ml_per_h="21", dose_g="400", planned_g="140")
+    text = page.post(reverse("reactions:start_infusion", args=[patient.pk]), data).content.decode()
+    assert "more than 2.4 g/kg" in text
+
+
+def test_what_began_days_ago_is_not_started_now(page: Client, patient: Patient) -> None:
+    data = infusion_form(start_rate_ml_per_h="21")
+    text = page.post(reverse("reactions:start_infusion", args=[patient.pk]), data).content.decode()
+    assert "It began long ago" in text
+
+
 def test_a_booked_course_is_the_one_to_begin(page: Client, patient: Patient) -> None:
     booked = make_booking(patient, in_days=0)
     form = page.get(reverse("reactions:start_infusion", args=[patient.pk])).context["entry"].form

@@ -178,7 +178,9 @@ def test_an_expired_vial_is_taken_when_confirmed(page: Client, record: str) -> N
 
 
 def test_what_is_unlikely_is_saved_and_shown(page: Client, record: str) -> None:
-    shown = page.post(record, infusion_form(dose_g="200", **{"vials-0-grams": "200"}), follow=True).content.decode()
+    data = infusion_form(dose_g="200", **{"vials-0-grams": "200"})
+    data["safety-shown"] = page.post(record, data).context["entry"].card_codes
+    shown = page.post(record, data, follow=True).content.decode()
     assert "2.86 g/kg in this course is above 2.4 g/kg." in shown
     assert "2.86 g/kg in one day" in shown
 
