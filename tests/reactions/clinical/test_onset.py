@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -73,3 +74,24 @@ def test_during_the_infusion(onset: datetime, ended: datetime | None, during: bo
 )
 def test_hours_after_the_end(onset: datetime, ended: datetime | None, hours: str | None) -> None:
     assert hours_after_end(onset, ended) == (None if hours is None else Decimal(hours))
+
+
+def test_clocks_that_were_put_back_do_not_shorten_the_time() -> None:
+    """From 00:30 to 06:00 on 1 November 2026 in New York six and a half hours pass."""
+    zone = ZoneInfo("America/New_York")
+    started, onset = datetime(2026, 11, 1, 0, 30, tzinfo=zone), datetime(2026, 11, 1, 6, 0, tzinfo=zone)
+    assert onset_class(onset, started) == OnsetClass.DELAYED
+    assert onset_class(onset - timedelta(minutes=30), started) == OnsetClass.IMMEDIATE
+    assert hours_after_end(onset, started) == Decimal("6.5")
+    end = datetime(2026, 10, 31, 5, 30, tzinfo=zone)
+    last = datetime(2026, 11, 3, 4, 30, tzinfo=zone)
+    assert is_within_label_window(last, end - timedelta(hours=1), end)
+    assert not is_within_label_window(last + timedelta(minutes=1), end - timedelta(hours=1), end)
+
+
+def test_clocks_that_were_put_forward_do_not_lengthen_it() -> None:
+    """From 00:30 to 07:30 on 8 March 2026 in New York six hours pass."""
+    zone = ZoneInfo("America/New_York")
+    started, onset = datetime(2026, 3, 8, 0, 30, tzinfo=zone), datetime(2026, 3, 8, 7, 30, tzinfo=zone)
+    assert onset_class(onset, started) == OnsetClass.IMMEDIATE
+    assert onset_class(onset + timedelta(minutes=1), started) == OnsetClass.DELAYED
