@@ -92,6 +92,8 @@ class AnaphylaxisRecord(Record):
         ]
 
     def __str__(self) -> str:
+        if not self.is_judged:
+            return "Suspected, what was seen is not recorded yet"
         return f"Meets {', '.join(self.criteria)}" if self.criteria else "Meets no criterion"
 
     @property

@@ -61,6 +61,13 @@ def test_a_tap_without_a_usable_id_is_not_refused(page: Client, infusion: Infusi
     assert AnaphylaxisRecord.objects.count() == 1
 
 
+def test_a_suspicion_is_no_verdict_before_what_was_seen_is_recorded(page: Client, record: AnaphylaxisRecord) -> None:
+    sign = reverse("reactions:sign", args=[record.reaction_id])
+    assert "Suspected, what was seen is not recorded yet" in words_of(page.get(sign))
+    page.post(address(record), evidence_form(record))
+    assert "Meets no criterion" in words_of(page.get(sign))
+
+
 def test_a_second_nurse_is_led_to_the_record_that_is_open(client: Client, record: AnaphylaxisRecord) -> None:
     client.force_login(make_staff(record.patient.clinic, "second"))
     tap = reverse("reactions:suspect_anaphylaxis", args=[record.reaction.infusion_id])
