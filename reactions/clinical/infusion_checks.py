@@ -21,6 +21,9 @@ DAY_G_PER_KG = Decimal("1.0")
 USUAL_WEIGHT_KG = (Decimal(2), Decimal(300))
 POSSIBLE_WEIGHT_KG = (Decimal("0.3"), Decimal(650))
 POSSIBLE_DOSE_G = Decimal(1000)
+# Volumetric pumps usually deliver up to 999 mL/h (UCLH, Injectable Medicines Administration Guide, infusion pumps); the
+# bound leaves room for the faster of them and stops a slipped digit.
+POSSIBLE_RATE_ML_PER_H = Decimal(1200)
 USUAL_DURATION = (timedelta(minutes=30), timedelta(hours=12))
 # Vials are whole, doses are rounded to them: half a gram is the smallest vial step.
 VIAL_TOLERANCE_G = Decimal("0.5")

@@ -22,7 +22,7 @@ from patients.forms.fields import (
 from reactions.clinical.barcode import UnreadableBarcode
 from reactions.clinical.barcode import read as read_barcode
 from reactions.clinical.flow import next_reasons
-from reactions.clinical.infusion_checks import why_impossible_drug_dose, why_impossible_lot
+from reactions.clinical.infusion_checks import POSSIBLE_RATE_ML_PER_H, why_impossible_drug_dose, why_impossible_lot
 from reactions.clinical.vitals_schedule import why_impossible_vitals
 from reactions.forms.infusion import CLOCK_SLACK
 from reactions.models import Infusion, RateStep, Treatment, Vitals
@@ -94,7 +94,12 @@ class StepForm(MomentForm):
 
     seen_step = forms.IntegerField(required=False, widget=forms.HiddenInput)
     rate_ml_per_h = NumberField(
-        required=False, max_digits=6, decimal_places=1, min_value=Decimal("0.1"), label="Rate (mL/h)"
+        required=False,
+        max_digits=6,
+        decimal_places=1,
+        min_value=Decimal("0.1"),
+        max_value=POSSIBLE_RATE_ML_PER_H,
+        label="Rate (mL/h)",
     )
     # Seconds are kept: two taps within a minute are two steps.
     to_the_second = True

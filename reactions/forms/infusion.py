@@ -25,6 +25,7 @@ from patients.forms.fields import (
 from patients.models import Patient
 from reactions import safety
 from reactions.clinical.infusion_checks import (
+    POSSIBLE_RATE_ML_PER_H,
     why_impossible_dose,
     why_impossible_drug_dose,
     why_impossible_lot,
@@ -79,11 +80,16 @@ class InfusionForm(forms.Form):
         max_digits=6,
         decimal_places=1,
         min_value=Decimal("0.1"),
+        max_value=POSSIBLE_RATE_ML_PER_H,
         required=False,
         help_text="Compared with the label's maximum.",
     )
     start_rate_ml_per_h = NumberField(
-        label="Rate at the start (mL/h)", max_digits=6, decimal_places=1, min_value=Decimal("0.1")
+        label="Rate at the start (mL/h)",
+        max_digits=6,
+        decimal_places=1,
+        min_value=Decimal("0.1"),
+        max_value=POSSIBLE_RATE_ML_PER_H,
     )
     premedication_record = forms.ChoiceField(
         label="Drugs given before the start, to prevent a reaction",
