@@ -197,7 +197,7 @@ class Command(BaseCommand):
                 by=nurse,
                 patient=patient,
                 measures={
-                    "measured_on": (now - timedelta(days=30 * months)).date(),
+                    "measured_on": timezone.localdate(now, clinic.zone) - timedelta(days=30 * months),
                     "mmt8": mmt8,
                     "ck_u_per_l": ck,
                     "physician_global": Decimal(months + 1),
