@@ -282,8 +282,28 @@ def _save_infusion(infusion: Infusion) -> None:
 
 
 def _replace_rows(infusion: Infusion, vials: Rows, premedications: Rows) -> None:
-    replace_rows(infusion.vials, [Vial(infusion=infusion, **vial) for vial in vials])
+    _replace_vials(infusion, vials)
     replace_rows(infusion.premedications, [Premedication(infusion=infusion, **drug) for drug in premedications])
+
+
+def _replace_vials(infusion: Infusion, vials: Rows) -> None:
+    """Bring the vials in line with the rows. A row with the `pk` of one corrects it and leaves what its code said."""
+    stored = {vial.pk: vial for vial in infusion.vials.all()}
+    corrected, new = [], []
+    for row in vials:
+        values = dict(row)
+        # A vial that was taken away meanwhile, or belongs elsewhere, is a new one here.
+        vial = stored.pop(values.pop("pk", None), None)
+        if vial is None:
+            new.append(Vial(infusion=infusion, **values))
+            continue
+        for name, value in values.items():
+            setattr(vial, name, value)
+        corrected.append(vial)
+    infusion.vials.filter(pk__in=stored).delete()
+    for vial in corrected:
+        vial.save()
+    Vial.objects.bulk_create(new)
 
 
 def _infusion_snapshot(infusion: Infusion) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from patients.models import AuditEvent, Patient, User
+from reactions import recording
 from reactions.models import CheckIn, ClinicProtocol, Infusion, Product, RateStep, SafetyCheck, Treatment, Vitals
 from tests.support.factories import make_booking, make_infusion
 from tests.support.forms import infusion_form
@@ -278,6 +279,52 @@ def test_a_correction_opened_before_a_vial_was_added_is_stale(page: Client, infu
     answer = page.post(reverse("reactions:correct_infusion", args=[infusion.pk]), data)
     assert answer.status_code == 409
     assert infusion.vials.get().lot == "SYN-9"
+
+
+def test_a_correction_keeps_what_the_vials_code_said(page: Client, infusion: Infusion) -> None:
+    scan = "010061414112345221ABC123\x1d10LOT456\x1d17291231"
+    send(page, "add_vial", infusion, vial(scan=scan, lot="", expires_on=""))
+    send(page, "add_vial", infusion, vial(lot="SYN-8"))
+    scanned, typed = infusion.vials.all()
+    infusion.refresh_from_db()
+    address = reverse("reactions:correct_infusion", args=[infusion.pk])
+    assert f'name="vials-0-pk" value="{scanned.pk}"' in page.get(address).content.decode()
+    rows = {
+        "vials-0-pk": scanned.pk,
+        "vials-0-lot": "LOT456",
+        "vials-0-expires_on": "2029-12-31",
+        "vials-0-grams": "10",
+    }
+    # The second is emptied, the third is new.
+    rows |= {"vials-1-pk": typed.pk, "vials-2-lot": "SYN-7"}
+    data = infusion_form(seen_version=infusion.version, reason="Grams", ended_at="", still_running="on")
+    started_at = timezone.localtime(infusion.started_at, infusion.zone).strftime("%Y-%m-%dT%H:%M")
+    assert page.post(address, data | {"started_at": started_at} | rows).status_code == 302
+    kept, added = infusion.vials.all()
+    assert (kept.pk, kept.gtin, kept.serial, kept.grams) == (scanned.pk, "00614141123452", "ABC123", 10)
+    assert kept.submission_id == scanned.submission_id
+    assert (added.lot, added.gtin) == ("SYN-7", "")
+    before, after = AuditEvent.objects.get(act="infusion.corrected").changes["vials"]
+    assert [row["lot"] for row in before] == ["LOT456", "SYN-8"]
+    assert [(row["lot"], row["serial"]) for row in after] == [("LOT456", "ABC123"), ("SYN-7", "")]
+
+
+def test_a_vial_of_another_infusion_is_never_taken_over(page: Client, infusion: Infusion, nurse: User) -> None:
+    other = make_infusion(infusion.patient, product=infusion.product, started_at=timezone.now() - timedelta(days=9))
+    foreign = other.vials.create(lot="SYN-4", serial="X1")
+    recording.correct_infusion(
+        infusion,
+        by=nurse,
+        details={},
+        vials=[{"pk": foreign.pk, "lot": "SYN-5"}],
+        premedications=[],
+        reason="Forged",
+        seen_version=1,
+        now=timezone.now(),
+    )
+    foreign.refresh_from_db()
+    assert (foreign.infusion, foreign.lot) == (other, "SYN-4")
+    assert infusion.vials.get().lot == "SYN-5"
 
 
 def test_what_is_derived_is_shown(page: Client, infusion: Infusion) -> None:
