@@ -44,10 +44,16 @@ def record_step(
     latest = held.rate_steps.current().order_by("at", "pk").last()
     if (latest.pk if latest else None) != seen_step:
         raise StaleRecord
-    step = held.rate_steps.create(
-        at=at, rate_ml_per_h=rate_ml_per_h, reason=reason, submission_id=submission_id, created_by=by
+    step = RateStep(
+        infusion=held,
+        at=at,
+        rate_ml_per_h=rate_ml_per_h,
+        reason=reason,
+        submission_id=submission_id,
+        created_by=by,
     )
-    check_steps(held)
+    check_steps(held, [*held.rate_steps.current(), step])
+    step.save()
     count_up(held)
     _write_row(step, "rate.changed", by=by)
     if reason == RateReason.STOP:
@@ -61,8 +67,12 @@ def correct_step(
 ) -> RateStep:
     """Change a step's time or rate; the infusion's start and end follow. Raises StaleRecord or ImpossibleSteps."""
     held = lock(step.infusion)
-    _correct(step, "rate.corrected", by=by, details=details, reason=reason, seen_version=seen_version)
-    check_steps(held)
+    claim(step, seen_version)
+    before = snapshot(step)
+    _set(step, details)
+    check_steps(held, [*held.rate_steps.current().exclude(pk=step.pk), step])
+    step.save()
+    write_about(step, "rate.corrected", by=by, changes=difference(before, snapshot(step)), reason=reason)
     count_up(held)
     _follow_ends(held, by=by, now=now)
     return step
@@ -198,10 +208,14 @@ def _follow_ends(infusion: Infusion, *, by: User, now: datetime) -> None:
 def _correct(row: ChairsideRow, act: str, *, by: User, details: dict[str, Any], reason: str, seen_version: int) -> None:
     claim(row, seen_version)
     before = snapshot(row)
-    for name, value in details.items():
-        setattr(row, name, value)
+    _set(row, details)
     row.save()
     write_about(row, act, by=by, changes=difference(before, snapshot(row)), reason=reason)
+
+
+def _set(row: ChairsideRow, details: dict[str, Any]) -> None:
+    for name, value in details.items():
+        setattr(row, name, value)
 
 
 def _write_row(row: ChairsideRow, act: str, *, by: User) -> None:

@@ -409,6 +409,52 @@ def test_correcting_the_infusion_moves_its_steps(page: Client, infusion: Infusio
     assert [s.reason for s in steps] == ["start", "stop"]
 
 
+def on_clock(at: datetime, infusion: Infusion) -> str:
+    return timezone.localtime(at, infusion.zone).strftime("%Y-%m-%dT%H:%M")
+
+
+@pytest.fixture
+def stepped(infusion: Infusion, nurse: User) -> RateStep:
+    """A step up half an hour after the start."""
+    at = infusion.started_at + timedelta(minutes=30)
+    made: RateStep = infusion.rate_steps.create(at=at, rate_ml_per_h=84, reason="step_up", created_by=nurse)
+    return made
+
+
+def test_two_steps_never_have_one_time(page: Client, infusion: Infusion, stepped: RateStep) -> None:
+    typed = step(infusion, rate_ml_per_h="105", at=on_clock(stepped.at, infusion))
+    answer = send(page, "change_rate", infusion, typed)
+    assert "Two steps have the time" in answer.content.decode()
+    data = {"submission_id": uuid4(), "seen_version": 1, "reason": "Clock", "rate_ml_per_h": "84"}
+    data["at"] = on_clock(infusion.started_at, infusion)
+    answer = page.post(reverse("reactions:correct_step", args=[stepped.pk]), data)
+    assert "Two steps have the time" in answer.content.decode()
+    moved = infusion_form(started_at=data["at"], seen_version="1", reason="Clock", ended_at="", still_running="on")
+    moved["started_at"] = on_clock(stepped.at, infusion)
+    answer = page.post(reverse("reactions:correct_infusion", args=[infusion.pk]), moved)
+    assert "Two steps have the time" in answer.content.decode()
+    assert [one.version for one in infusion.rate_steps.all()] == [1, 1]
+
+
+def test_a_start_may_move_to_where_the_stop_stood(infusion: Infusion, nurse: User) -> None:
+    started, ended = infusion.started_at, infusion.started_at + timedelta(minutes=20)
+    infusion.rate_steps.create(at=ended, rate_ml_per_h=0, reason="stop", created_by=nurse)
+    Infusion.objects.filter(pk=infusion.pk).update(ended_at=ended)
+
+    def move(start: datetime, end: datetime) -> None:
+        now, details = timezone.now(), {"started_at": start, "ended_at": end}
+        words: dict[str, Any] = {"by": nurse, "vials": [], "premedications": [], "reason": "Clock", "now": now}
+        infusion.refresh_from_db()
+        recording.correct_infusion(infusion, details=details, seen_version=infusion.version, **words)
+
+    move(ended, ended + timedelta(minutes=20))
+    move(started, ended)
+    assert [one.at for one in infusion.rate_steps.current()] == [started, ended]
+    # Each move is in the row's own history, and a form that was opened before it is stale.
+    assert [one.version for one in infusion.rate_steps.current()] == [3, 3]
+    assert AuditEvent.objects.filter(act="rate.corrected", reason="Clock").count() == 4
+
+
 def test_a_form_that_waited_for_a_connection_keeps_the_time_of_its_tap(page: Client, infusion: Infusion) -> None:
     tapped = datetime.now().astimezone() - timedelta(minutes=20)
     send(page, "add_vitals", infusion, vitals(tapped_at=tapped.isoformat()))
