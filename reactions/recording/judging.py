@@ -10,7 +10,7 @@ from patients.models import StaleRecord, User
 from reactions import worklist
 from reactions.models import CausalityAssessment, Reaction, Signature
 from reactions.recording.reactions import signed_content
-from reactions.recording.writing import outdate_signature, write_about
+from reactions.recording.writing import lock, lock_reaction, outdate_signature, write_about
 from reactions.vocabulary import CausalityScale, SignatureMeaning
 
 
@@ -35,7 +35,7 @@ def judge_causality(
 
     A signature that stands under the reaction is one of an earlier version then.
     """
-    Reaction.objects.select_for_update().get(pk=reaction.pk)
+    lock_reaction(reaction)
     made_before = CausalityAssessment.objects.filter(submission_id=submission_id, reaction=reaction).first()
     if made_before:
         return made_before
@@ -68,7 +68,8 @@ def sign_reaction(
     """
     if not by.check_password(password):
         raise WrongPassword
-    stored = Reaction.objects.select_for_update().get(pk=reaction.pk)
+    lock(reaction.infusion)
+    stored = Reaction.objects.get(pk=reaction.pk)
     if stored.version != seen_version or stored.is_void:
         raise StaleRecord
     if signed_before := stored.signatures.filter(by=by, meaning=meaning, version=stored.version).first():

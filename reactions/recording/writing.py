@@ -41,10 +41,24 @@ def lock(infusion: Infusion) -> Infusion:
 
     Raises RecordVoided when the infusion or its patient is void.
     """
-    held = Infusion.objects.select_for_update(of=("self",)).select_related("patient__clinic").get(pk=infusion.pk)
+    rows = Infusion.objects.select_for_update(of=("self",), no_key=True).select_related("patient__clinic")
+    held = rows.get(pk=infusion.pk)
     if held.is_void or held.patient.is_void:
         raise RecordVoided
     return held
+
+
+def lock_reaction(reaction: Reaction) -> Reaction:
+    """The reaction as it is stored, its infusion held: the infusion's row is taken first by everybody.
+
+    Raises RecordVoided when the reaction, its infusion or its patient is void.
+    """
+    held = lock(reaction.infusion)
+    stored = Reaction.objects.get(pk=reaction.pk)
+    if stored.is_void:
+        raise RecordVoided
+    stored.infusion = held
+    return stored
 
 
 class SentBefore(Exception):
@@ -79,7 +93,7 @@ def count_up(infusion: Infusion) -> None:
 
 def outdate_signature(reaction: Reaction, *, by: User) -> bool:
     """Count a reaction up when its present version is signed, since something beside it changed. True when it did."""
-    stored = Reaction.objects.select_for_update().get(pk=reaction.pk)
+    stored = Reaction.objects.select_for_update(no_key=True).get(pk=reaction.pk)
     if not stored.signatures.filter(version=stored.version).exists():
         return False
     Reaction.objects.filter(pk=stored.pk).update(version=F("version") + 1)
