@@ -18,13 +18,14 @@ from reactions.models import Course, Infusion, Premedication, RateStep, SafetyCh
 from reactions.recording.writing import (
     Rows,
     claim,
+    refuse_denial,
     refuse_other_words,
     replace_rows,
     row_snapshots,
     void,
     write_about,
 )
-from reactions.vocabulary import RateReason
+from reactions.vocabulary import RateReason, ReactionRecord
 
 
 class AlreadyRecorded(ValueError):
@@ -146,9 +147,12 @@ def correct_infusion(
 ) -> Infusion:
     """Change an infusion; check-ins not yet sent move with its end, and the rate steps of its start and end with them.
 
-    Raises StaleRecord, AlreadyRecorded, or ImpossibleSteps when a rate step would lie outside the infusion.
+    Raises StaleRecord, AlreadyRecorded, ReactionStands when it would deny a reaction that is recorded, or
+    ImpossibleSteps when a rate step would lie outside the infusion.
     """
     claim(infusion, seen_version)
+    if details.get("reaction_record", ReactionRecord.OBSERVED) != ReactionRecord.OBSERVED:
+        refuse_denial(infusion)
     before = _infusion_snapshot(infusion)
     for name, value in details.items():
         setattr(infusion, name, value)

@@ -19,6 +19,7 @@ from reactions.models import AnaphylaxisRecord, Infusion, Reaction, Symptom, Tre
 from reactions.recording.writing import (
     AlreadyThere,
     Rows,
+    SentBefore,
     claim,
     count_up,
     lock,
@@ -27,6 +28,7 @@ from reactions.recording.writing import (
     refuse_other_words,
     replace_rows,
     row_snapshots,
+    same_rows,
     void,
     write_about,
 )
@@ -67,6 +69,10 @@ def record_reaction(
     made_before = Reaction.objects.filter(submission_id=submission_id, infusion=infusion).first()
     if made_before:
         refuse_other_words(made_before, details, symptoms=symptoms)
+        # Those of the form were made after the reaction; those that it took along, before.
+        own = made_before.treatments.current().filter(created_at__gte=made_before.created_at)
+        if not same_rows(own, treatments):
+            raise SentBefore(made_before)
         return made_before
     reaction = Reaction.objects.create(infusion=held, submission_id=submission_id, created_by=by, **details)
     _replace_symptoms(reaction, symptoms)

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import IntegrityError, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -13,7 +14,7 @@ from django.utils import timezone
 from patients.models import AuditEvent, Patient, User
 from reactions import recording
 from reactions.models import CheckIn, ClinicProtocol, Infusion, Product, RateStep, SafetyCheck, Treatment, Vitals
-from tests.support.factories import make_booking, make_infusion
+from tests.support.factories import make_booking, make_infusion, make_reaction
 from tests.support.forms import infusion_form
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_broker")]
@@ -473,3 +474,61 @@ def test_a_void_infusion_takes_nothing_more(page: Client, infusion: Infusion, nu
     Infusion.objects.filter(pk=infusion.pk).update(voided_at=timezone.now(), voided_by=nurse, void_reason="Twice")
     assert send(page, "add_vitals", infusion, vitals()).status_code == 404
     assert page.get(reverse("reactions:running", args=[infusion.pk])).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "changes"),
+    [
+        ("change_rate", {"step-rate_ml_per_h": "84"}, {"step-rate_ml_per_h": "63"}),
+        ("change_rate", {"step-rate_ml_per_h": "21"}, {"step-tap": "pause"}),
+        ("add_vitals", vitals(), {"vitals-temperature_c": "39.1"}),
+        ("give_treatment", drug(), {"treatment-dose": "500 mg"}),
+        ("add_vial", vial(), {"vial-lot": "SYN-8"}),
+    ],
+)
+def test_a_row_sent_again_with_other_words_says_that_it_was_saved_before(
+    page: Client, infusion: Infusion, name: str, first: dict, changes: dict
+) -> None:
+    data = step(infusion) | first if name == "change_rate" else first
+    for _ in range(2):
+        assert send(page, name, infusion, data).status_code == 302
+    answer = send(page, name, infusion, data | changes)
+    assert answer.status_code == 200
+    assert "This form was saved already" in answer.content.decode()
+
+
+def test_another_time_is_another_word_and_a_time_left_open_is_none(page: Client, infusion: Infusion) -> None:
+    data = vitals()
+    send(page, "add_vitals", infusion, data)
+    infusion.vitals.update(at=infusion.started_at)
+    assert send(page, "add_vitals", infusion, data).status_code == 302
+    typed = data | {"vitals-at": on_clock(infusion.started_at + timedelta(minutes=5), infusion)}
+    assert "This form was saved already" in send(page, "add_vitals", infusion, typed).content.decode()
+
+
+def test_an_infusion_never_denies_its_own_reaction(page: Client, infusion: Infusion) -> None:
+    Infusion.objects.filter(pk=infusion.pk).update(reaction_record="not_recorded")
+    running = reverse("reactions:running", args=[infusion.pk])
+    assert "Observed, no reaction" in page.get(running).content.decode()
+    make_reaction(infusion)
+    assert "Observed, no reaction" not in page.get(running).content.decode()
+    answer = page.post(reverse("reactions:say_observed", args=[infusion.pk]), follow=True)
+    assert "A reaction to this infusion is recorded" in answer.content.decode()
+    for said in ("not_recorded", "seen"):
+        data = infusion_form(seen_version="1", reason="Doubt", ended_at="", still_running="on", reaction_seen=said)
+        data["started_at"] = on_clock(infusion.started_at, infusion)
+        answer = page.post(reverse("reactions:correct_infusion", args=[infusion.pk]), data)
+        assert "A reaction to this infusion is recorded" in answer.content.decode()
+    infusion.refresh_from_db()
+    assert infusion.version == 1
+
+
+def test_one_vial_is_one_row_of_an_infusion(infusion: Infusion, nurse: User) -> None:
+    one = {"lot": "SYN-1", "gtin": "00614141123452", "serial": "ABC123"}
+    recording.add_vial(infusion, by=nurse, vial=one, submission_id=uuid4())
+    with pytest.raises(recording.VialThere):
+        recording.add_vial(infusion, by=nurse, vial=one, submission_id=uuid4())
+    with pytest.raises(IntegrityError), transaction.atomic():
+        infusion.vials.create(**one)
+    for _ in range(2):
+        recording.add_vial(infusion, by=nurse, vial=one | {"serial": ""}, submission_id=uuid4())

@@ -289,6 +289,23 @@ def test_nothing_is_written_beside_a_void_reaction(page: Client, new: str, nurse
         )
 
 
+def test_other_treatments_are_other_words(page: Client, new: str, at_chairside: Treatment) -> None:
+    data = reaction_form()
+    for _ in range(2):
+        assert page.post(new, data).status_code == 302
+    assert "This form was saved already" in text_of(page.post(new, data | {"treatments-0-dose": "50 mg"}))
+
+
+def test_another_judgement_in_one_form_is_said(page: Client, given: Infusion, nurse: User) -> None:
+    words: dict[str, Any] = {"by": nurse, "scale": "naranjo", "answers": {"1": "yes"}, "category": "", "score": None}
+    words |= {"submission_id": uuid4(), "now": timezone.now()}
+    reaction = make_reaction(given)
+    first = recording.judge_causality(reaction, note="", **words)
+    assert recording.judge_causality(reaction, note="", **words) == first
+    with pytest.raises(recording.SentBefore):
+        recording.judge_causality(reaction, note="Changed", **words)
+
+
 SERIOUS: list[tuple[dict[str, Any], bool | None, list[str]]] = [
     ({}, False, []),
     ({"none_of_these": ""}, None, []),
