@@ -320,6 +320,8 @@ class SafetyForm(forms.Form):
 class VialForm(RowForm):
     meaningful = ("lot", "expires_on", "grams")
 
+    # The stored vial that this row corrects: what its barcode said stays with it.
+    pk = forms.IntegerField(required=False, widget=forms.HiddenInput)
     lot = forms.CharField(max_length=20, required=False)
     expires_on = DateField(required=False, label="Expiry")
     grams = NumberField(required=False, max_digits=6, decimal_places=2, label="Grams")
@@ -337,6 +339,8 @@ class VialForm(RowForm):
         self.need("lot", "Write the lot, or empty this row.")
         if values.get("grams") is not None and values["grams"] <= 0:
             self.add_error("grams", "The grams must be more than 0.")
+        if values.get("pk") is None:
+            values.pop("pk", None)
         return values
 
     def check_expiry(self, infusion_day: Any) -> None:
@@ -406,7 +410,9 @@ class InfusionEntry:
         self.vials: BaseRows = VialRows(
             data,
             prefix="vials",
-            initial=list(infusion.vials.values("lot", "expires_on", "grams", "expiry_confirmed")) if infusion else [],
+            initial=list(infusion.vials.values("pk", "lot", "expires_on", "grams", "expiry_confirmed"))
+            if infusion
+            else [],
         )
         self.premedications: BaseRows = PremedicationRows(
             data,

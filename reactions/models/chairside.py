@@ -79,6 +79,9 @@ class Vial(models.Model):
         constraints = [
             models.CheckConstraint(name="reactions_vial_grams_positive", condition=Q(grams=None) | Q(grams__gt=0)),
             models.CheckConstraint(name="reactions_vial_has_lot", condition=~Q(lot="")),
+            models.UniqueConstraint(
+                fields=["infusion", "gtin", "serial"], condition=~Q(gtin="") & ~Q(serial=""), name="reactions_vial_once"
+            ),
         ]
         # Lots are looked for however their letters are written.
         indexes = [models.Index(Upper("lot"), name="reactions_vial_by_upper_lot")]

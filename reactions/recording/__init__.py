@@ -16,6 +16,7 @@ from reactions.recording.answers import (
     submit_answer,
 )
 from reactions.recording.chairside import (
+    VialThere,
     add_vial,
     correct_step,
     correct_treatment,
@@ -57,7 +58,7 @@ from reactions.recording.reactions import (
     suspect_anaphylaxis,
     void_reaction,
 )
-from reactions.recording.writing import AlreadyThere, SentBefore
+from reactions.recording.writing import AlreadyThere, ReactionStands, SentBefore
 
 __all__ = [
     "Acknowledgement",
@@ -72,7 +73,9 @@ __all__ = [
     "ImpossibleSteps",
     "NotBooked",
     "ReactionBeforeStart",
+    "ReactionStands",
     "SentBefore",
+    "VialThere",
     "WrongPassword",
     "acknowledge_alert",
     "add_vial",

@@ -1,12 +1,13 @@
 """The verbs of a running infusion: change the rate, measure, give a drug, add a vial, say that nothing happened.
 
 Each holds the infusion's row while it writes, so that two people at one chair take turns. A row sent twice with one
-`submission_id` is one row.
+`submission_id` is one row; sent again with other words, SentBefore is raised. `at_left_open` says that `at` is only the
+moment of arrival.
 """
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.db import transaction
@@ -14,11 +15,25 @@ from django.db import transaction
 from patients.models import StaleRecord, User, difference, snapshot
 from reactions import tasks
 from reactions.checkins.plan import plan_checkins
+from reactions.clinical.flow import STILL
 from reactions.models import ChairsideRow, Infusion, RateStep, Treatment, Vial, Vitals
 from reactions.recording.infusions import check_steps, refuse_start_after_onset
 from reactions.recording.reactions import follow_treatment
-from reactions.recording.writing import AlreadyThere, claim, count_up, lock, void, write_about
+from reactions.recording.writing import (
+    AlreadyThere,
+    claim,
+    count_up,
+    lock,
+    made_before,
+    refuse_denial,
+    void,
+    write_about,
+)
 from reactions.vocabulary import RateReason, ReactionRecord
+
+
+class VialThere(ValueError):
+    """The infusion has the vial with this code and serial number already."""
 
 
 @transaction.atomic
@@ -32,6 +47,7 @@ def record_step(
     seen_step: int | None,
     submission_id: UUID,
     now: datetime,
+    at_left_open: bool = False,
 ) -> RateStep:
     """Change the rate. A stop ends the infusion and plans its check-ins.
 
@@ -39,15 +55,25 @@ def record_step(
     raised. Raises ImpossibleSteps when the step cannot follow those recorded.
     """
     held = lock(infusion)
-    if made_before := held.rate_steps.filter(submission_id=submission_id).first():
-        return made_before
+    told = _told({"rate_ml_per_h": rate_ml_per_h}, at, at_left_open=at_left_open)
+    if reason in STILL:
+        # Whether a rate is a step up or a slowing follows from the step before it, which is this very step by now.
+        told["reason"] = reason
+    if stored := made_before(held.rate_steps, submission_id, told):
+        return cast("RateStep", stored)
     latest = held.rate_steps.current().order_by("at", "pk").last()
     if (latest.pk if latest else None) != seen_step:
         raise StaleRecord
-    step = held.rate_steps.create(
-        at=at, rate_ml_per_h=rate_ml_per_h, reason=reason, submission_id=submission_id, created_by=by
+    step = RateStep(
+        infusion=held,
+        at=at,
+        rate_ml_per_h=rate_ml_per_h,
+        reason=reason,
+        submission_id=submission_id,
+        created_by=by,
     )
-    check_steps(held)
+    check_steps(held, [*held.rate_steps.current(), step])
+    step.save()
     count_up(held)
     _write_row(step, "rate.changed", by=by)
     if reason == RateReason.STOP:
@@ -61,8 +87,12 @@ def correct_step(
 ) -> RateStep:
     """Change a step's time or rate; the infusion's start and end follow. Raises StaleRecord or ImpossibleSteps."""
     held = lock(step.infusion)
-    _correct(step, "rate.corrected", by=by, details=details, reason=reason, seen_version=seen_version)
-    check_steps(held)
+    claim(step, seen_version)
+    before = snapshot(step)
+    _set(step, details)
+    check_steps(held, [*held.rate_steps.current().exclude(pk=step.pk), step])
+    step.save()
+    write_about(step, "rate.corrected", by=by, changes=difference(before, snapshot(step)), reason=reason)
     count_up(held)
     _follow_ends(held, by=by, now=now)
     return step
@@ -79,11 +109,19 @@ def void_step(step: RateStep, *, by: User, reason: str, seen_version: int, now: 
 
 
 @transaction.atomic
-def record_vitals(infusion: Infusion, *, by: User, at: datetime, values: dict[str, Any], submission_id: UUID) -> Vitals:
+def record_vitals(
+    infusion: Infusion,
+    *,
+    by: User,
+    at: datetime,
+    values: dict[str, Any],
+    submission_id: UUID,
+    at_left_open: bool = False,
+) -> Vitals:
     """Add a set of vital signs. Raises AlreadyThere when somebody else has recorded one for this minute."""
     held = lock(infusion)
-    if made_before := held.vitals.filter(submission_id=submission_id).first():
-        return made_before
+    if before := made_before(held.vitals, submission_id, _told(values, at, at_left_open=at_left_open)):
+        return cast("Vitals", before)
     if stored := held.vitals.current().filter(at=at).first():
         raise AlreadyThere(stored)
     vitals: Vitals = held.vitals.create(at=at, submission_id=submission_id, created_by=by, **values)
@@ -110,12 +148,18 @@ def void_vitals(vitals: Vitals, *, by: User, reason: str, seen_version: int, now
 
 @transaction.atomic
 def give_treatment(
-    infusion: Infusion, *, by: User, at: datetime, details: dict[str, Any], submission_id: UUID
+    infusion: Infusion,
+    *,
+    by: User,
+    at: datetime,
+    details: dict[str, Any],
+    submission_id: UUID,
+    at_left_open: bool = False,
 ) -> Treatment:
     """Write down a drug or measure given after the start. Raises AlreadyThere for the same drug in the same minute."""
     held = lock(infusion)
-    if made_before := held.treatments.filter(submission_id=submission_id).first():
-        return made_before
+    if before := made_before(held.treatments, submission_id, _told(details, at, at_left_open=at_left_open)):
+        return cast("Treatment", before)
     same = held.treatments.current().filter(at=at, drug=details["drug"], other_drug=details.get("other_drug", ""))
     if stored := same.first():
         raise AlreadyThere(stored)
@@ -150,10 +194,16 @@ def void_treatment(treatment: Treatment, *, by: User, reason: str, seen_version:
 
 @transaction.atomic
 def add_vial(infusion: Infusion, *, by: User, vial: dict[str, Any], submission_id: UUID) -> Vial:
-    """Add one vial to an infusion; correcting or taking it away is a correction of the infusion."""
+    """Add one vial to an infusion; correcting or taking it away is a correction of the infusion.
+
+    Raises VialThere when the vial with this code and serial number is recorded already.
+    """
     held = lock(infusion)
-    if made_before := held.vials.filter(submission_id=submission_id).first():
-        return made_before
+    if before := made_before(held.vials, submission_id, vial):
+        return cast("Vial", before)
+    gtin, serial = vial.get("gtin", ""), vial.get("serial", "")
+    if gtin and serial and held.vials.filter(gtin=gtin, serial=serial).exists():
+        raise VialThere("This very vial is recorded already: same code, same serial number.")
     added: Vial = held.vials.create(submission_id=submission_id, **vial)
     count_up(held)
     changes = {name: [None, value] for name, value in snapshot(added).items() if value not in (None, "")}
@@ -163,14 +213,20 @@ def add_vial(infusion: Infusion, *, by: User, vial: dict[str, Any], submission_i
 
 @transaction.atomic
 def record_observed(infusion: Infusion, *, by: User) -> None:
-    """Say that the patient was watched and no reaction was seen."""
+    """Say that the patient was watched and no reaction was seen. Raises ReactionStands when there was one."""
     held = lock(infusion)
+    refuse_denial(held)
     if held.reaction_record == ReactionRecord.OBSERVED:
         return
     Infusion.objects.filter(pk=held.pk).update(reaction_record=ReactionRecord.OBSERVED)
     count_up(held)
     changes = {"reaction_record": [held.reaction_record, str(ReactionRecord.OBSERVED)]}
     write_about(held, "infusion.observed", by=by, changes=changes)
+
+
+def _told(values: dict[str, Any], at: datetime, *, at_left_open: bool) -> dict[str, Any]:
+    """What a person said in a form, for comparing it with what an earlier sending of it stored."""
+    return dict(values) if at_left_open else values | {"at": at}
 
 
 def _end(infusion: Infusion, at: datetime | None, *, by: User, now: datetime) -> None:
@@ -198,10 +254,14 @@ def _follow_ends(infusion: Infusion, *, by: User, now: datetime) -> None:
 def _correct(row: ChairsideRow, act: str, *, by: User, details: dict[str, Any], reason: str, seen_version: int) -> None:
     claim(row, seen_version)
     before = snapshot(row)
-    for name, value in details.items():
-        setattr(row, name, value)
+    _set(row, details)
     row.save()
     write_about(row, act, by=by, changes=difference(before, snapshot(row)), reason=reason)
+
+
+def _set(row: ChairsideRow, details: dict[str, Any]) -> None:
+    for name, value in details.items():
+        setattr(row, name, value)
 
 
 def _write_row(row: ChairsideRow, act: str, *, by: User) -> None:

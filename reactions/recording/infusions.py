@@ -1,5 +1,6 @@
 """The verbs around an infusion as a whole: record it, start it, correct it, void it, book the next course."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,13 +18,14 @@ from reactions.models import Course, Infusion, Premedication, RateStep, SafetyCh
 from reactions.recording.writing import (
     Rows,
     claim,
+    refuse_denial,
     refuse_other_words,
     replace_rows,
     row_snapshots,
     void,
     write_about,
 )
-from reactions.vocabulary import RateReason
+from reactions.vocabulary import RateReason, ReactionRecord
 
 
 class AlreadyRecorded(ValueError):
@@ -145,15 +147,18 @@ def correct_infusion(
 ) -> Infusion:
     """Change an infusion; check-ins not yet sent move with its end, and the rate steps of its start and end with them.
 
-    Raises StaleRecord, AlreadyRecorded, or ImpossibleSteps when a rate step would lie outside the infusion.
+    Raises StaleRecord, AlreadyRecorded, ReactionStands when it would deny a reaction that is recorded, or
+    ImpossibleSteps when a rate step would lie outside the infusion.
     """
     claim(infusion, seen_version)
+    if details.get("reaction_record", ReactionRecord.OBSERVED) != ReactionRecord.OBSERVED:
+        refuse_denial(infusion)
     before = _infusion_snapshot(infusion)
     for name, value in details.items():
         setattr(infusion, name, value)
     _save_infusion(infusion)
     _replace_rows(infusion, vials, premedications)
-    move_ends(infusion, by=by, now=now)
+    move_ends(infusion, by=by, reason=reason, now=now)
     changes = difference(before, _infusion_snapshot(infusion))
     write_about(infusion, "infusion.corrected", by=by, changes=changes, reason=reason)
     plan_checkins(infusion, now=now)
@@ -219,9 +224,12 @@ def next_course_label(patient: Patient) -> str:
     return str(max(numbers, default=0) + 1)
 
 
-def check_steps(infusion: Infusion) -> None:
-    """Raise ImpossibleSteps when the infusion's current rate steps cannot follow each other."""
-    steps = [step.as_step() for step in infusion.rate_steps.current()]
+def check_steps(infusion: Infusion, rows: Iterable[RateStep] | None = None) -> None:
+    """Raise ImpossibleSteps when the rate steps cannot follow each other: `rows`, or those that stand now.
+
+    What is about to be written is passed as `rows` before it is: no two steps have one time in the database.
+    """
+    steps = [step.as_step() for step in (infusion.rate_steps.current() if rows is None else rows)]
     # On the clinic's clocks, since the sentences name times.
     if found := problems([replace(step, at=step.at.astimezone(infusion.zone)) for step in steps]):
         raise ImpossibleSteps(found)
@@ -233,23 +241,48 @@ def refuse_start_after_onset(infusion: Infusion) -> None:
         raise ReactionBeforeStart("A reaction to this infusion began before this start. Correct the reaction first.")
 
 
-def move_ends(infusion: Infusion, *, by: User, now: datetime) -> None:
-    """Bring the first and the last rate step in line with the infusion's start and end, where there are steps."""
+def move_ends(infusion: Infusion, *, by: User, reason: str, now: datetime) -> None:
+    """Bring the first and the last rate step in line with the infusion's start and end, where there are steps.
+
+    Raises ImpossibleSteps before anything is written.
+    """
     steps = list(infusion.rate_steps.current().order_by("at"))
     if not steps:
         return
-    first, stop = steps[0], next((step for step in steps if step.reason == RateReason.STOP), None)
-    if first.reason == RateReason.START and first.at != infusion.started_at:
-        RateStep.objects.filter(pk=first.pk).update(at=infusion.started_at)
-    if infusion.ended_at is None and stop:
-        RateStep.objects.filter(pk=stop.pk).update(
-            voided_at=now, voided_by=by, void_reason="The infusion's end was taken back."
+    stop = next((step for step in steps if step.reason == RateReason.STOP), None)
+    moves: list[tuple[RateStep, datetime]] = []
+    if steps[0].reason == RateReason.START and steps[0].at != infusion.started_at:
+        moves.append((steps[0], infusion.started_at))
+    if infusion.ended_at and stop and stop.at != infusion.ended_at:
+        moves.append((stop, infusion.ended_at))
+        if infusion.ended_at > stop.at:
+            # The start may move to where the stop stood: the stop goes first.
+            moves.reverse()
+    added = None
+    if infusion.ended_at and stop is None:
+        added = RateStep(
+            infusion=infusion, at=infusion.ended_at, rate_ml_per_h=Decimal(0), reason=RateReason.STOP, created_by=by
         )
-    elif infusion.ended_at and stop is None:
-        infusion.rate_steps.create(at=infusion.ended_at, rate_ml_per_h=0, reason=RateReason.STOP, created_by=by)
-    elif infusion.ended_at and stop and stop.at != infusion.ended_at:
-        RateStep.objects.filter(pk=stop.pk).update(at=infusion.ended_at)
-    check_steps(infusion)
+    taken_back = stop if infusion.ended_at is None else None
+    moved = {step.pk: at for step, at in moves}
+    wanted = [
+        RateStep(at=moved.get(step.pk, step.at), rate_ml_per_h=step.rate_ml_per_h, reason=step.reason)
+        for step in steps
+        if step != taken_back
+    ]
+    check_steps(infusion, [*wanted, *([added] if added else [])])
+    if taken_back:
+        why = "The infusion's end was taken back."
+        void(taken_back, "rate.voided", by=by, reason=why, seen_version=taken_back.version, now=now)
+    for step, at in moves:
+        claim(step, step.version)
+        before = snapshot(step)
+        step.at = at
+        step.save(update_fields=["at"])
+        write_about(step, "rate.corrected", by=by, changes=difference(before, snapshot(step)), reason=reason)
+    if added:
+        added.save()
+        write_about(added, "rate.changed", by=by, changes=difference({}, snapshot(added)), reason=reason)
 
 
 def _safety_check(infusion: Infusion, by: User, acknowledged: Acknowledgement | None, now: datetime) -> SafetyCheck:
@@ -282,8 +315,28 @@ def _save_infusion(infusion: Infusion) -> None:
 
 
 def _replace_rows(infusion: Infusion, vials: Rows, premedications: Rows) -> None:
-    replace_rows(infusion.vials, [Vial(infusion=infusion, **vial) for vial in vials])
+    _replace_vials(infusion, vials)
     replace_rows(infusion.premedications, [Premedication(infusion=infusion, **drug) for drug in premedications])
+
+
+def _replace_vials(infusion: Infusion, vials: Rows) -> None:
+    """Bring the vials in line with the rows. A row with the `pk` of one corrects it and leaves what its code said."""
+    stored = {vial.pk: vial for vial in infusion.vials.all()}
+    corrected, new = [], []
+    for row in vials:
+        values = dict(row)
+        # A vial that was taken away meanwhile, or belongs elsewhere, is a new one here.
+        vial = stored.pop(values.pop("pk", None), None)
+        if vial is None:
+            new.append(Vial(infusion=infusion, **values))
+            continue
+        for name, value in values.items():
+            setattr(vial, name, value)
+        corrected.append(vial)
+    infusion.vials.filter(pk__in=stored).delete()
+    for vial in corrected:
+        vial.save()
+    Vial.objects.bulk_create(new)
 
 
 def _infusion_snapshot(infusion: Infusion) -> dict[str, Any]:

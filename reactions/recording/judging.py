@@ -1,7 +1,7 @@
 """The verbs of follow-through: judge the cause of a reaction, and sign it."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.db import transaction
@@ -10,7 +10,7 @@ from patients.models import StaleRecord, User
 from reactions import worklist
 from reactions.models import CausalityAssessment, Reaction, Signature
 from reactions.recording.reactions import signed_content
-from reactions.recording.writing import outdate_signature, write_about
+from reactions.recording.writing import lock, lock_reaction, made_before, outdate_signature, write_about
 from reactions.vocabulary import CausalityScale, SignatureMeaning
 
 
@@ -31,14 +31,16 @@ def judge_causality(
     submission_id: UUID,
     now: datetime,
 ) -> CausalityAssessment:
-    """Add a judgement of the cause; the newest counts. A form sent twice makes one.
+    """Add a judgement of the cause; the newest counts.
+
+    A form sent twice makes one; with other words, SentBefore is raised.
 
     A signature that stands under the reaction is one of an earlier version then.
     """
-    Reaction.objects.select_for_update().get(pk=reaction.pk)
-    made_before = CausalityAssessment.objects.filter(submission_id=submission_id, reaction=reaction).first()
-    if made_before:
-        return made_before
+    lock_reaction(reaction)
+    told = {"scale": scale, "answers": answers, "category": category, "score": score, "note": note}
+    if before := made_before(CausalityAssessment.objects.filter(reaction=reaction), submission_id, told):
+        return cast("CausalityAssessment", before)
     judged = CausalityAssessment.objects.create(
         reaction=reaction,
         scale=scale,
@@ -68,7 +70,8 @@ def sign_reaction(
     """
     if not by.check_password(password):
         raise WrongPassword
-    stored = Reaction.objects.select_for_update().get(pk=reaction.pk)
+    lock(reaction.infusion)
+    stored = Reaction.objects.get(pk=reaction.pk)
     if stored.version != seen_version or stored.is_void:
         raise StaleRecord
     if signed_before := stored.signatures.filter(by=by, meaning=meaning, version=stored.version).first():

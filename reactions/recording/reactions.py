@@ -19,13 +19,16 @@ from reactions.models import AnaphylaxisRecord, Infusion, Reaction, Symptom, Tre
 from reactions.recording.writing import (
     AlreadyThere,
     Rows,
+    SentBefore,
     claim,
     count_up,
     lock,
+    lock_reaction,
     outdate_signature,
     refuse_other_words,
     replace_rows,
     row_snapshots,
+    same_rows,
     void,
     write_about,
 )
@@ -66,10 +69,14 @@ def record_reaction(
     made_before = Reaction.objects.filter(submission_id=submission_id, infusion=infusion).first()
     if made_before:
         refuse_other_words(made_before, details, symptoms=symptoms)
+        # Those of the form were made after the reaction; those that it took along, before.
+        own = made_before.treatments.current().filter(created_at__gte=made_before.created_at)
+        if not same_rows(own, treatments):
+            raise SentBefore(made_before)
         return made_before
     reaction = Reaction.objects.create(infusion=held, submission_id=submission_id, created_by=by, **details)
     _replace_symptoms(reaction, symptoms)
-    held.treatments.current().filter(reaction=None).update(reaction=reaction)
+    _take_along(held, reaction, by=by)
     _add_treatments(reaction, treatments, by=by)
     _say_observed(held)
     write_about(reaction, "reaction.recorded", by=by, changes=difference({}, reaction_snapshot(reaction)))
@@ -111,10 +118,16 @@ def correct_reaction(
 
 @transaction.atomic
 def void_reaction(reaction: Reaction, *, by: User, reason: str, seen_version: int, now: datetime) -> None:
-    """Take the reaction out of every count and off the worklist. Raises StaleRecord."""
+    """Take the reaction out of every count and off the worklist. Raises StaleRecord.
+
+    What was given for it was given all the same: it belongs to no reaction then, and the next one takes it along.
+    """
+    lock(reaction.infusion)
     void(reaction, "reaction.voided", by=by, reason=reason, seen_version=seen_version, now=now)
+    for treatment in reaction.treatments.current():
+        _belong(treatment, None, by=by, reason=reason)
     worklist.drop(reaction, because="The reaction was voided.", now=now)
-    infusion = reaction.infusion
+    infusion = Infusion.objects.select_related("patient__clinic").get(pk=reaction.infusion_id)
     if not infusion.reactions.current().exists() and infusion.reaction_record != ReactionRecord.NOT_RECORDED:
         # Nobody has said that there was none: with its only reaction void, the infusion says nothing.
         Infusion.objects.filter(pk=infusion.pk).update(reaction_record=ReactionRecord.NOT_RECORDED)
@@ -143,7 +156,7 @@ def suspect_anaphylaxis(
         reaction = Reaction.objects.create(infusion=held, submission_id=submission_id, created_by=by, onset_at=at)
         version = version_for(EPISODE, held.clinic.ctcae_version)
         reaction.symptoms.create(term=EPISODE, ctcae_version=version, onset_at=at)
-        held.treatments.current().filter(reaction=None).update(reaction=reaction)
+        _take_along(held, reaction, by=by)
         _say_observed(held)
         write_about(reaction, "reaction.recorded", by=by, changes=difference({}, reaction_snapshot(reaction)))
     return open_anaphylaxis(reaction, by=by, now=now)
@@ -152,10 +165,11 @@ def suspect_anaphylaxis(
 @transaction.atomic
 def open_anaphylaxis(reaction: Reaction, *, by: User, now: datetime) -> AnaphylaxisRecord:
     """The reaction's anaphylaxis record, made when it has none."""
-    lock(reaction.infusion)
+    lock_reaction(reaction)
     record, is_new = AnaphylaxisRecord.objects.get_or_create(reaction=reaction, defaults={"created_by": by})
     if is_new:
         write_about(record, "anaphylaxis.suspected", by=by)
+        outdate_signature(reaction, by=by)
         worklist.follow(reaction, now=now)
     return record
 
@@ -168,6 +182,7 @@ def stamp(record: AnaphylaxisRecord, name: str, *, by: User, at: datetime, now: 
     """
     if name not in AnaphylaxisRecord.MOMENTS:
         raise ValueError(f"{name} is no moment of an anaphylaxis record.")
+    lock_reaction(record.reaction)
     at = at.replace(second=0, microsecond=0)
     taken = AnaphylaxisRecord.objects.filter(pk=record.pk, voided_at=None, **{name: None})
     if not taken.update(**{name: at}):
@@ -197,6 +212,7 @@ def record_evidence(
     Meeting a criterion plans the extra check-in. The reaction counts up: a signature under it is one of an earlier
     version then.
     """
+    lock_reaction(record.reaction)
     claim(record, seen_version)
     before = snapshot(record)
     found = assess(evidence)
@@ -260,6 +276,22 @@ def _replace_symptoms(reaction: Reaction, symptoms: Rows) -> None:
     reaction.save(update_fields=["onset_at"])
 
 
+def _take_along(infusion: Infusion, reaction: Reaction, *, by: User) -> None:
+    for treatment in infusion.treatments.current().filter(reaction=None):
+        _belong(treatment, reaction, by=by)
+
+
+def _belong(treatment: Treatment, reaction: Reaction | None, *, by: User, reason: str = "") -> None:
+    """Say to which reaction a treatment belongs, in its own history too."""
+    if treatment.reaction_id == (reaction.pk if reaction else None):
+        return
+    claim(treatment, treatment.version)
+    before = snapshot(treatment)
+    treatment.reaction = reaction
+    treatment.save(update_fields=["reaction"])
+    write_about(treatment, "treatment.assigned", by=by, changes=difference(before, snapshot(treatment)), reason=reason)
+
+
 def _add_treatments(reaction: Reaction, treatments: Rows, *, by: User) -> None:
     for treatment in treatments:
         same = {name: treatment[name] for name in TREATMENT_ONCE}
@@ -279,11 +311,10 @@ def _replace_treatments(reaction: Reaction, treatments: Rows, *, by: User, now: 
         same = {name: getattr(stored, name) for name in (*TREATMENT_ONCE, "dose", "route")}
         if same in wanted:
             wanted.remove(same)
-            Treatment.objects.filter(pk=stored.pk).update(reaction=reaction)
+            _belong(stored, reaction, by=by)
         else:
-            Treatment.objects.filter(pk=stored.pk).update(
-                voided_at=now, voided_by=by, void_reason="Corrected with the reaction."
-            )
+            why = "Corrected with the reaction."
+            void(stored, "treatment.voided", by=by, reason=why, seen_version=stored.version, now=now)
     _add_treatments(reaction, wanted, by=by)
 
 

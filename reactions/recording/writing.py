@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import models
 from django.db.models import F
@@ -41,10 +42,24 @@ def lock(infusion: Infusion) -> Infusion:
 
     Raises RecordVoided when the infusion or its patient is void.
     """
-    held = Infusion.objects.select_for_update(of=("self",)).select_related("patient__clinic").get(pk=infusion.pk)
+    rows = Infusion.objects.select_for_update(of=("self",), no_key=True).select_related("patient__clinic")
+    held = rows.get(pk=infusion.pk)
     if held.is_void or held.patient.is_void:
         raise RecordVoided
     return held
+
+
+def lock_reaction(reaction: Reaction) -> Reaction:
+    """The reaction as it is stored, its infusion held: the infusion's row is taken first by everybody.
+
+    Raises RecordVoided when the reaction, its infusion or its patient is void.
+    """
+    held = lock(reaction.infusion)
+    stored = Reaction.objects.get(pk=reaction.pk)
+    if stored.is_void:
+        raise RecordVoided
+    stored.infusion = held
+    return stored
 
 
 class SentBefore(Exception):
@@ -61,15 +76,39 @@ def refuse_other_words(record: Any, details: dict[str, Any], **rows: Rows) -> No
     `rows` name the record's sets of rows, each with what was sent of it.
     """
     same = all(getattr(record, name) == value for name, value in details.items())
-    for name, sent in rows.items():
-        stored = getattr(record, name).all()
-        told = [dict(row) for row in sent]
-        same = same and len(stored) == len(told)
-        same = same and all(
-            any(all(getattr(row, key) == value for key, value in one.items()) for row in stored) for one in told
-        )
-    if record.is_void or not same:
+    same = same and all(same_rows(getattr(record, name).all(), sent) for name, sent in rows.items())
+    if getattr(record, "is_void", False) or not same:
         raise SentBefore(record)
+
+
+def same_rows(stored: Iterable[Any], sent: Rows) -> bool:
+    """There are as many rows as were sent, and each that was sent is among them."""
+    rows, told = list(stored), [dict(row) for row in sent]
+    return len(rows) == len(told) and all(
+        any(all(getattr(row, key) == value for key, value in one.items()) for row in rows) for one in told
+    )
+
+
+def made_before(stored: Any, submission_id: UUID, details: dict[str, Any]) -> Any:
+    """The record among `stored` that the form made when it came first; None when it comes for the first time.
+
+    Raises SentBefore when it says something else now. `details` hold what a person typed: a time that was left open is
+    the moment of arrival, another one each time.
+    """
+    record = stored.filter(submission_id=submission_id).first()
+    if record:
+        refuse_other_words(record, details)
+    return record
+
+
+class ReactionStands(ValueError):
+    """The infusion has a reaction that is not void, and would say otherwise."""
+
+
+def refuse_denial(infusion: Infusion) -> None:
+    """Raise ReactionStands when the infusion has a reaction that is not void."""
+    if infusion.reactions.current().exists():
+        raise ReactionStands("A reaction to this infusion is recorded. If there was none, void it first.")
 
 
 def count_up(infusion: Infusion) -> None:
@@ -79,7 +118,7 @@ def count_up(infusion: Infusion) -> None:
 
 def outdate_signature(reaction: Reaction, *, by: User) -> bool:
     """Count a reaction up when its present version is signed, since something beside it changed. True when it did."""
-    stored = Reaction.objects.select_for_update().get(pk=reaction.pk)
+    stored = Reaction.objects.select_for_update(no_key=True).get(pk=reaction.pk)
     if not stored.signatures.filter(version=stored.version).exists():
         return False
     Reaction.objects.filter(pk=stored.pk).update(version=F("version") + 1)

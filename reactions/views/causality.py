@@ -15,6 +15,10 @@ from reactions.views.records import find_reaction_to_change
 from reactions.views.running import at_onset
 from reactions.vocabulary import CausalityScale
 
+SENT_BEFORE = (
+    "This form was saved already, as it was before you changed it. To judge anew, open this page again and save there."
+)
+
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def judge(request: StaffRequest, pk: int) -> HttpResponse:
@@ -29,22 +33,26 @@ def judge(request: StaffRequest, pk: int) -> HttpResponse:
         form.show_unjudged()
     elif form.is_valid():
         category, score = form.result()
-        judged = recording.judge_causality(
-            reaction,
-            by=request.user,
-            scale=CausalityScale(scale),
-            answers=form.answers(),
-            category=category,
-            score=score,
-            note=form.cleaned_data["note"],
-            submission_id=form.submission,
-            now=timezone.now(),
-        )
-        if judged.category:
-            messages.success(request, f"The cause is judged. {judged}.")
+        try:
+            judged = recording.judge_causality(
+                reaction,
+                by=request.user,
+                scale=CausalityScale(scale),
+                answers=form.answers(),
+                category=category,
+                score=score,
+                note=form.cleaned_data["note"],
+                submission_id=form.submission,
+                now=timezone.now(),
+            )
+        except recording.SentBefore:
+            form.add_error(None, SENT_BEFORE)
         else:
-            messages.warning(request, "Saved, unfinished: while a question is not answered, there is no category.")
-        return redirect("reactions:reaction", pk)
+            if judged.category:
+                messages.success(request, f"The cause is judged. {judged}.")
+            else:
+                messages.warning(request, "Saved, unfinished: while a question is not answered, there is no category.")
+            return redirect("reactions:reaction", pk)
     steps = [step.as_step() for step in reaction.infusion.rate_steps.all() if not step.is_void]
     context = {
         "reaction": reaction,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
+from django.forms import Form
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -22,6 +23,8 @@ from reactions.views.records import find_infusion, find_infusion_to_change
 from reactions.views.running import running
 
 STALE_RATE = "Somebody else has changed the rate since you opened this page. Look at it above, then save again."
+
+SENT_BEFORE = "This form was saved already, as it was before you changed it. To change what is stored, correct it:"
 
 
 @require_safe
@@ -47,11 +50,14 @@ def change_rate(request: StaffRequest, pk: int) -> HttpResponse:
                 reason=values["step"],
                 seen_step=values["seen_step"],
                 submission_id=form.submission_id_given,
+                at_left_open=_at_left_open(form),
                 now=timezone.now(),
             )
         except recording.ImpossibleSteps as error:
             for problem in error.problems:
                 form.add_error("rate_ml_per_h", problem)
+        except recording.SentBefore as error:
+            _say_sent_before(form, "reactions:correct_step", error.record.pk)
         except StaleRecord:
             return _stale_rate(request, infusion, form)
         else:
@@ -84,10 +90,14 @@ def add_vitals(request: StaffRequest, pk: int) -> HttpResponse:
                 at=form.cleaned_data["at"],
                 values=form.values(),
                 submission_id=form.submission_id_given,
+                at_left_open=_at_left_open(form),
             )
         except recording.AlreadyThere as error:
             return _already_there(request, infusion, error.stored, form, vitals_form=form)
-        return redirect("reactions:running", pk)
+        except recording.SentBefore as error:
+            _say_sent_before(form, "reactions:correct_vitals", error.record.pk)
+        else:
+            return redirect("reactions:running", pk)
     return _show(request, infusion, vitals_form=form)
 
 
@@ -105,11 +115,24 @@ def give_treatment(request: StaffRequest, pk: int) -> HttpResponse:
                 at=form.cleaned_data["at"],
                 details=form.values(),
                 submission_id=form.submission_id_given,
+                at_left_open=_at_left_open(form),
             )
         except recording.AlreadyThere as error:
             return _already_there(request, infusion, error.stored, form, treatment_form=form)
-        return redirect("reactions:running", pk)
+        except recording.SentBefore as error:
+            _say_sent_before(form, "reactions:correct_treatment", error.record.pk)
+        else:
+            return redirect("reactions:running", pk)
     return _show(request, infusion, treatment_form=form)
+
+
+def _at_left_open(form: MomentForm) -> bool:
+    """Nobody typed a time: it is the moment at which the form came."""
+    return not str(form.data.get(form.add_prefix("at"), "")).strip()
+
+
+def _say_sent_before(form: Form, address: str, pk: int) -> None:
+    form.add_error(None, f"{SENT_BEFORE} {reverse(address, args=[pk])}")
 
 
 def _already_there(
@@ -129,20 +152,30 @@ def add_vial(request: StaffRequest, pk: int) -> HttpResponse:
     if not form.is_bound:
         return redirect("reactions:running", pk)
     if form.is_valid():
-        recording.add_vial(
-            infusion, by=request.user, vial=form.values(), submission_id=form.cleaned_data["submission_id"]
-        )
-        for warning in form.warnings:
-            messages.warning(request, f"Saved; please check: {warning}")
-        return redirect("reactions:running", pk)
+        try:
+            recording.add_vial(
+                infusion, by=request.user, vial=form.values(), submission_id=form.cleaned_data["submission_id"]
+            )
+        except recording.SentBefore:
+            _say_sent_before(form, "reactions:correct_infusion", pk)
+        except recording.VialThere as error:
+            form.add_error("scan", str(error))
+        else:
+            for warning in form.warnings:
+                messages.warning(request, f"Saved; please check: {warning}")
+            return redirect("reactions:running", pk)
     return _show(request, infusion, vial_form=form)
 
 
 @require_POST
 def say_observed(request: StaffRequest, pk: int) -> HttpResponse:
     infusion = find_infusion_to_change(request.user, pk)
-    recording.record_observed(infusion, by=request.user)
-    messages.success(request, "Recorded: watched, no reaction seen.")
+    try:
+        recording.record_observed(infusion, by=request.user)
+    except recording.ReactionStands as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "Recorded: watched, no reaction seen.")
     return redirect("reactions:running", pk)
 
 

@@ -111,6 +111,8 @@ def correct_infusion(request: StaffRequest, pk: int) -> HttpResponse:
             )
         except recording.AlreadyRecorded:
             entry.form.add_error("started_at", SAME_START)
+        except recording.ReactionStands as error:
+            entry.form.add_error("reaction_seen", str(error))
         except recording.ReactionBeforeStart as error:
             entry.form.add_error("started_at", str(error))
         except recording.ImpossibleSteps as error:

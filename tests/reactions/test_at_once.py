@@ -9,15 +9,16 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from patients.models import AuditEvent, Patient, StaleRecord, User
 from reactions import recording
 from reactions.clinical.anaphylaxis import Evidence
 from reactions.models import Alert, AnaphylaxisRecord, CheckIn, Course, Infusion, OutboxMessage, Product, Reaction
+from reactions.recording.writing import lock
 from reactions.vocabulary import CheckInKind, RateReason
-from tests.support.factories import make_checkins, make_infusion, suspect
+from tests.support.factories import make_checkins, make_infusion, make_reaction, suspect
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -294,3 +295,50 @@ def test_suspected_twice_at_once_is_one_reaction(running: Infusion, nurse: User)
     results = at_once(*acts)
     assert len({result.pk for result in results}) == 1
     assert Reaction.objects.count() == 1
+
+
+def test_a_correction_and_other_writing_about_a_reaction_take_turns(infusion: Infusion, nurse: User) -> None:
+    """Whoever took the reaction before its infusion would wait for one who took them the other way round."""
+    record = suspect(infusion)
+
+    def correct() -> None:
+        mine = Reaction.objects.get(pk=record.reaction_id)
+        recording.correct_reaction(
+            mine,
+            by=nurse,
+            details={},
+            symptoms=[{"term": "chills", "grade": 2, "ctcae_version": "5.0"}],
+            reason="Graded",
+            seen_version=mine.version,
+            now=timezone.now(),
+        )
+
+    def judge() -> None:
+        mine = AnaphylaxisRecord.objects.get(pk=record.pk)
+        seen = mine.version
+        recording.record_evidence(
+            mine, by=nurse, evidence=Evidence(hives=True), moments={}, seen_version=seen, now=timezone.now()
+        )
+
+    for _ in range(15):
+        raised = [result for result in at_once(correct, judge, correct) if result]
+        assert {type(one) for one in raised} <= {StaleRecord}
+
+
+def test_voiding_a_reaction_waits_for_who_writes_at_its_infusion(infusion: Infusion, nurse: User) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one lock for all.")
+    reaction = suspect(infusion).reaction
+    make_reaction(infusion)
+
+    def void() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '300ms'")
+        mine = Reaction.objects.get(pk=reaction.pk)
+        recording.void_reaction(mine, by=nurse, reason="Twice", seen_version=mine.version, now=timezone.now())
+
+    with transaction.atomic():
+        lock(infusion)
+        assert isinstance(at_once(void)[0], OperationalError)
+        # It holds nothing that the writer at the infusion needs.
+        Reaction.objects.select_for_update(nowait=True).get(pk=reaction.pk)

@@ -6,13 +6,15 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import IntegrityError, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from patients.models import AuditEvent, Patient, User
+from reactions import recording
 from reactions.models import CheckIn, ClinicProtocol, Infusion, Product, RateStep, SafetyCheck, Treatment, Vitals
-from tests.support.factories import make_booking, make_infusion
+from tests.support.factories import make_booking, make_infusion, make_reaction
 from tests.support.forms import infusion_form
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_broker")]
@@ -311,6 +313,52 @@ def test_a_correction_opened_before_a_vial_was_added_is_stale(page: Client, infu
     assert infusion.vials.get().lot == "SYN-9"
 
 
+def test_a_correction_keeps_what_the_vials_code_said(page: Client, infusion: Infusion) -> None:
+    scan = "010061414112345221ABC123\x1d10LOT456\x1d17291231"
+    send(page, "add_vial", infusion, vial(scan=scan, lot="", expires_on=""))
+    send(page, "add_vial", infusion, vial(lot="SYN-8"))
+    scanned, typed = infusion.vials.all()
+    infusion.refresh_from_db()
+    address = reverse("reactions:correct_infusion", args=[infusion.pk])
+    assert f'name="vials-0-pk" value="{scanned.pk}"' in page.get(address).content.decode()
+    rows = {
+        "vials-0-pk": scanned.pk,
+        "vials-0-lot": "LOT456",
+        "vials-0-expires_on": "2029-12-31",
+        "vials-0-grams": "10",
+    }
+    # The second is emptied, the third is new.
+    rows |= {"vials-1-pk": typed.pk, "vials-2-lot": "SYN-7"}
+    data = infusion_form(seen_version=infusion.version, reason="Grams", ended_at="", still_running="on")
+    started_at = timezone.localtime(infusion.started_at, infusion.zone).strftime("%Y-%m-%dT%H:%M")
+    assert page.post(address, data | {"started_at": started_at} | rows).status_code == 302
+    kept, added = infusion.vials.all()
+    assert (kept.pk, kept.gtin, kept.serial, kept.grams) == (scanned.pk, "00614141123452", "ABC123", 10)
+    assert kept.submission_id == scanned.submission_id
+    assert (added.lot, added.gtin) == ("SYN-7", "")
+    before, after = AuditEvent.objects.get(act="infusion.corrected").changes["vials"]
+    assert [row["lot"] for row in before] == ["LOT456", "SYN-8"]
+    assert [(row["lot"], row["serial"]) for row in after] == [("LOT456", "ABC123"), ("SYN-7", "")]
+
+
+def test_a_vial_of_another_infusion_is_never_taken_over(page: Client, infusion: Infusion, nurse: User) -> None:
+    other = make_infusion(infusion.patient, product=infusion.product, started_at=timezone.now() - timedelta(days=9))
+    foreign = other.vials.create(lot="SYN-4", serial="X1")
+    recording.correct_infusion(
+        infusion,
+        by=nurse,
+        details={},
+        vials=[{"pk": foreign.pk, "lot": "SYN-5"}],
+        premedications=[],
+        reason="Forged",
+        seen_version=1,
+        now=timezone.now(),
+    )
+    foreign.refresh_from_db()
+    assert (foreign.infusion, foreign.lot) == (other, "SYN-4")
+    assert infusion.vials.get().lot == "SYN-5"
+
+
 def test_what_is_derived_is_shown(page: Client, infusion: Infusion) -> None:
     started_at = timezone.now() - timedelta(minutes=60, seconds=5)
     Infusion.objects.filter(pk=infusion.pk).update(started_at=started_at)
@@ -393,6 +441,52 @@ def test_correcting_the_infusion_moves_its_steps(page: Client, infusion: Infusio
     assert [s.reason for s in steps] == ["start", "stop"]
 
 
+def on_clock(at: datetime, infusion: Infusion) -> str:
+    return timezone.localtime(at, infusion.zone).strftime("%Y-%m-%dT%H:%M")
+
+
+@pytest.fixture
+def stepped(infusion: Infusion, nurse: User) -> RateStep:
+    """A step up half an hour after the start."""
+    at = infusion.started_at + timedelta(minutes=30)
+    made: RateStep = infusion.rate_steps.create(at=at, rate_ml_per_h=84, reason="step_up", created_by=nurse)
+    return made
+
+
+def test_two_steps_never_have_one_time(page: Client, infusion: Infusion, stepped: RateStep) -> None:
+    typed = step(infusion, rate_ml_per_h="105", at=on_clock(stepped.at, infusion))
+    answer = send(page, "change_rate", infusion, typed)
+    assert "Two steps have the time" in answer.content.decode()
+    data = {"submission_id": uuid4(), "seen_version": 1, "reason": "Clock", "rate_ml_per_h": "84"}
+    data["at"] = on_clock(infusion.started_at, infusion)
+    answer = page.post(reverse("reactions:correct_step", args=[stepped.pk]), data)
+    assert "Two steps have the time" in answer.content.decode()
+    moved = infusion_form(started_at=data["at"], seen_version="1", reason="Clock", ended_at="", still_running="on")
+    moved["started_at"] = on_clock(stepped.at, infusion)
+    answer = page.post(reverse("reactions:correct_infusion", args=[infusion.pk]), moved)
+    assert "Two steps have the time" in answer.content.decode()
+    assert [one.version for one in infusion.rate_steps.all()] == [1, 1]
+
+
+def test_a_start_may_move_to_where_the_stop_stood(infusion: Infusion, nurse: User) -> None:
+    started, ended = infusion.started_at, infusion.started_at + timedelta(minutes=20)
+    infusion.rate_steps.create(at=ended, rate_ml_per_h=0, reason="stop", created_by=nurse)
+    Infusion.objects.filter(pk=infusion.pk).update(ended_at=ended)
+
+    def move(start: datetime, end: datetime) -> None:
+        now, details = timezone.now(), {"started_at": start, "ended_at": end}
+        words: dict[str, Any] = {"by": nurse, "vials": [], "premedications": [], "reason": "Clock", "now": now}
+        infusion.refresh_from_db()
+        recording.correct_infusion(infusion, details=details, seen_version=infusion.version, **words)
+
+    move(ended, ended + timedelta(minutes=20))
+    move(started, ended)
+    assert [one.at for one in infusion.rate_steps.current()] == [started, ended]
+    # Each move is in the row's own history, and a form that was opened before it is stale.
+    assert [one.version for one in infusion.rate_steps.current()] == [3, 3]
+    assert AuditEvent.objects.filter(act="rate.corrected", reason="Clock").count() == 4
+
+
 def test_a_form_that_waited_for_a_connection_keeps_the_time_of_its_tap(page: Client, infusion: Infusion) -> None:
     tapped = datetime.now().astimezone() - timedelta(minutes=20)
     send(page, "add_vitals", infusion, vitals(tapped_at=tapped.isoformat()))
@@ -411,3 +505,61 @@ def test_a_void_infusion_takes_nothing_more(page: Client, infusion: Infusion, nu
     Infusion.objects.filter(pk=infusion.pk).update(voided_at=timezone.now(), voided_by=nurse, void_reason="Twice")
     assert send(page, "add_vitals", infusion, vitals()).status_code == 404
     assert page.get(reverse("reactions:running", args=[infusion.pk])).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "changes"),
+    [
+        ("change_rate", {"step-rate_ml_per_h": "84"}, {"step-rate_ml_per_h": "63"}),
+        ("change_rate", {"step-rate_ml_per_h": "21"}, {"step-tap": "pause"}),
+        ("add_vitals", vitals(), {"vitals-temperature_c": "39.1"}),
+        ("give_treatment", drug(), {"treatment-dose": "500 mg"}),
+        ("add_vial", vial(), {"vial-lot": "SYN-8"}),
+    ],
+)
+def test_a_row_sent_again_with_other_words_says_that_it_was_saved_before(
+    page: Client, infusion: Infusion, name: str, first: dict, changes: dict
+) -> None:
+    data = step(infusion) | first if name == "change_rate" else first
+    for _ in range(2):
+        assert send(page, name, infusion, data).status_code == 302
+    answer = send(page, name, infusion, data | changes)
+    assert answer.status_code == 200
+    assert "This form was saved already" in answer.content.decode()
+
+
+def test_another_time_is_another_word_and_a_time_left_open_is_none(page: Client, infusion: Infusion) -> None:
+    data = vitals()
+    send(page, "add_vitals", infusion, data)
+    infusion.vitals.update(at=infusion.started_at)
+    assert send(page, "add_vitals", infusion, data).status_code == 302
+    typed = data | {"vitals-at": on_clock(infusion.started_at + timedelta(minutes=5), infusion)}
+    assert "This form was saved already" in send(page, "add_vitals", infusion, typed).content.decode()
+
+
+def test_an_infusion_never_denies_its_own_reaction(page: Client, infusion: Infusion) -> None:
+    Infusion.objects.filter(pk=infusion.pk).update(reaction_record="not_recorded")
+    running = reverse("reactions:running", args=[infusion.pk])
+    assert "Observed, no reaction" in page.get(running).content.decode()
+    make_reaction(infusion)
+    assert "Observed, no reaction" not in page.get(running).content.decode()
+    answer = page.post(reverse("reactions:say_observed", args=[infusion.pk]), follow=True)
+    assert "A reaction to this infusion is recorded" in answer.content.decode()
+    for said in ("not_recorded", "seen"):
+        data = infusion_form(seen_version="1", reason="Doubt", ended_at="", still_running="on", reaction_seen=said)
+        data["started_at"] = on_clock(infusion.started_at, infusion)
+        answer = page.post(reverse("reactions:correct_infusion", args=[infusion.pk]), data)
+        assert "A reaction to this infusion is recorded" in answer.content.decode()
+    infusion.refresh_from_db()
+    assert infusion.version == 1
+
+
+def test_one_vial_is_one_row_of_an_infusion(infusion: Infusion, nurse: User) -> None:
+    one = {"lot": "SYN-1", "gtin": "00614141123452", "serial": "ABC123"}
+    recording.add_vial(infusion, by=nurse, vial=one, submission_id=uuid4())
+    with pytest.raises(recording.VialThere):
+        recording.add_vial(infusion, by=nurse, vial=one, submission_id=uuid4())
+    with pytest.raises(IntegrityError), transaction.atomic():
+        infusion.vials.create(**one)
+    for _ in range(2):
+        recording.add_vial(infusion, by=nurse, vial=one | {"serial": ""}, submission_id=uuid4())

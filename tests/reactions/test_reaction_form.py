@@ -9,9 +9,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from patients.models import AuditEvent, Clinic, Patient, User
+from patients.models import AuditEvent, Clinic, Patient, RecordVoided, User
 from reactions import recording
+from reactions.clinical.anaphylaxis import Evidence
 from reactions.models import Infusion, Reaction, Treatment
+from reactions.vocabulary import SignatureMeaning
+from tests.support import PASSWORD
 from tests.support.factories import make_infusion, make_reaction
 from tests.support.forms import reaction_form
 
@@ -222,6 +225,85 @@ def test_correcting_a_treatment_at_the_chairside_counts_its_reaction_up(page: Cl
     assert stale.status_code == 409
     assert "Diphenhydramine 50 mg" in text_of(stale)
     assert AuditEvent.objects.filter(act="reaction.treatment_corrected", entity_id=reaction.pk).exists()
+
+
+def test_what_a_void_reaction_had_goes_to_the_one_recorded_anew(page: Client, new: str, nurse: User) -> None:
+    page.post(new, reaction_form())
+    first = Reaction.objects.get()
+    recording.void_reaction(first, by=nurse, reason="Other symptoms", seen_version=1, now=timezone.now())
+    given = Treatment.objects.get()
+    assert (given.reaction, given.version) == (None, 2)
+    freed = AuditEvent.objects.get(act="treatment.assigned")
+    assert (freed.changes, freed.reason) == ({"reaction_id": [first.pk, None]}, "Other symptoms")
+    page.post(
+        new, reaction_form(**{f"treatments-0-{name}": "" for name in ("drug", "dose", "route", "at")}, treatment="")
+    )
+    second = Reaction.objects.current().get()
+    assert second.treatments_given == [given]
+    assert "Diphenhydramine" in text_of(page.get(reverse("reactions:report", args=[second.pk])))
+
+
+def test_a_treatment_taken_back_with_its_reactions_row_says_so_itself(page: Client, new: str) -> None:
+    page.post(new, reaction_form())
+    reaction = Reaction.objects.get()
+    given = reaction.treatments.get()
+    page.post(correct(reaction), reaction_form(seen_version="1", reason="Dose", **{"treatments-0-dose": "50 mg"}))
+    given.refresh_from_db()
+    assert (given.is_void, given.version) == (True, 2)
+    assert AuditEvent.objects.get(act="treatment.voided").entity_id == given.pk
+
+
+def test_a_record_of_anaphylaxis_outdates_the_signature(page: Client, new: str, nurse: User) -> None:
+    page.post(new, reaction_form())
+    reaction = Reaction.objects.get()
+    recording.sign_reaction(
+        reaction,
+        by=nurse,
+        password=PASSWORD,
+        meaning=SignatureMeaning.REVIEW,
+        seen_version=1,
+        now=timezone.now(),
+    )
+    recording.open_anaphylaxis(reaction, by=nurse, now=timezone.now())
+    reaction.refresh_from_db()
+    assert reaction.version == 2
+    recording.open_anaphylaxis(reaction, by=nurse, now=timezone.now())
+    reaction.refresh_from_db()
+    assert reaction.version == 2
+
+
+def test_nothing_is_written_beside_a_void_reaction(page: Client, new: str, nurse: User) -> None:
+    page.post(new, reaction_form())
+    reaction = Reaction.objects.get()
+    record = recording.open_anaphylaxis(reaction, by=nurse, now=timezone.now())
+    recording.void_reaction(
+        reaction, by=nurse, reason="Other patient", seen_version=reaction.version, now=timezone.now()
+    )
+    with pytest.raises(RecordVoided):
+        recording.stamp(record, "stopped_at", by=nurse, at=timezone.now(), now=timezone.now())
+    with pytest.raises(RecordVoided):
+        recording.open_anaphylaxis(reaction, by=nurse, now=timezone.now())
+    with pytest.raises(RecordVoided):
+        recording.record_evidence(
+            record, by=nurse, evidence=Evidence(hives=True), moments={}, seen_version=1, now=timezone.now()
+        )
+
+
+def test_other_treatments_are_other_words(page: Client, new: str, at_chairside: Treatment) -> None:
+    data = reaction_form()
+    for _ in range(2):
+        assert page.post(new, data).status_code == 302
+    assert "This form was saved already" in text_of(page.post(new, data | {"treatments-0-dose": "50 mg"}))
+
+
+def test_another_judgement_in_one_form_is_said(page: Client, given: Infusion, nurse: User) -> None:
+    words: dict[str, Any] = {"by": nurse, "scale": "naranjo", "answers": {"1": "yes"}, "category": "", "score": None}
+    words |= {"submission_id": uuid4(), "now": timezone.now()}
+    reaction = make_reaction(given)
+    first = recording.judge_causality(reaction, note="", **words)
+    assert recording.judge_causality(reaction, note="", **words) == first
+    with pytest.raises(recording.SentBefore):
+        recording.judge_causality(reaction, note="Changed", **words)
 
 
 SERIOUS: list[tuple[dict[str, Any], bool | None, list[str]]] = [
