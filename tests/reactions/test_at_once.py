@@ -326,19 +326,18 @@ def test_a_correction_and_other_writing_about_a_reaction_take_turns(infusion: In
 
 
 def test_voiding_a_reaction_waits_for_who_writes_at_its_infusion(infusion: Infusion, nurse: User) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite has one lock for all.")
+    patience = "SET lock_timeout = '300ms'" if connection.vendor == "postgresql" else "PRAGMA busy_timeout = 300"
     reaction = suspect(infusion).reaction
     make_reaction(infusion)
 
     def void() -> None:
         with connection.cursor() as cursor:
-            cursor.execute("SET lock_timeout = '300ms'")
+            cursor.execute(patience)
         mine = Reaction.objects.get(pk=reaction.pk)
         recording.void_reaction(mine, by=nurse, reason="Twice", seen_version=mine.version, now=timezone.now())
 
     with transaction.atomic():
         lock(infusion)
         assert isinstance(at_once(void)[0], OperationalError)
-        # It holds nothing that the writer at the infusion needs.
+        # It holds nothing that the writer at the infusion needs. (SQLite has one lock for all.)
         Reaction.objects.select_for_update(nowait=True).get(pk=reaction.pk)
