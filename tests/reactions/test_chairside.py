@@ -74,6 +74,18 @@ def test_an_infusion_starts_now_in_one_form(page: Client, patient: Patient) -> N
     assert not CheckIn.objects.exists()
 
 
+@pytest.mark.parametrize("field", ["start_rate_ml_per_h", "planned_rate_ml_per_h"])
+def test_no_infusion_starts_at_a_rate_that_no_pump_delivers(page: Client, patient: Patient, field: str) -> None:
+    start = reverse("reactions:start_infusion", args=[patient.pk])
+    rates = {"start_rate_ml_per_h": "21", "planned_rate_ml_per_h": "168"}
+    answer = page.post(start, infusion_form(started_at="", **rates | {field: "1200.1"}))
+    assert "Write at most 1200" in answer.content.decode()
+    assert "1200.1" in answer.content.decode()
+    assert not Infusion.objects.exists()
+    page.post(start, infusion_form(started_at="", **rates | {field: "1200"}))
+    assert Infusion.objects.count() == 1
+
+
 def test_the_card_is_kept_with_who_answered_it(page: Client, patient: Patient, nurse: User) -> None:
     data = infusion_form(started_at="", start_rate_ml_per_h="21", **{"safety-reason": "Known, discussed"})
     page.post(reverse("reactions:start_infusion", args=[patient.pk]), data)

@@ -76,6 +76,51 @@ def test_other_rows_that_cannot_be(infusion: Infusion) -> None:
             row.save()
 
 
+@pytest.mark.parametrize(
+    ("rows", "fields", "constraint"),
+    [
+        ("rate_steps", {"rate_ml_per_h": 0, "reason": "step_up"}, "ratestep_zero_only_when_still"),
+        ("rate_steps", {"rate_ml_per_h": 21, "reason": "pause"}, "ratestep_zero_only_when_still"),
+        ("vitals", {"systolic_mmhg": 120}, "vitals_blood_pressure_is_whole"),
+        ("vitals", {"spo2_percent": 101}, "vitals_spo2_percent"),
+        ("treatments", {"drug": "other"}, "treatment_other_is_named"),
+    ],
+)
+def test_an_impossible_row_of_the_chairside_is_refused(
+    infusion: Infusion, rows: str, fields: dict, constraint: str
+) -> None:
+    with pytest.raises(IntegrityError, match=f"reactions_{constraint}"):
+        getattr(infusion, rows).create(at=infusion.started_at, created_by=infusion.created_by, **fields)
+
+
+@pytest.mark.parametrize(
+    ("rows", "fields"),
+    [
+        ("rate_steps", {"rate_ml_per_h": 21, "reason": "start"}),
+        ("vitals", {"heart_rate_per_min": 72}),
+        ("treatments", {"drug": "cetirizine"}),
+    ],
+)
+def test_one_row_of_the_chairside_a_moment_unless_void(infusion: Infusion, rows: str, fields: dict) -> None:
+    row = fields | {"at": infusion.ended_at, "created_by": infusion.created_by}
+    first = getattr(infusion, rows).create(**row)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        getattr(infusion, rows).create(**row)
+    first.voided_at, first.voided_by, first.void_reason = timezone.now(), infusion.created_by, "Twice"
+    first.save()
+    getattr(infusion, rows).create(**row)
+
+
+def test_one_vial_stands_once_in_an_infusion(infusion: Infusion) -> None:
+    vial = {"lot": "L1", "gtin": "00614141999996", "serial": "A1"}
+    infusion.vials.create(**vial)
+    infusion.vials.create(**vial | {"serial": "A2"})
+    infusion.vials.create(**vial | {"serial": ""})
+    infusion.vials.create(**vial | {"serial": ""})
+    with pytest.raises(IntegrityError):
+        infusion.vials.create(**vial)
+
+
 def test_two_checkins_of_one_kind_for_one_infusion_cannot_be(infusion: Infusion) -> None:
     plan_checkins(infusion, now=timezone.now())
     first = infusion.checkins.earliest("due_at")
