@@ -50,6 +50,7 @@ urlpatterns = [
     path("reactions/<int:pk>/anaphylaxis/", anaphylaxis.anaphylaxis_page, name="anaphylaxis"),
     path("reactions/<int:pk>/anaphylaxis/open/", anaphylaxis.open_record, name="open_anaphylaxis"),
     path("reactions/<int:pk>/anaphylaxis/stamp/", anaphylaxis.stamp, name="stamp"),
+    path("reactions/<int:pk>/seriousness/", anaphylaxis.judge_seriousness, name="judge_seriousness"),
     path("reactions/<int:pk>/causality/", causality.judge, name="causality"),
     path("reactions/<int:pk>/sign/", signing.sign, name="sign"),
     path("reactions/<int:pk>/versions/", signing.versions_page, name="versions"),

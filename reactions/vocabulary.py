@@ -417,6 +417,8 @@ DRUGS: dict[str, tuple[str, DrugGroup]] = {
     "other": ("Another drug", DrugGroup.OTHER),
 }
 
+ADRENALINE = "epinephrine"
+
 DRUG_SYNONYMS: dict[str, str] = {
     "adrenaline": "epinephrine",
     "advil": "ibuprofen",
@@ -452,4 +454,15 @@ DRUG_SYNONYMS: dict[str, str] = {
     "xyzal": "levocetirizine",
     "zofran": "ondansetron",
     "zyrtec": "cetirizine",
+}
+
+# What takes one tap when anaphylaxis is suspected, in the order in which it happens.
+MOMENT_LABELS: dict[str, str] = {
+    "stopped_at": "Infusion stopped",
+    "adrenaline_1_at": "Adrenaline 1",
+    "adrenaline_2_at": "Adrenaline 2",
+    "adrenaline_3_at": "Adrenaline 3",
+    "ems_called_at": "EMS called",
+    "ems_arrived_at": "EMS arrived",
+    "resolved_at": "Resolved",
 }

@@ -38,6 +38,7 @@ RECORD_PAGES = {
     "reactions:causality": "reaction",
     "reactions:sign": "reaction",
     "reactions:versions": "reaction",
+    "reactions:judge_seriousness": "reaction",
     "reactions:report": "reaction",
     "reactions:checkin": "checkin",
     "reactions:acknowledge": "alert",
@@ -69,12 +70,13 @@ RECORD_BUTTONS = {
 }
 # Answers about a form that was sent, for the page that sent it.
 FORM_PAGES = {"reactions:was_saved"}
-# The small forms of a running infusion stand on its page, to which their own addresses lead.
+# Forms that stand on another page, to which their own addresses lead.
 LEADING_ELSEWHERE = {
     "reactions:change_rate",
     "reactions:add_vitals",
     "reactions:give_treatment",
     "reactions:add_vial",
+    "reactions:judge_seriousness",
 }
 OTHER_PAGES = {
     "patients:list",

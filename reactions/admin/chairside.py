@@ -151,8 +151,8 @@ class ResponseMeasuresAdmin(ScopedAdmin):
 
 @admin.register(AnaphylaxisRecord)
 class AnaphylaxisRecordAdmin(OfReactionAdmin):
-    list_display = ["created_at", "patient_name", "criteria", "brown_grade", "adrenaline_1_at", "resolved_at"]
-    list_filter = [ClinicFilter, "brown_grade", ("adrenaline_1_at", admin.EmptyFieldListFilter), VoidFilter]
+    list_display = ["created_at", "patient_name", "criteria", "brown_grade", "reaction__resolved_at"]
+    list_filter = [ClinicFilter, "brown_grade", VoidFilter]
     date_hierarchy = "created_at"
 
 

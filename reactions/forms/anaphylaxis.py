@@ -7,11 +7,12 @@ from uuid import UUID, uuid4
 from django import forms
 from django.utils import timezone
 
-from patients.forms.fields import ClinicDateTimeField, WholeNumberField, with_value
+from patients.forms.fields import ClinicDateTimeField, Difference, WholeNumberField, differences, with_value
 from reactions.clinical.anaphylaxis import WORDS, Evidence, Exposure
 from reactions.forms.infusion import CLOCK_SLACK
 from reactions.forms.rows import forget_errors
 from reactions.models import AnaphylaxisRecord
+from reactions.vocabulary import MOMENT_LABELS
 
 EXPOSURE_WORDS = {
     Exposure.NOT_KNOWN: "Not asked, or nobody can tell",
@@ -50,11 +51,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
 SIGNS = tuple(name for _, signs, _ in GROUPS for name in signs)
 MEASURED = ("spo2_percent", "systolic_mmhg", "baseline_systolic_mmhg")
 # Each of these comes after the one it names.
-AFTER = {
-    "adrenaline_2_at": "adrenaline_1_at",
-    "adrenaline_3_at": "adrenaline_2_at",
-    "ems_arrived_at": "ems_called_at",
-}
+AFTER = {"ems_arrived_at": "ems_called_at"}
 
 
 class SuspectForm(forms.Form):
@@ -68,7 +65,7 @@ class SuspectForm(forms.Form):
 
 
 class EvidenceForm(forms.Form):
-    """One box a sign of clinical.anaphylaxis.Evidence, the measured values, and the moments to correct."""
+    """One box a sign of clinical.anaphylaxis.Evidence, the measured values, and the record's own moments to correct."""
 
     # Our own words say more than the browser's, and beside every field at once.
     use_required_attribute = False
@@ -100,8 +97,8 @@ class EvidenceForm(forms.Form):
             words = WORDS[name]
             box = forms.CheckboxInput(attrs={"class": "form-check-input"})
             self.fields[name] = forms.BooleanField(required=False, label=words[0].upper() + words[1:], widget=box)
-        for name in AnaphylaxisRecord.MOMENTS:
-            label = AnaphylaxisRecord.moment_label(name)
+        for name in AnaphylaxisRecord.OWN_MOMENTS:
+            label = MOMENT_LABELS[name]
             self.fields[name] = ClinicDateTimeField(zone=self.infusion.zone, required=False, label=label)
             self.fields[seen(name)] = forms.CharField(required=False, max_length=40, widget=forms.HiddenInput)
 
@@ -116,12 +113,12 @@ class EvidenceForm(forms.Form):
     @property
     def moment_fields(self) -> list[tuple[forms.BoundField, forms.BoundField]]:
         """Each moment with what was seen of it."""
-        return [(self[name], self[seen(name)]) for name in AnaphylaxisRecord.MOMENTS]
+        return [(self[name], self[seen(name)]) for name in AnaphylaxisRecord.OWN_MOMENTS]
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
         started = self.infusion.started_at.replace(second=0, microsecond=0)
-        for name in AnaphylaxisRecord.MOMENTS:
+        for name in AnaphylaxisRecord.OWN_MOMENTS:
             at = values.get(name)
             if at and at < started:
                 shown = timezone.localtime(started, self.infusion.zone)
@@ -141,7 +138,7 @@ class EvidenceForm(forms.Form):
     def corrected_moments(self) -> dict[str, tuple[datetime | None, datetime | None]]:
         """The moments that were changed by hand: as they were seen, and as they shall be."""
         changed = {}
-        for name in AnaphylaxisRecord.MOMENTS:
+        for name in AnaphylaxisRecord.OWN_MOMENTS:
             stood, at = _moment(self.cleaned_data[seen(name)]), self.cleaned_data[name]
             if at != stood:
                 changed[name] = (stood, at)
@@ -156,17 +153,18 @@ class EvidenceForm(forms.Form):
         """Show what was typed as it was typed."""
         forget_errors(self)
 
-    def take_stamp(self, name: str) -> None:
-        """Take a moment tapped while the evidence was being typed as seen, and show it where none was typed."""
-        self._take(self.record, name)
+    def differences(self, stored: AnaphylaxisRecord) -> list[Difference]:
+        """Every box and value in which the form and the stored record disagree."""
+        return differences(EvidenceForm(record=stored), self)
 
     def accept(self, stored: AnaphylaxisRecord) -> None:
         """Take what is stored as seen: the next saving of what was typed replaces it."""
         self.data = with_value(self.data, self.add_prefix("seen_version"), str(stored.version))
-        for name in AnaphylaxisRecord.MOMENTS:
-            self._take(stored, name)
+        for name in AnaphylaxisRecord.OWN_MOMENTS:
+            self.take(stored, name)
 
-    def _take(self, stored: AnaphylaxisRecord, name: str) -> None:
+    def take(self, stored: AnaphylaxisRecord, name: str) -> None:
+        """Take one moment as it is stored as seen, and show it where none was typed."""
         at = getattr(stored, name)
         self.data = with_value(self.data, self.add_prefix(seen(name)), at.astimezone(UTC).isoformat() if at else "")
         if at and not self.data.get(self.add_prefix(name)):
@@ -175,7 +173,7 @@ class EvidenceForm(forms.Form):
 
 
 # What can be typed besides the signs and the measured values.
-OTHERS = ("acute_onset", "exposure", *AnaphylaxisRecord.MOMENTS)
+OTHERS = ("acute_onset", "exposure", *AnaphylaxisRecord.OWN_MOMENTS)
 
 
 def seen(name: str) -> str:
@@ -201,7 +199,7 @@ def age_in_years(record: AnaphylaxisRecord) -> float | None:
 
 
 def _stored(record: AnaphylaxisRecord) -> dict[str, Any]:
-    moments = record.moments
+    moments = {name: getattr(record, name) for name in AnaphylaxisRecord.OWN_MOMENTS}
     stood = {seen(name): at.astimezone(UTC).isoformat() if at else "" for name, at in moments.items()}
     evidence = stored_evidence(record)
     given = {name: getattr(evidence, name) for name in ("acute_onset", *SIGNS, *MEASURED)}

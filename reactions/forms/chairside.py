@@ -25,7 +25,7 @@ from reactions.clinical.flow import next_reasons
 from reactions.clinical.infusion_checks import POSSIBLE_RATE_ML_PER_H, why_impossible_drug_dose, why_impossible_lot
 from reactions.clinical.vitals_schedule import why_impossible_vitals
 from reactions.forms.infusion import CLOCK_SLACK
-from reactions.models import Infusion, RateStep, Treatment, Vitals
+from reactions.models import Infusion, RateStep, Reaction, Treatment, Vitals
 from reactions.vocabulary import DRUGS, RateReason, Route, choices
 
 VITALS = (
@@ -191,9 +191,22 @@ class TreatmentForm(MomentForm):
     dose = forms.CharField(required=False, max_length=40)
     route = forms.ChoiceField(required=False, choices=[("", "Not recorded"), *choices(Route)[:-1]])
 
+    def __init__(self, data: Any = None, *, infusion: Infusion, row: Treatment | None = None, **kwargs: Any) -> None:
+        super().__init__(data, infusion=infusion, row=row, **kwargs)
+        self.reactions = {str(one.pk): one for one in infusion.reactions.all() if row and not one.is_void}
+        if self.reactions:
+            named = [(pk, _reaction_in_words(one, infusion)) for pk, one in self.reactions.items()]
+            self.fields["reaction"] = forms.ChoiceField(
+                required=False, label="Given for", choices=[("", "No reaction"), *named]
+            )
+            self.helper.layout.insert(len(self.helper.layout) - 1, "reaction")
+
     def stored(self, row: Treatment) -> dict[str, Any]:
         names = ("at", "drug", "other_drug", "dose", "route")
-        return {name: getattr(row, name) for name in names} | {"seen_version": row.version}
+        return {name: getattr(row, name) for name in names} | {
+            "seen_version": row.version,
+            "reaction": row.reaction_id or "",
+        }
 
     def layout(self) -> Layout:
         return Layout(
@@ -234,7 +247,14 @@ class TreatmentForm(MomentForm):
 
     def values(self) -> dict[str, Any]:
         """Columns of Treatment but its time."""
-        return {name: self.cleaned_data[name] for name in ("drug", "other_drug", "dose", "route")}
+        columns = {name: self.cleaned_data[name] for name in ("drug", "other_drug", "dose", "route")}
+        return columns | ({"reaction": self.reactions.get(self.cleaned_data["reaction"])} if self.reactions else {})
+
+
+def _reaction_in_words(reaction: Reaction, infusion: Infusion) -> str:
+    symptoms = ", ".join(symptom.name for symptom in reaction.symptoms.all())
+    onset = reaction.onset_at
+    return f"{symptoms}, {timezone.localtime(onset, infusion.zone):%H:%M}" if onset else symptoms
 
 
 class VialScanForm(forms.Form):

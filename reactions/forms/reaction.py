@@ -13,10 +13,10 @@ from patients.forms.fields import ClinicDateTimeField, Difference, differences, 
 from reactions.clinical import seriousness
 from reactions.clinical.ctcae import OTHER, TERMS, UndefinedGrade, check_grade, version_for
 from reactions.clinical.infusion_checks import why_impossible_drug_dose
-from reactions.clinical.seriousness import CRITERIA, Contradiction, Criterion
 from reactions.forms.grades import Grades, grades_of
 from reactions.forms.infusion import CLOCK_SLACK
 from reactions.forms.rows import BaseRows, OwnWordsField, RowForm, forget_errors, rows_of, with_one_more
+from reactions.forms.seriousness import BOX, SeriousnessForm
 from reactions.models import ChairsideRow, Infusion, Reaction, Treatment
 from reactions.vocabulary import DRUGS, Action, Dechallenge, Outcome, Rechallenge, Route, choices
 
@@ -43,10 +43,6 @@ COMMON_TERMS = (
     "anaphylaxis",
     "infusion_related_reaction",
 )
-
-
-# How Bootstrap draws a box of a field that a template lays out itself.
-BOX = {"class": "form-check-input"}
 
 
 # What people at the bedside call them, beside CTCAE's word.
@@ -221,7 +217,7 @@ class TreatmentRowForm(RowForm):
         return values
 
 
-class ReactionForm(forms.Form):
+class ReactionForm(SeriousnessForm):
     submission_id = forms.UUIDField(widget=forms.HiddenInput)
     seen_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
     action = forms.ChoiceField(label="What was done to the infusion", choices=[("", "Choose"), *choices(Action)])
@@ -238,21 +234,25 @@ class ReactionForm(forms.Form):
         label="When immune globulin was given again", choices=choices(Rechallenge), initial=Rechallenge.NOT_RECORDED
     )
     outcome = forms.ChoiceField(choices=choices(Outcome), initial=Outcome.UNKNOWN)
-    criteria = forms.MultipleChoiceField(
-        required=False,
-        choices=[(str(code), text.label) for code, text in CRITERIA.items()],
-        widget=forms.CheckboxSelectMultiple(attrs=BOX),
-        label="Serious?",
-    )
-    none_of_these = forms.BooleanField(required=False, label="None of these", widget=forms.CheckboxInput(attrs=BOX))
     narrative = forms.CharField(required=False, max_length=10_000, widget=forms.Textarea(attrs={"rows": 4}))
     reason = forms.CharField(
         max_length=500, required=False, label="Reason for the correction", help_text="Kept with the record's history."
     )
 
-    def __init__(self, *args: Any, infusion: Infusion, reaction: Reaction | None, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, infusion: Infusion, reaction: Reaction | None, free: list[Treatment], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.infusion = infusion
+        if free:
+            # Whoever writes a reaction down means the drugs of the hour; a correction adds none by itself.
+            self.fields["given_for_it"] = forms.MultipleChoiceField(
+                required=False,
+                choices=[(str(row.pk), f"{timezone.localtime(row.at, infusion.zone):%H:%M} {row}") for row in free],
+                initial=[] if reaction else [str(row.pk) for row in free],
+                widget=forms.CheckboxSelectMultiple(attrs=BOX),
+                label="Recorded at the chairside",
+            )
         self.fields["resolved_at"] = ClinicDateTimeField(
             zone=infusion.zone, required=False, label="Resolved", help_text="Leave empty while it goes on."
         )
@@ -292,30 +292,17 @@ class ReactionForm(forms.Form):
         return resolved
 
     def clean(self) -> dict[str, Any]:
-        values = super().clean() or self.cleaned_data
-        ticked = [Criterion(code) for code in values.get("criteria", [])]
+        values = super().clean()
         none, unexplained = values.get("none_of_these", False), values.get("unexplained", False)
-        try:
-            values["is_serious"] = seriousness.judge(ticked, none)
-        except Contradiction as error:
-            self.add_error("none_of_these", f"{error} Untick one or the other.")
         if unexplained and none:
             self.add_error("none_of_these", "Untick “Serious, as recorded before” when none of these is met.")
-        elif unexplained and not ticked:
+        elif unexplained and not values.get("criteria"):
             values["is_serious"] = True
         return values
 
-    @property
-    def criteria_rows(self) -> list[tuple[Any, str]]:
-        """Each tick-box with its explanation."""
-        explanations = [text.explanation for text in CRITERIA.values()]
-        return list(zip(self["criteria"], explanations, strict=True))
-
-    @property
-    def ticked(self) -> frozenset[Criterion]:
-        """The criteria as they stand in the form now, judged or not."""
-        codes = self["criteria"].value() or []
-        return frozenset(Criterion(code) for code in codes if code in set(Criterion))
+    def taken_along(self) -> list[int]:
+        """Keys of the drugs recorded at the chairside that were given for this reaction."""
+        return [int(key) for key in self.cleaned_data.get("given_for_it", [])]
 
     def details(self) -> dict[str, Any]:
         """Columns of Reaction as typed, for the verb."""
@@ -349,7 +336,9 @@ class ReactionEntry:
         if add_row in {"symptoms", "treatments"}:
             data = with_one_more(data, add_row)
         self.free = [row for row in infusion.treatments.all() if row.reaction_id is None and not row.is_void]
-        self.form = ReactionForm(data, infusion=infusion, reaction=reaction, initial=_stored_values(reaction))
+        self.form = ReactionForm(
+            data, infusion=infusion, reaction=reaction, free=self.free, initial=_stored_values(reaction)
+        )
         stored = list(reaction.symptoms.all()) if reaction else []
         self.symptoms: BaseRows = SymptomRows(
             data,
@@ -364,10 +353,7 @@ class ReactionEntry:
             forget_errors(self.form, self.symptoms, self.treatments)
 
     def _stored_treatments(self) -> list[dict[str, Any]]:
-        """On a correction the treatments of the reaction and those that belong to none; a new one takes them along."""
-        if self.reaction is None:
-            return []
-        rows = sorted((*self.reaction.treatments_given, *self.free), key=lambda row: (row.at, row.pk))
+        rows = self.reaction.treatments_given if self.reaction else []
         return [{name: getattr(row, name) for name in TREATMENT_COLUMNS} for row in rows]
 
     def is_valid(self) -> bool:
@@ -401,9 +387,9 @@ class ReactionEntry:
         for form in self.treatments.filled_forms():
             which = tuple(form.cleaned_data.get(name) for name in ("at", "drug", "other_drug"))
             if isinstance(stored, Treatment) and which == (stored.at, stored.drug, stored.other_drug):
-                form.add_error(
-                    "at", f"{stored} at {at:%H:%M} is recorded already by {stored.created_by}. Empty this row."
-                )
+                also = "" if stored.reaction_id else " Tick it above if it was given for this reaction."
+                said = f"{stored} at {at:%H:%M} is recorded already by {stored.created_by}. Empty this row."
+                form.add_error("at", said + also)
 
     def _check_resolved(self) -> None:
         resolved = self.form.cleaned_data.get("resolved_at")

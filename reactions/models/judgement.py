@@ -1,6 +1,7 @@
 """What people judged about a reaction: its cause, whether it meets criteria of anaphylaxis, and who signed it."""
 
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any, Self
 
 from django.conf import settings
@@ -8,8 +9,8 @@ from django.db import models
 from django.db.models import Q
 
 from patients.models import Clinic, Patient, Record, RecordQuerySet, User
-from reactions.models.reaction import Reaction
-from reactions.vocabulary import CausalityScale, SignatureMeaning, choices
+from reactions.models.reaction import Reaction, Treatment
+from reactions.vocabulary import ADRENALINE, CausalityScale, SignatureMeaning, choices
 
 
 class CausalityAssessment(models.Model):
@@ -53,33 +54,23 @@ class AnaphylaxisRecord(Record):
     """What was seen and done when anaphylaxis was suspected, and which published criteria that meets.
 
     `evidence` holds the fields of clinical.anaphylaxis.Evidence that were given; `criteria` and `brown_grade` follow
-    from it and are kept for counting.
+    from it and are kept for counting. What else was done stands where it belongs, once: adrenaline among the
+    treatments, the stop in the infusion, the resolution in the reaction. `moments` gathers it.
     """
 
     reaction = models.OneToOneField(Reaction, models.PROTECT, related_name="anaphylaxis")
     evidence = models.JSONField(default=dict)
     criteria = models.JSONField(default=list, help_text="Such as C1 and W1.")
     brown_grade = models.PositiveSmallIntegerField(null=True, blank=True)
-    stopped_at = models.DateTimeField("infusion stopped", null=True, blank=True)
-    adrenaline_1_at = models.DateTimeField("adrenaline, first", null=True, blank=True)
-    adrenaline_2_at = models.DateTimeField("adrenaline, second", null=True, blank=True)
-    adrenaline_3_at = models.DateTimeField("adrenaline, third", null=True, blank=True)
     ems_called_at = models.DateTimeField("emergency services called", null=True, blank=True)
     ems_arrived_at = models.DateTimeField("emergency services arrived", null=True, blank=True)
-    resolved_at = models.DateTimeField("resolved", null=True, blank=True)
 
     objects = AnaphylaxisQuerySet.as_manager()
 
-    # In the order in which they happen.
-    MOMENTS = (
-        "stopped_at",
-        "adrenaline_1_at",
-        "adrenaline_2_at",
-        "adrenaline_3_at",
-        "ems_called_at",
-        "ems_arrived_at",
-        "resolved_at",
-    )
+    # Each dose of adrenaline that has a tap of its own.
+    ADRENALINE_MOMENTS = ("adrenaline_1_at", "adrenaline_2_at", "adrenaline_3_at")
+    # Kept with this record; the other moments stand elsewhere.
+    OWN_MOMENTS = ("ems_called_at", "ems_arrived_at")
 
     class Meta(Record.Meta):
         verbose_name = "anaphylaxis record"
@@ -105,16 +96,27 @@ class AnaphylaxisRecord(Record):
         """Somebody has written down what was seen, be it that none of it was."""
         return self.version > 1
 
-    @classmethod
-    def moment_label(cls, name: str) -> str:
-        """“Infusion stopped” for stopped_at."""
-        label = str(cls._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
-        return label[0].upper() + label[1:]
+    @property
+    def adrenaline(self) -> list[Treatment]:
+        """The doses of adrenaline given for the reaction, in the order of their times."""
+        return [given for given in self.reaction.treatments_given if given.drug == ADRENALINE]
+
+    @property
+    def stopped_at(self) -> datetime | None:
+        """The infusion's end, unless the reaction began after it."""
+        ended, onset = self.reaction.infusion.ended_at, self.reaction.onset_at
+        return None if ended and onset and ended < onset else ended
 
     @property
     def moments(self) -> dict[str, datetime | None]:
-        """Each one-tap time by its column."""
-        return {name: getattr(self, name) for name in self.MOMENTS}
+        """Each time that takes a tap, wherever it is kept; None where nothing is recorded."""
+        doses = zip_longest(self.ADRENALINE_MOMENTS, self.adrenaline[: len(self.ADRENALINE_MOMENTS)])
+        return {
+            "stopped_at": self.stopped_at,
+            **{name: dose.at if dose else None for name, dose in doses},
+            **{name: getattr(self, name) for name in self.OWN_MOMENTS},
+            "resolved_at": self.reaction.resolved_at,
+        }
 
 
 class Signature(models.Model):

@@ -3,11 +3,19 @@
 `by` is who acts, `now` when. `seen_version` is the version of the record that the person had before them: when it is no
 longer the stored one, StaleRecord is raised and nothing is written.
 
-infusions.py: the infusion as a whole; chairside.py: what is written down while it runs; reactions.py: the reaction and
-suspected anaphylaxis; judging.py: cause and signature; answers.py: check-ins and alerts; patients.py: the person;
-exports.py: what leaves as a file.
+infusions.py: the infusion as a whole; chairside.py: what is written down while it runs; reactions.py: the reaction;
+anaphylaxis.py: what is done when it is suspected; judging.py: seriousness, cause and signature; answers.py: check-ins
+and alerts; patients.py: the person; exports.py: what leaves as a file.
 """
 
+from reactions.recording.anaphylaxis import (
+    AlreadyStamped,
+    ImpossibleMoment,
+    open_anaphylaxis,
+    record_evidence,
+    stamp,
+    suspect_anaphylaxis,
+)
 from reactions.recording.answers import (
     AlreadyAcknowledged,
     AnsweredAgain,
@@ -45,19 +53,9 @@ from reactions.recording.infusions import (
     unbook_course,
     void_infusion,
 )
-from reactions.recording.judging import WrongPassword, judge_causality, sign_reaction
+from reactions.recording.judging import WrongPassword, judge_causality, judge_seriousness, sign_reaction
 from reactions.recording.patients import correct_response, record_response, set_risks, void_patient, void_response
-from reactions.recording.reactions import (
-    AlreadyStamped,
-    correct_reaction,
-    open_anaphylaxis,
-    reaction_snapshot,
-    record_evidence,
-    record_reaction,
-    stamp,
-    suspect_anaphylaxis,
-    void_reaction,
-)
+from reactions.recording.reactions import correct_reaction, reaction_snapshot, record_reaction, void_reaction
 from reactions.recording.writing import AlreadyThere, ReactionStands, SentBefore
 
 __all__ = [
@@ -70,6 +68,7 @@ __all__ = [
     "AnsweredAgain",
     "CardUnanswered",
     "CheckInClosed",
+    "ImpossibleMoment",
     "ImpossibleSteps",
     "NotBooked",
     "ReactionBeforeStart",
@@ -89,6 +88,7 @@ __all__ = [
     "export_call_list",
     "give_treatment",
     "judge_causality",
+    "judge_seriousness",
     "next_course_label",
     "open_anaphylaxis",
     "reaction_snapshot",

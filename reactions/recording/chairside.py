@@ -5,6 +5,7 @@ Each holds the infusion's row while it writes, so that two people at one chair t
 moment of arrival.
 """
 
+from contextlib import ExitStack
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
@@ -16,9 +17,9 @@ from patients.models import StaleRecord, User, difference, snapshot
 from reactions import tasks
 from reactions.checkins.plan import plan_checkins
 from reactions.clinical.flow import STILL
-from reactions.models import ChairsideRow, Infusion, RateStep, Treatment, Vial, Vitals
+from reactions.models import ChairsideRow, Infusion, RateStep, Reaction, Treatment, Vial, Vitals
 from reactions.recording.infusions import check_steps, refuse_start_after_onset
-from reactions.recording.reactions import follow_treatment
+from reactions.recording.reactions import changing
 from reactions.recording.writing import (
     AlreadyThere,
     claim,
@@ -72,13 +73,25 @@ def record_step(
         submission_id=submission_id,
         created_by=by,
     )
-    check_steps(held, [*held.rate_steps.current(), step])
-    step.save()
-    count_up(held)
-    _write_row(step, "rate.changed", by=by)
+    _add_step(held, step, by=by)
     if reason == RateReason.STOP:
         _end(held, at, by=by, now=now)
     return step
+
+
+@transaction.atomic
+def stop_infusion(infusion: Infusion, *, by: User, at: datetime, now: datetime) -> None:
+    """End a running infusion, whatever its rate was last seen to be. Raises ImpossibleSteps.
+
+    One that was recorded without rate steps just ends.
+    """
+    held = lock(infusion)
+    if held.rate_steps.current().exists():
+        stop = RateStep(infusion=held, at=at, rate_ml_per_h=Decimal(0), reason=RateReason.STOP, created_by=by)
+        _add_step(held, stop, by=by)
+    else:
+        count_up(held)
+    _end(held, at, by=by, now=now)
 
 
 @transaction.atomic
@@ -154,16 +167,24 @@ def give_treatment(
     at: datetime,
     details: dict[str, Any],
     submission_id: UUID,
+    now: datetime,
+    reaction: Reaction | None = None,
     at_left_open: bool = False,
 ) -> Treatment:
-    """Write down a drug or measure given after the start. Raises AlreadyThere for the same drug in the same minute."""
+    """Write down a drug or measure given after the start. Raises AlreadyThere for the same drug in the same minute.
+
+    It is given for `reaction`; where none is named, for the newest that had begun and is not resolved, if there is one.
+    """
     held = lock(infusion)
     if before := made_before(held.treatments, submission_id, _told(details, at, at_left_open=at_left_open)):
         return cast("Treatment", before)
     same = held.treatments.current().filter(at=at, drug=details["drug"], other_drug=details.get("other_drug", ""))
     if stored := same.first():
         raise AlreadyThere(stored)
-    treatment: Treatment = held.treatments.create(at=at, submission_id=submission_id, created_by=by, **details)
+    treated = reaction or _going_on(held, at)
+    treatment = Treatment(infusion=held, reaction=treated, at=at, submission_id=submission_id, created_by=by, **details)
+    with changing(treated, "reaction.treatment_given", by=by, now=now):
+        treatment.save()
     _write_row(treatment, "treatment.given", by=by)
     return treatment
 
@@ -172,14 +193,21 @@ def give_treatment(
 def correct_treatment(
     treatment: Treatment, *, by: User, details: dict[str, Any], reason: str, seen_version: int, now: datetime
 ) -> Treatment:
-    """Change a treatment; its reaction counts up. Raises StaleRecord, or AlreadyThere for the drug at that minute."""
+    """Change a treatment, or say for which reaction it was given; the reactions count up.
+
+    Raises StaleRecord, or AlreadyThere for the drug at that minute.
+    """
     held = lock(treatment.infusion)
     same = held.treatments.current().filter(
         at=details["at"], drug=details["drug"], other_drug=details.get("other_drug", "")
     )
     if stored := same.exclude(pk=treatment.pk).first():
         raise AlreadyThere(stored)
-    with follow_treatment(treatment, "reaction.treatment_corrected", by=by, reason=reason, now=now):
+    # The one that it was given for, and the one that it is given for now.
+    reactions = {treatment.reaction, details.get("reaction", treatment.reaction)}
+    with ExitStack() as around:
+        for reaction in reactions:
+            around.enter_context(changing(reaction, "reaction.treatment_corrected", by=by, reason=reason, now=now))
         _correct(treatment, "treatment.corrected", by=by, details=details, reason=reason, seen_version=seen_version)
     return treatment
 
@@ -188,7 +216,7 @@ def correct_treatment(
 def void_treatment(treatment: Treatment, *, by: User, reason: str, seen_version: int, now: datetime) -> None:
     """Take a treatment back; its reaction counts up. Raises StaleRecord."""
     lock(treatment.infusion)
-    with follow_treatment(treatment, "reaction.treatment_voided", by=by, reason=reason, now=now):
+    with changing(treatment.reaction, "reaction.treatment_voided", by=by, reason=reason, now=now):
         void(treatment, "treatment.voided", by=by, reason=reason, seen_version=seen_version, now=now)
 
 
@@ -227,6 +255,19 @@ def record_observed(infusion: Infusion, *, by: User) -> None:
 def _told(values: dict[str, Any], at: datetime, *, at_left_open: bool) -> dict[str, Any]:
     """What a person said in a form, for comparing it with what an earlier sending of it stored."""
     return dict(values) if at_left_open else values | {"at": at}
+
+
+def _going_on(infusion: Infusion, at: datetime) -> Reaction | None:
+    begun = infusion.reactions.current().filter(onset_at__lte=at, resolved_at=None)
+    newest: Reaction | None = begun.order_by("onset_at", "pk").last()
+    return newest
+
+
+def _add_step(infusion: Infusion, step: RateStep, *, by: User) -> None:
+    check_steps(infusion, [*infusion.rate_steps.current(), step])
+    step.save()
+    count_up(infusion)
+    _write_row(step, "rate.changed", by=by)
 
 
 def _end(infusion: Infusion, at: datetime | None, *, by: User, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""The verbs of follow-through: judge the cause of a reaction, and sign it."""
+"""The verbs of follow-through: judge whether a reaction is serious and what caused it, and sign it."""
 
 from datetime import datetime
 from typing import Any, cast
@@ -6,16 +6,32 @@ from uuid import UUID
 
 from django.db import transaction
 
-from patients.models import StaleRecord, User
+from patients.models import StaleRecord, User, difference
 from reactions import worklist
 from reactions.models import CausalityAssessment, Reaction, Signature
-from reactions.recording.reactions import signed_content
-from reactions.recording.writing import lock, lock_reaction, made_before, outdate_signature, write_about
+from reactions.recording.reactions import reaction_snapshot, signed_content
+from reactions.recording.writing import claim, lock, lock_reaction, made_before, outdate_signature, write_about
 from reactions.vocabulary import CausalityScale, SignatureMeaning
 
 
 class WrongPassword(ValueError):
     """The second component of a signature, the signer's password, does not fit."""
+
+
+@transaction.atomic
+def judge_seriousness(
+    reaction: Reaction, *, by: User, is_serious: bool, criteria: list[str], seen_version: int, now: datetime
+) -> Reaction:
+    """Say which criteria of 21 CFR 600.80 are met, or that none is. Raises StaleRecord."""
+    lock_reaction(reaction)
+    claim(reaction, seen_version)
+    before = reaction_snapshot(reaction)
+    reaction.is_serious, reaction.serious_criteria = is_serious, criteria
+    reaction.save(update_fields=["is_serious", "serious_criteria"])
+    changes = difference(before, reaction_snapshot(reaction))
+    write_about(reaction, "reaction.seriousness_judged", by=by, changes=changes)
+    worklist.follow(reaction, now=now)
+    return reaction
 
 
 @transaction.atomic

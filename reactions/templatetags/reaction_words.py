@@ -7,7 +7,8 @@ from django import template
 from patients.models import Patient
 from reactions.clinical.seriousness import CRITERIA
 from reactions.models import AnaphylaxisRecord, Reaction
-from reactions.views.report import cause_words, serious_words
+from reactions.vocabulary import MOMENT_LABELS
+from reactions.words import cause_words, serious_words
 
 register = template.Library()
 
@@ -34,8 +35,8 @@ def lookup(values: dict[str, Any], name: str) -> Any:
 
 @register.filter
 def moment_label(name: str) -> str:
-    """A moment of an anaphylaxis record by name."""
-    return AnaphylaxisRecord.moment_label(name)
+    """A moment of suspected anaphylaxis by name."""
+    return MOMENT_LABELS[name]
 
 
 @register.inclusion_tag("reactions/anaphylaxis_banner.html")

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -17,7 +18,9 @@ from patients.views.history import history_of
 from reactions import recording
 from reactions.clinical.anaphylaxis import Assessment, Verdict, assess
 from reactions.forms.anaphylaxis import EvidenceForm, SuspectForm, age_in_years, stored_evidence
-from reactions.models import AnaphylaxisRecord, ClinicProtocol, Infusion, Vitals
+from reactions.forms.seriousness import JudgeSeriousnessForm
+from reactions.models import AnaphylaxisRecord, ClinicProtocol, Infusion, Reaction, Vitals
+from reactions.views.reactions import hints
 from reactions.views.records import (
     find_anaphylaxis,
     find_anaphylaxis_to_change,
@@ -25,19 +28,22 @@ from reactions.views.records import (
     find_reaction_to_change,
 )
 from reactions.views.same_lot import same_lots
-from reactions.vocabulary import RateReason
+from reactions.vocabulary import MOMENT_LABELS, RateReason
+from reactions.words import serious_words
 
 ADULT_FROM = 18
 BROWN_WORDS = {1: "mild", 2: "moderate", 3: "severe"}
-TILES = {
-    "stopped_at": "Infusion stopped",
-    "adrenaline_1_at": "Adrenaline 1",
-    "adrenaline_2_at": "Adrenaline 2",
-    "adrenaline_3_at": "Adrenaline 3",
-    "ems_called_at": "EMS called",
-    "ems_arrived_at": "EMS arrived",
-    "resolved_at": "Resolved",
-}
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One moment to tap: when it was, where it is corrected, and what is worth knowing before it is tapped."""
+
+    name: str
+    label: str
+    at: datetime | None
+    correct: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,11 @@ def suspect(request: StaffRequest, pk: int) -> HttpResponse:
     tapped = moment_of_tap(request.POST.get("tapped_at", ""), now)
     at = max(tapped.replace(second=0, microsecond=0), infusion.started_at)
     submission = SuspectForm(posted(request)).submission()
-    record = recording.suspect_anaphylaxis(infusion, by=request.user, at=at, submission_id=submission, now=now)
+    try:
+        record = recording.suspect_anaphylaxis(infusion, by=request.user, at=at, submission_id=submission, now=now)
+    except recording.SentBefore as error:
+        messages.warning(request, "The reaction that this tap opened was voided. To open another one, tap once more.")
+        return redirect("reactions:reaction", error.record.pk)
     if record.created_by != request.user:
         opened = timezone.localtime(record.created_at, infusion.zone)
         messages.warning(request, f"{record.created_by} opened this record already, at {opened:%H:%M}.")
@@ -88,11 +98,48 @@ def anaphylaxis_page(request: StaffRequest, pk: int) -> HttpResponse:
             )
         except StaleRecord:
             stored = find_anaphylaxis(request.user, pk)
+            found = form.differences(stored)
             form.accept(stored)
-            return _show(request, stored, form, status=409, is_stale=True)
+            return _show(request, stored, form, status=409, differences=found)
         messages.success(request, "What was seen is recorded.")
-        return redirect("reactions:anaphylaxis", pk)
+        return redirect(reverse("reactions:anaphylaxis", args=[pk]) + "#criteria")
     return _show(request, record, form)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def judge_seriousness(request: StaffRequest, pk: int) -> HttpResponse:
+    """The section of the page that asks whether the reaction is serious."""
+    record = find_anaphylaxis_to_change(request.user, pk)
+    if request.method != "POST":
+        return redirect("reactions:anaphylaxis", pk)
+    form = JudgeSeriousnessForm(request.POST)
+    if form.is_valid():
+        try:
+            recording.judge_seriousness(
+                record.reaction,
+                by=request.user,
+                is_serious=form.cleaned_data["is_serious"],
+                criteria=form.cleaned_data["criteria"],
+                seen_version=form.cleaned_data["seen_version"] or 0,
+                now=timezone.now(),
+            )
+        except StaleRecord:
+            record = find_anaphylaxis(request.user, pk)
+            form.accept_version(record.reaction.version)
+            form.add_error(None, _changed_meanwhile(record.reaction))
+            return _show(request, record, EvidenceForm(record=record), status=409, seriousness=form)
+        messages.success(request, "Whether it is serious is recorded.")
+        return redirect("reactions:anaphylaxis", pk)
+    return _show(request, record, EvidenceForm(record=record), seriousness=form)
+
+
+def _changed_meanwhile(reaction: Reaction) -> str:
+    """What is stored now, beside what was ticked."""
+    said = serious_words(reaction)
+    return (
+        "Somebody else changed the reaction after you opened this page. Nothing of yours was saved."
+        f" Stored now: serious, {said}. Yours stands below; saving again replaces what is stored."
+    )
 
 
 @require_POST
@@ -102,53 +149,94 @@ def stamp(request: StaffRequest, pk: int) -> HttpResponse:
     now = timezone.now()
     taps = [(request.POST.get("name", ""), request.POST.get("evidence-tapped_at", ""))]
     taps += [(one.partition("@")[0], one.partition("@")[2]) for one in request.POST.getlist("also_tapped")]
-    if any(name not in AnaphylaxisRecord.MOMENTS for name, _ in taps):
+    if any(name not in MOMENT_LABELS for name, _ in taps):
         raise Http404("There is no such moment.")
     form = EvidenceForm(request.POST, record=record)
     is_being_typed = form.holds_something_new()
-    for name, told in taps:
-        _stamp(request, record, name, moment_of_tap(told, now), now)
+    # In the order in which they happened: the first adrenaline is the first.
+    for name, at in sorted(((name, moment_of_tap(told, now)) for name, told in taps), key=lambda tap: tap[1]):
+        _stamp(request, record, name, at, now)
     if not is_being_typed:
         return redirect("reactions:anaphylaxis", pk)
+    record = find_anaphylaxis_to_change(request.user, pk)
     for name, _ in taps:
-        form.take_stamp(name)
+        if name in AnaphylaxisRecord.OWN_MOMENTS:
+            form.take(record, name)
     form.show_unjudged()
     return _show(request, record, form, is_unsaved=True)
 
 
 def _stamp(request: StaffRequest, record: AnaphylaxisRecord, name: str, at: datetime, now: datetime) -> None:
+    zone, label = record.reaction.infusion.zone, MOMENT_LABELS[name]
     try:
         recording.stamp(record, name, by=request.user, at=at, now=now)
     except recording.AlreadyStamped as error:
-        stood = timezone.localtime(error.at, record.reaction.infusion.zone)
-        messages.warning(
-            request,
-            f"{TILES[name]} is recorded already, at {stood:%H:%M}."
-            " Nothing was changed; correct the time below if need be.",
+        said = f"is recorded already, at {timezone.localtime(error.at, zone):%H:%M}."
+    except recording.AlreadyThere as error:
+        said = (
+            f"was not recorded again: this minute has a dose already, recorded by {error.stored.created_by}."
+            " A further dose in the same minute belongs into the dose of that one."
         )
+    except (recording.ImpossibleSteps, recording.ImpossibleMoment) as error:
+        said = f"at {timezone.localtime(at, zone):%H:%M} was not recorded: {error}"
+    else:
+        return
+    messages.warning(request, f"{label} {said} Nothing was changed; correct what is recorded if need be.")
 
 
 def _show(
     request: StaffRequest, record: AnaphylaxisRecord, form: EvidenceForm, *, status: int = 200, **context: Any
 ) -> HttpResponse:
     reaction, infusion = record.reaction, record.reaction.infusion
-    context |= {
+    found = judged(record)
+    is_open = not (reaction.is_void or infusion.is_void or record.patient.is_void)
+    if found and found.meets and reaction.is_serious is None and is_open:
+        context.setdefault("seriousness", JudgeSeriousnessForm(initial={"seen_version": reaction.version}))
+    context = {
         "record": record,
         "reaction": reaction,
         "infusion": infusion,
         "patient": record.patient,
         "form": form,
-        "tiles": [(name, TILES[name], at) for name, at in record.moments.items()],
-        "is_open": not (reaction.is_void or infusion.is_void or record.patient.is_void),
-        "runs_on": _runs_on(infusion) if record.stopped_at else False,
+        "tiles": tiles(record),
+        "is_open": is_open,
         "protocol": ClinicProtocol.of(infusion.clinic).anaphylaxis_text,
-        "judged": judged(record),
+        "judged": found,
         "age": age_words(age_in_years(record)),
         "measured": measured(infusion, reaction.onset_at),
         "same_lots": same_lots(infusion),
+        "hints": hints(reaction),
         "history": history_of(record),
-    }
+    } | context
     return render(request, "reactions/anaphylaxis.html", context, status=status)
+
+
+def tiles(record: AnaphylaxisRecord) -> list[Tile]:
+    """Each moment with its time and the page on which it is corrected: that of the row in which it stands."""
+    infusion, reaction = record.reaction.infusion, record.reaction
+    steps = sorted((step for step in infusion.rate_steps.all() if not step.is_void), key=lambda step: step.at)
+    last = steps[-1] if steps else None
+    stopped = reverse("reactions:correct_infusion", args=[infusion.pk])
+    if last and last.reason == RateReason.STOP:
+        stopped = reverse("reactions:correct_step", args=[last.pk])
+    corrections = {
+        "stopped_at": stopped,
+        **{
+            name: reverse("reactions:correct_treatment", args=[dose.pk])
+            for name, dose in zip(AnaphylaxisRecord.ADRENALINE_MOMENTS, record.adrenaline, strict=False)
+        },
+        **dict.fromkeys(AnaphylaxisRecord.OWN_MOMENTS, "#correct-times"),
+        "resolved_at": reverse("reactions:correct_reaction", args=[reaction.pk]),
+    }
+    notes = {}
+    if last and last.reason == RateReason.PAUSE:
+        notes["stopped_at"] = f"paused since {timezone.localtime(last.at, infusion.zone):%H:%M}"
+    elif infusion.ended_at and not record.stopped_at:
+        notes["stopped_at"] = f"was over at {timezone.localtime(infusion.ended_at, infusion.zone):%H:%M}"
+    return [
+        Tile(name, MOMENT_LABELS[name], at, corrections.get(name, ""), notes.get(name, ""))
+        for name, at in record.moments.items()
+    ]
 
 
 def judged(record: AnaphylaxisRecord) -> Judged | None:
@@ -189,9 +277,3 @@ def measured(infusion: Infusion, onset_at: datetime | None) -> dict[str, str]:
 
 def _readings(rows: list[Vitals], name: str) -> list[tuple[int, datetime]]:
     return [(getattr(row, name), row.at) for row in rows if getattr(row, name) is not None]
-
-
-def _runs_on(infusion: Infusion) -> bool:
-    """The rate steps say that it still runs."""
-    steps = sorted((step for step in infusion.rate_steps.all() if not step.is_void), key=lambda step: step.at)
-    return bool(steps) and steps[-1].reason not in {RateReason.PAUSE, RateReason.STOP}

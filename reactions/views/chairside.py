@@ -116,6 +116,7 @@ def give_treatment(request: StaffRequest, pk: int) -> HttpResponse:
                 details=form.values(),
                 submission_id=form.submission_id_given,
                 at_left_open=_at_left_open(form),
+                now=timezone.now(),
             )
         except recording.AlreadyThere as error:
             return _already_there(request, infusion, error.stored, form, treatment_form=form)

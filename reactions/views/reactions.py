@@ -17,7 +17,7 @@ from reactions import recording, worklist
 from reactions.clinical import seriousness
 from reactions.clinical.reaction_checks import ReactionFacts, unlikely
 from reactions.forms.reaction import ReactionEntry
-from reactions.models import Infusion, Reaction, Symptom
+from reactions.models import Infusion, Reaction
 from reactions.views import timeline
 from reactions.views.records import find_infusion_to_change, find_reaction, find_reaction_to_change
 from reactions.views.running import at_onset
@@ -38,6 +38,7 @@ def record_reaction(request: StaffRequest, infusion_pk: int) -> HttpResponse:
                 details=entry.form.details(),
                 symptoms=entry.symptoms.filled(),
                 treatments=entry.treatments.filled(),
+                taken_along=entry.form.taken_along(),
                 submission_id=entry.submission_id,
                 now=timezone.now(),
             )
@@ -60,7 +61,7 @@ def reaction_page(request: StaffRequest, pk: int) -> HttpResponse:
 
 def reaction_context(reaction: Reaction) -> dict[str, Any]:
     """What the page of a reaction shows, in a fixed number of queries."""
-    infusion, symptoms = reaction.infusion, list(reaction.symptoms.all())
+    infusion = reaction.infusion
     steps = [step.as_step() for step in infusion.rate_steps.all() if not step.is_void]
     follows = worklist.needs_following(reaction) and not infusion.is_void and not reaction.patient.is_void
     return {
@@ -69,7 +70,7 @@ def reaction_context(reaction: Reaction) -> dict[str, Any]:
         "patient": reaction.patient,
         "onset": timeline.onset_in_words(reaction, infusion),
         "at_onset": at_onset(reaction, infusion, steps),
-        "hints": _hints(reaction, symptoms),
+        "hints": hints(reaction),
         "missing": worklist.missing(reaction) if follows else [],
         "history": history_of(reaction),
     }
@@ -88,6 +89,7 @@ def correct_reaction(request: StaffRequest, pk: int) -> HttpResponse:
                 details=entry.form.details(),
                 symptoms=entry.symptoms.filled(),
                 treatments=entry.treatments.filled(),
+                taken_along=entry.form.taken_along(),
                 reason=entry.form.cleaned_data["reason"],
                 seen_version=entry.form.cleaned_data["seen_version"] or 0,
                 now=timezone.now(),
@@ -105,8 +107,9 @@ def correct_reaction(request: StaffRequest, pk: int) -> HttpResponse:
     return render(request, "reactions/reaction_form.html", context)
 
 
-def _hints(reaction: Reaction, symptoms: list[Symptom]) -> list[str]:
+def hints(reaction: Reaction) -> list[str]:
     """What is worth a second look."""
+    symptoms = list(reaction.symptoms.all())
     terms, grades = [symptom.term for symptom in symptoms], [symptom.grade for symptom in symptoms]
     facts = ReactionFacts(
         terms=terms,

@@ -10,14 +10,14 @@ from django.views.decorators.http import require_safe
 
 from patients.access import StaffRequest
 from patients.models import IgaResult, User
-from reactions.clinical.seriousness import CRITERIA
-from reactions.models import AnaphylaxisRecord, CausalityAssessment, Infusion, Reaction, Symptom
+from reactions.models import AnaphylaxisRecord, Infusion, Reaction, Symptom
 from reactions.safety import age_on
 from reactions.views import timeline
-from reactions.views.anaphylaxis import TILES, judged
+from reactions.views.anaphylaxis import judged
 from reactions.views.records import find_reaction
 from reactions.views.running import at_onset
-from reactions.vocabulary import PremedicationRecord
+from reactions.vocabulary import MOMENT_LABELS, PremedicationRecord, RateReason
+from reactions.words import cause_words, serious_words
 
 NOT_RECORDED = "not recorded"
 
@@ -82,20 +82,6 @@ def _event(reaction: Reaction, now: datetime) -> list[tuple[str, str]]:
     ]
 
 
-def serious_words(reaction: Reaction) -> str:
-    """The criteria by name, or in words that none is met or nobody has judged."""
-    if reaction.is_serious is None:
-        return "not judged yet"
-    if not reaction.is_serious:
-        return "no, none of its criteria"
-    met = [text.label for code, text in CRITERIA.items() if code in reaction.serious_criteria]
-    return "yes: " + ("; ".join(met) if met else "the criterion was not recorded")
-
-
-def cause_words(cause: CausalityAssessment | None) -> str:
-    return str(cause) if cause else "not judged yet"
-
-
 def _upper(words: str) -> str:
     return words[0].upper() + words[1:]
 
@@ -116,6 +102,8 @@ def _story(reaction: Reaction) -> list[str]:
     if then.rate_ml_per_h is not None and then.volume_ml is not None:
         said.append(f"It ran at {then.rate_ml_per_h.normalize():f} mL/h then; {then.volume_ml:.0f} mL had been given.")
     said.append(f"Done to the infusion: {str(reaction.get_action_display()).lower()}.")
+    if began and (changed := _rate_since(reaction)):
+        said.append(f"Its rate since then: {'; '.join(changed)}.")
     given = [f"{row} at {_clock(row.at, infusion)}" for row in reaction.treatments_given]
     given += [reaction.treatment] if reaction.treatment else []
     if given:
@@ -124,9 +112,21 @@ def _story(reaction: Reaction) -> list[str]:
     return said + (_anaphylaxis(record) if record else [])
 
 
+def _rate_since(reaction: Reaction) -> list[str]:
+    """What was done to the rate from the minute of the onset on."""
+    infusion, onset = reaction.infusion, reaction.onset_at
+    steps = sorted((step for step in infusion.rate_steps.all() if not step.is_void), key=lambda step: step.at)
+    since = [step for step in steps if onset and step.at >= onset and step.reason != RateReason.START]
+    return [
+        f"{step.get_reason_display()}{f' {step.rate_ml_per_h:g} mL/h' if step.rate_ml_per_h else ''}"
+        f" at {_clock(step.at, infusion)}"
+        for step in since
+    ]
+
+
 def _anaphylaxis(record: AnaphylaxisRecord) -> list[str]:
     infusion = record.reaction.infusion
-    times = [f"{TILES[name]} {_clock(at, infusion)}" for name, at in record.moments.items() if at]
+    times = [f"{MOMENT_LABELS[name]} {_clock(at, infusion)}" for name, at in record.moments.items() if at]
     said = [f"Times recorded: {'; '.join(times)}."] if times else []
     if found := judged(record):
         said += [f"{line}." for line in found.lines] + [f"Brown grade: {found.brown}."]
@@ -170,7 +170,8 @@ def _others(reaction: Reaction) -> list[tuple[str, str]]:
         before = "; ".join(f"{drug.name} {drug.dose}".strip() for drug in infusion.premedications.all())
     else:
         before = str(infusion.get_premedication_record_display()).lower()
-    return [("Before the start, to prevent", before)]
+    after = "; ".join(f"{row} at {_clock(row.at, infusion)}" for row in infusion.treatments.all() if not row.is_void)
+    return [("Before the start, to prevent", before), ("After the start, to treat", after or NOT_RECORDED)]
 
 
 def _clock(moment: datetime | None, infusion: Infusion) -> str:

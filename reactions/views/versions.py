@@ -15,15 +15,19 @@ from reactions.clinical.seriousness import CRITERIA
 from reactions.forms.anaphylaxis import EXPOSURE_WORDS
 from reactions.models import AnaphylaxisRecord, Reaction
 from reactions.recording import reaction_snapshot
-from reactions.vocabulary import DRUGS, LABELS, Action, Dechallenge, Outcome, Rechallenge, Route
+from reactions.vocabulary import DRUGS, LABELS, MOMENT_LABELS, Action, Dechallenge, Outcome, Rechallenge, Route
 
 # Each of these made a new version; the changes of the others belong to the version in which they were made.
 NEW_VERSION = frozenset(
     {
         "reaction.corrected",
         "reaction.voided",
+        "reaction.treatment_given",
         "reaction.treatment_corrected",
         "reaction.treatment_voided",
+        "reaction.infusion_stopped",
+        "reaction.resolved",
+        "reaction.seriousness_judged",
         "reaction.signature_outdated",
         "anaphylaxis.judged",
     }
@@ -32,8 +36,12 @@ ACTS = {
     "reaction.recorded": "Recorded",
     "reaction.corrected": "Corrected",
     "reaction.voided": "Voided",
+    "reaction.treatment_given": "A treatment was given",
     "reaction.treatment_corrected": "A treatment was corrected",
     "reaction.treatment_voided": "A treatment was taken back",
+    "reaction.infusion_stopped": "The infusion was stopped",
+    "reaction.resolved": "It was said to be resolved",
+    "reaction.seriousness_judged": "It was judged whether it is serious",
     "reaction.signature_outdated": "A time or the judgement of the cause was added after signing",
     "anaphylaxis.judged": "The evidence for anaphylaxis was recorded",
 }
@@ -200,5 +208,5 @@ FIELDS: dict[str, tuple[str, Words]] = {
     "anaphylaxis.evidence": ("Evidence for anaphylaxis", _evidence),
     "anaphylaxis.criteria": ("Criteria of anaphylaxis met", lambda value, zone: [", ".join(value)]),
     "anaphylaxis.brown_grade": ("Brown grade", _plain),
-    **{f"anaphylaxis.{name}": (AnaphylaxisRecord.moment_label(name), _moment) for name in AnaphylaxisRecord.MOMENTS},
+    **{f"anaphylaxis.{name}": (MOMENT_LABELS[name], _moment) for name in AnaphylaxisRecord.OWN_MOMENTS},
 }

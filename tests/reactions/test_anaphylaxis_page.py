@@ -32,6 +32,30 @@ def record(infusion: Infusion) -> AnaphylaxisRecord:
     return suspect(infusion)
 
 
+@pytest.fixture
+def running(clinic: Clinic, nurse: User) -> Infusion:
+    """An infusion that runs at 60 mL/h since an hour ago."""
+    started_at = timezone.now().replace(second=0, microsecond=0) - timedelta(hours=1)
+    infusion = make_infusion(make_patient(clinic), started_at=started_at, ended_at=None, is_chairside=True)
+    infusion.rate_steps.create(at=started_at, rate_ml_per_h=60, reason="start", created_by=nurse)
+    return infusion
+
+
+@pytest.fixture
+def suspected(running: Infusion) -> AnaphylaxisRecord:
+    """Suspected half an hour ago, while the infusion runs."""
+    return suspect(running)
+
+
+def tap(page: Client, record: AnaphylaxisRecord, name: str, **more: Any) -> str:
+    return words_of(page.post(address(record, "stamp"), {"name": name} | more, follow=True))
+
+
+def moments(record: AnaphylaxisRecord) -> dict[str, Any]:
+    """As they are stored."""
+    return AnaphylaxisRecord.objects.get(pk=record.pk).moments
+
+
 def address(record: AnaphylaxisRecord, name: str = "anaphylaxis") -> str:
     return reverse(f"reactions:{name}", args=[record.reaction_id])
 
@@ -74,7 +98,7 @@ def test_a_second_nurse_is_led_to_the_record_that_is_open(client: Client, record
     shown = words_of(client.post(tap, {"submission_id": str(uuid4())}, follow=True))
     assert "Nora Test opened this record already" in shown
     assert Reaction.objects.count() == 1
-    AnaphylaxisRecord.objects.update(resolved_at=timezone.now())
+    Reaction.objects.update(resolved_at=timezone.now())
     client.post(tap, {"submission_id": str(uuid4())})
     assert Reaction.objects.count() == 2
 
@@ -86,62 +110,213 @@ def test_suspicion_can_be_added_to_a_reaction(page: Client, infusion: Infusion) 
     assert page.get(reverse("reactions:anaphylaxis", args=[make_reaction(infusion).pk])).status_code == 404
 
 
-def test_a_tap_keeps_its_minute_and_a_second_one_changes_nothing(
-    page: Client, record: AnaphylaxisRecord, django_user_model: Any
-) -> None:
-    shown = words_of(page.post(address(record, "stamp"), {"name": "adrenaline_1_at"}, follow=True))
-    record.refresh_from_db()
-    first = record.adrenaline_1_at
+def test_a_tap_keeps_its_minute_and_a_second_one_changes_nothing(page: Client, record: AnaphylaxisRecord) -> None:
+    shown = tap(page, record, "ems_called_at")
+    first = moments(record)["ems_called_at"]
     at = timezone.localtime(first, record.patient.clinic.zone).strftime("%H:%M")
-    assert f"Adrenaline 1 {at}" in shown
+    assert f"EMS called {at}" in shown
     assert AuditEvent.objects.get(act="anaphylaxis.stamped").by.username == "nurse"
     page.force_login(make_staff(record.patient.clinic, "second"))
-    again = words_of(page.post(address(record, "stamp"), {"name": "adrenaline_1_at"}, follow=True))
-    assert f"Adrenaline 1 is recorded already, at {at}. Nothing was changed" in again
+    again = tap(page, record, "ems_called_at")
+    assert f"EMS called is recorded already, at {at}. Nothing was changed" in again
     assert "Nora Test" in again
-    record.refresh_from_db()
-    assert record.adrenaline_1_at == first
+    assert moments(record)["ems_called_at"] == first
     assert page.post(address(record, "stamp"), {"name": "version"}).status_code == 404
+
+
+def test_the_stop_ends_the_infusion_its_rate_and_its_next_visit(
+    page: Client, suspected: AnaphylaxisRecord, running: Infusion
+) -> None:
+    shown = tap(page, suspected, "stopped_at")
+    running.refresh_from_db()
+    stop = running.rate_steps.get(reason="stop")
+    assert (running.ended_at, stop.created_by.username) == (stop.at, "nurse")
+    assert f"Infusion stopped {timezone.localtime(stop.at, running.zone):%H:%M}" in shown
+    assert running.checkins.exists()
+    suspected.reaction.refresh_from_db()
+    assert suspected.reaction.action == "stopped_permanently"
+    report = words_of(page.get(reverse("reactions:report", args=[suspected.reaction_id])))
+    assert "Done to the infusion: stopped for good" in report
+    assert "still running" not in report
+    assert f"Stop at {timezone.localtime(stop.at, running.zone):%Y-%m-%d %H:%M}" in report
+    assert "is recorded already" in tap(page, suspected, "stopped_at")
+    # Correcting its time is correcting the rate step.
+    assert reverse("reactions:correct_step", args=[stop.pk]) in text_of(page.get(address(suspected)))
+
+
+def test_a_stop_before_the_newest_change_of_rate_is_refused_with_its_time(
+    page: Client, suspected: AnaphylaxisRecord, running: Infusion, nurse: User
+) -> None:
+    """The tap waited without a connection, and somebody slowed the infusion meanwhile."""
+    now = timezone.now()
+    running.rate_steps.create(at=now - timedelta(minutes=1), rate_ml_per_h=30, reason="slow", created_by=nurse)
+    tapped = now - timedelta(minutes=2)
+    shown = tap(page, suspected, "stopped_at", **{"evidence-tapped_at": tapped.isoformat()})
+    assert f"Infusion stopped at {timezone.localtime(tapped, running.zone):%H:%M} was not recorded" in shown
+    running.refresh_from_db()
+    assert (running.ended_at, running.rate_steps.count()) == (None, 2)
+    # Tapped anew it stops what runs now.
+    tap(page, suspected, "stopped_at")
+    assert moments(suspected)["stopped_at"]
+
+
+def test_a_paused_infusion_can_be_stopped_and_one_that_is_over_cannot(
+    page: Client, suspected: AnaphylaxisRecord, running: Infusion, nurse: User
+) -> None:
+    running.rate_steps.create(
+        at=running.started_at + timedelta(minutes=31), rate_ml_per_h=0, reason="pause", created_by=nurse
+    )
+    assert "Infusion stopped paused since" in words_of(page.get(address(suspected)))
+    tap(page, suspected, "stopped_at")
+    assert moments(suspected)["stopped_at"]
+    over = suspect(make_infusion(make_patient(running.clinic)), at=timezone.now() - timedelta(hours=20))
+    assert "was over at" in words_of(page.get(address(over)))
+    assert moments(over)["stopped_at"] is None
+    assert "is recorded already" in tap(page, over, "stopped_at")
+
+
+def test_a_stop_of_an_infusion_without_rate_steps_is_its_end(page: Client, clinic: Clinic) -> None:
+    infusion = make_infusion(make_patient(clinic), started_at=timezone.now() - timedelta(hours=1), ended_at=None)
+    record = suspect(infusion)
+    tap(page, record, "stopped_at")
+    infusion.refresh_from_db()
+    assert (infusion.ended_at, infusion.rate_steps.count()) == (moments(record)["stopped_at"], 0)
+    assert reverse("reactions:correct_infusion", args=[infusion.pk]) in text_of(page.get(address(record)))
+
+
+def test_adrenaline_is_a_treatment_of_the_reaction(
+    page: Client, suspected: AnaphylaxisRecord, running: Infusion
+) -> None:
+    shown = tap(page, suspected, "adrenaline_1_at")
+    dose = running.treatments.get()
+    at = timezone.localtime(dose.at, running.zone).strftime("%H:%M")
+    assert (dose.drug, dose.reaction, dose.at.second) == ("epinephrine", suspected.reaction, 0)
+    assert f"Adrenaline 1 {at}" in shown
+    assert f"Given for this reaction: {at} Epinephrine (adrenaline)" in shown
+    assert f"Adrenaline 1 is recorded already, at {at}" in tap(page, suspected, "adrenaline_1_at")
+    page.post(address(suspected), evidence_form(suspected, "hives", "dyspnoea"))
+    report = words_of(page.get(reverse("reactions:report", args=[suspected.reaction_id])))
+    assert report.count("Epinephrine (adrenaline) at") == 2
+    # Its own page corrects it.
+    assert reverse("reactions:correct_treatment", args=[dose.pk]) in text_of(page.get(address(suspected)))
+
+
+def test_a_dose_written_down_on_the_running_page_is_the_first(
+    page: Client, suspected: AnaphylaxisRecord, running: Infusion, nurse: User
+) -> None:
+    now = timezone.now().replace(second=0, microsecond=0)
+    recording.give_treatment(
+        running,
+        by=nurse,
+        at=now - timedelta(minutes=3),
+        details={"drug": "epinephrine", "other_drug": "", "dose": "0.5 mg", "route": "IM"},
+        submission_id=uuid4(),
+        now=now,
+    )
+    assert moments(suspected)["adrenaline_1_at"] == now - timedelta(minutes=3)
+    tap(page, suspected, "adrenaline_2_at")
+    assert [dose.dose for dose in suspected.adrenaline] == ["0.5 mg", ""]
+    # Two doses in one minute are one row.
+    tapped = (now - timedelta(minutes=3)).isoformat()
+    again = tap(page, suspected, "adrenaline_3_at", **{"evidence-tapped_at": tapped})
+    assert "Adrenaline 3 was not recorded again: this minute has a dose already" in again
+    assert running.treatments.count() == 2
+
+
+def test_a_dose_of_this_minute_that_belonged_to_nothing_belongs_to_the_reaction(
+    page: Client, suspected: AnaphylaxisRecord, running: Infusion, nurse: User
+) -> None:
+    at = timezone.now().replace(second=0, microsecond=0) - timedelta(minutes=4)
+    free = running.treatments.create(at=at, drug="epinephrine", created_by=nurse)
+    tap(page, suspected, "adrenaline_1_at", **{"evidence-tapped_at": at.isoformat()})
+    free.refresh_from_db()
+    assert (free.reaction, running.treatments.count()) == (suspected.reaction, 1)
+
+
+def test_what_was_given_shortly_before_the_tap_was_given_for_it(clinic: Clinic, running: Infusion, nurse: User) -> None:
+    tapped = running.started_at + timedelta(minutes=40)
+    for minutes, drug in ((9, "hydration"), (10, "oxygen"), (39, "epinephrine")):
+        at = running.started_at + timedelta(minutes=minutes)
+        running.treatments.create(at=at, drug=drug, created_by=nurse)
+    record = suspect(running, at=tapped)
+    assert [given.drug for given in record.reaction.treatments.all()] == ["oxygen", "epinephrine"]
+
+
+def test_taps_that_waited_come_in_the_order_in_which_they_happened(
+    page: Client, suspected: AnaphylaxisRecord, running: Infusion
+) -> None:
+    now = timezone.now()
+    second, first = ((now - timedelta(minutes=minutes)).isoformat() for minutes in (2, 9))
+    tap(page, suspected, "adrenaline_2_at", **{"evidence-tapped_at": second, "also_tapped": f"adrenaline_1_at@{first}"})
+    ages = [round((now - dose.at) / timedelta(minutes=1)) for dose in suspected.adrenaline]
+    assert (len(ages), ages[0] > 8, ages[1] < 4) == (2, True, True)
+
+
+def test_resolved_is_the_end_of_the_reaction(page: Client, suspected: AnaphylaxisRecord) -> None:
+    reaction = suspected.reaction
+    before = (reaction.onset_at - timedelta(minutes=5)).isoformat()
+    early = tap(page, suspected, "resolved_at", **{"evidence-tapped_at": before})
+    assert "cannot resolve before it began" in early
+    assert moments(suspected)["resolved_at"] is None
+    tap(page, suspected, "resolved_at")
+    reaction.refresh_from_db()
+    assert moments(suspected)["resolved_at"] == reaction.resolved_at
+    versions = words_of(page.get(reverse("reactions:versions", args=[reaction.pk])))
+    assert "It was said to be resolved" in versions
+
+
+def test_a_tap_sent_again_after_its_reaction_was_voided_says_so(page: Client, infusion: Infusion, nurse: User) -> None:
+    at, data = reverse("reactions:suspect_anaphylaxis", args=[infusion.pk]), {"submission_id": str(uuid4())}
+    page.post(at, data)
+    reaction = Reaction.objects.get()
+    recording.void_reaction(reaction, by=nurse, reason="Mistake", seen_version=1, now=timezone.now())
+    again = page.post(at, data, follow=True)
+    assert again.redirect_chain == [(reverse("reactions:reaction", args=[reaction.pk]), 302)]
+    assert "The reaction that this tap opened was voided" in words_of(again)
+    page.post(at, {"submission_id": str(uuid4())})
+    assert Reaction.objects.current().count() == 1
 
 
 def test_a_tap_keeps_the_evidence_that_is_being_typed(page: Client, record: AnaphylaxisRecord) -> None:
     typed = evidence_form(record, "hives", systolic_mmhg="84")
-    answer = page.post(address(record, "stamp"), typed | {"name": "stopped_at"})
+    answer = page.post(address(record, "stamp"), typed | {"name": "ems_called_at"})
     shown = text_of(answer)
     assert "not saved yet" in shown
     assert 'value="84"' in shown
     assert re.search(r'name="evidence-hives"[^>]*checked', shown)
     record.refresh_from_db()
-    assert record.stopped_at
+    assert record.ems_called_at
     assert record.evidence == {}
     form = answer.context["form"]
     again = {f"evidence-{name}": form[name].value() or "" for name in form.fields}
     saved = page.post(address(record), again | {"evidence-hives": "on", "evidence-exposure": "not_known"})
     assert saved.status_code == 302
-    stamped = record.stopped_at
+    stamped = record.ems_called_at
     record.refresh_from_db()
-    assert (record.stopped_at, record.evidence["systolic_mmhg"]) == (stamped, 84)
+    assert (record.ems_called_at, record.evidence["systolic_mmhg"]) == (stamped, 84)
 
 
+@pytest.mark.parametrize("name", ["ems_called_at", "adrenaline_1_at", "resolved_at"])
 def test_evidence_typed_while_a_colleague_taps_is_saved_and_the_tap_stays(
-    page: Client, record: AnaphylaxisRecord, nurse: User
+    page: Client, record: AnaphylaxisRecord, nurse: User, name: str
 ) -> None:
     opened = evidence_form(record, "hives", "dyspnoea")
-    recording.stamp(record, "stopped_at", by=nurse, at=timezone.now(), now=timezone.now())
+    recording.stamp(record, name, by=nurse, at=timezone.now(), now=timezone.now())
     assert page.post(address(record), opened).status_code == 302
+    assert moments(record)[name]
     record.refresh_from_db()
-    assert record.stopped_at
     assert record.criteria == ["C1", "W1"]
 
 
 def test_a_moment_is_corrected_by_hand(page: Client, record: AnaphylaxisRecord, nurse: User) -> None:
     began = record.reaction.infusion.started_at
-    recording.stamp(record, "stopped_at", by=nurse, at=began + timedelta(minutes=31), now=timezone.now())
-    moment = (began + timedelta(minutes=33)).astimezone(record.patient.clinic.zone)
-    page.post(address(record), evidence_form(record, stopped_at=moment.strftime("%Y-%m-%dT%H:%M")))
+    recording.stamp(record, "ems_called_at", by=nurse, at=began + timedelta(minutes=31), now=timezone.now())
     record.refresh_from_db()
-    assert record.stopped_at == moment.replace(second=0, microsecond=0)
-    assert AuditEvent.objects.get(act="anaphylaxis.judged").changes["stopped_at"][0]
+    moment = (began + timedelta(minutes=33)).astimezone(record.patient.clinic.zone)
+    page.post(address(record), evidence_form(record, ems_called_at=moment.strftime("%Y-%m-%dT%H:%M")))
+    record.refresh_from_db()
+    assert record.ems_called_at == moment.replace(second=0, microsecond=0)
+    assert AuditEvent.objects.get(act="anaphylaxis.judged").changes["ems_called_at"][0]
 
 
 @pytest.mark.parametrize(
@@ -152,8 +327,8 @@ def test_a_moment_is_corrected_by_hand(page: Client, record: AnaphylaxisRecord, 
         ({"systolic_mmhg": "301"}, "Write at most 300"),
         ({"spo2_percent": "101"}, "Write at most 100"),
         ({"spo2_percent": "x"}, "Write a whole number"),
-        ({"stopped_at": "2150-01-01T10:00"}, "lies in the future"),
-        ({"stopped_at": "1999-01-01T10:00"}, "before the infusion, which started"),
+        ({"ems_called_at": "2150-01-01T10:00"}, "lies in the future"),
+        ({"ems_called_at": "1999-01-01T10:00"}, "before the infusion, which started"),
     ],
 )
 def test_impossible_evidence_is_refused_beside_its_field(
@@ -166,11 +341,11 @@ def test_impossible_evidence_is_refused_beside_its_field(
     assert not record.is_judged
 
 
-def test_adrenaline_comes_in_its_order(page: Client, record: AnaphylaxisRecord) -> None:
+def test_nobody_comes_before_being_called(page: Client, record: AnaphylaxisRecord) -> None:
     began = record.reaction.infusion.started_at.astimezone(record.patient.clinic.zone)
     later, earlier = ((began + timedelta(minutes=m)).strftime("%Y-%m-%dT%H:%M") for m in (50, 40))
-    answer = page.post(address(record), evidence_form(record, adrenaline_1_at=later, adrenaline_2_at=earlier))
-    assert "This lies before “Adrenaline, first”." in text_of(answer)
+    answer = page.post(address(record), evidence_form(record, ems_called_at=later, ems_arrived_at=earlier))
+    assert "This lies before “EMS called”." in text_of(answer)
 
 
 def test_the_verdict_names_criterion_evidence_grade_and_notes(page: Client, record: AnaphylaxisRecord) -> None:
@@ -220,6 +395,9 @@ def test_a_record_judged_meanwhile_answers_with_both_versions(page: Client, reco
     assert stale.status_code == 409
     assert "Nothing of yours was saved" in text_of(stale)
     assert "Meets no criterion" in words_of(stale)
+    # Both versions, box by box.
+    for row in ("Generalised itch yes no", "Generalised hives no yes", "Dyspnoea no yes"):
+        assert row in words_of(stale), row
     assert re.search(r'name="evidence-dyspnoea"[^>]*checked', text_of(stale))
     form = stale.context["form"]
     assert page.post(address(record), data | {"evidence-seen_version": form["seen_version"].value()}).status_code == 302
@@ -230,21 +408,49 @@ def test_two_corrections_of_one_moment_do_not_overwrite_each_other(
 ) -> None:
     began = record.reaction.infusion.started_at
     typed = (began + timedelta(minutes=40)).astimezone(record.patient.clinic.zone).strftime("%Y-%m-%dT%H:%M")
-    data = evidence_form(record, stopped_at=typed)
-    recording.stamp(record, "stopped_at", by=nurse, at=began + timedelta(minutes=31), now=timezone.now())
+    data = evidence_form(record, ems_called_at=typed)
+    recording.stamp(record, "ems_called_at", by=nurse, at=began + timedelta(minutes=31), now=timezone.now())
     stale = page.post(address(record), data)
     assert stale.status_code == 409
     record.refresh_from_db()
-    assert (record.stopped_at, record.version) == ((began + timedelta(minutes=31)).replace(second=0, microsecond=0), 1)
+    assert (record.ems_called_at, record.version) == (
+        (began + timedelta(minutes=31)).replace(second=0, microsecond=0),
+        1,
+    )
 
 
-def test_criteria_met_without_seriousness_are_loud(page: Client, record: AnaphylaxisRecord, infusion: Infusion) -> None:
-    shown = text_of(page.post(address(record), evidence_form(record, "hives", "dyspnoea"), follow=True))
-    assert "Whether this reaction is serious is not judged yet." in shown
-    assert reverse("reactions:correct_reaction", args=[record.reaction_id]) + "#seriousness" in shown
+def test_criteria_met_ask_whether_it_is_serious(page: Client, record: AnaphylaxisRecord, infusion: Infusion) -> None:
+    page.post(address(record), evidence_form(record, "hives", "dyspnoea"))
     assert infusion.checkins.filter(kind=CheckInKind.EVENING).count() == 1
-    Reaction.objects.update(is_serious=False)
-    assert "is not judged yet." not in text_of(page.get(address(record)))
+    shown = text_of(page.get(address(record)))
+    section = shown[shown.index('id="is-serious"') : shown.index('id="criteria"')]
+    assert "checked" not in section
+    judge, seen = address(record, "judge_seriousness"), {"seen_version": "2"}
+    blank = page.post(judge, seen)
+    assert "Tick what is met, or “None of these”." in text_of(blank)
+    both = page.post(judge, seen | {"criteria": ["hospitalisation"], "none_of_these": "on"})
+    assert "Untick one or the other." in text_of(both)
+    record.reaction.refresh_from_db()
+    assert record.reaction.is_serious is None
+    assert page.post(judge, seen | {"criteria": ["hospitalisation", "life_threatening"]}).status_code == 302
+    record.reaction.refresh_from_db()
+    assert (record.reaction.is_serious, record.reaction.version) == (True, 3)
+    assert set(record.reaction.serious_criteria) == {"hospitalisation", "life_threatening"}
+    assert 'id="is-serious"' not in text_of(page.get(address(record)))
+    assert AuditEvent.objects.filter(act="reaction.seriousness_judged", entity_id=record.reaction_id).exists()
+
+
+def test_seriousness_judged_meanwhile_is_not_overwritten(page: Client, record: AnaphylaxisRecord, nurse: User) -> None:
+    page.post(address(record), evidence_form(record, "hives", "dyspnoea"))
+    mine, judge = {"none_of_these": "on", "seen_version": "2"}, address(record, "judge_seriousness")
+    page.post(judge, {"criteria": ["hospitalisation"], "seen_version": "2"})
+    stale = page.post(judge, mine)
+    assert stale.status_code == 409
+    assert "Stored now: serious, yes: " in words_of(stale)
+    record.reaction.refresh_from_db()
+    assert record.reaction.is_serious is True
+    version = stale.context["seriousness"]["seen_version"].value()
+    assert page.post(judge, mine | {"seen_version": version}).status_code == 302
 
 
 def test_the_clinics_own_protocol_is_shown_word_for_word(page: Client, record: AnaphylaxisRecord) -> None:
@@ -266,15 +472,6 @@ def test_vital_signs_stand_beside_the_fields(page: Client, record: AnaphylaxisRe
         "systolic_mmhg": "84",
         "spo2_percent": "90",
     }
-
-
-def test_a_stopped_infusion_that_runs_on_in_its_rate_steps_is_told(page: Client, clinic: Clinic, nurse: User) -> None:
-    running = make_infusion(make_patient(clinic), started_at=timezone.now() - timedelta(hours=1), ended_at=None)
-    running.rate_steps.create(at=running.started_at, rate_ml_per_h=60, reason="start", created_by=nurse)
-    record = suspect(running)
-    assert "still say that it runs" not in text_of(page.get(address(record)))
-    page.post(address(record, "stamp"), {"name": "stopped_at"})
-    assert "still say that it runs" in text_of(page.get(address(record)))
 
 
 def lot(infusion: Infusion, name: str) -> Infusion:
@@ -359,9 +556,9 @@ def test_a_void_record_is_shown_and_takes_nothing_more(page: Client, record: Ana
     page.post(reverse("reactions:void_reaction", args=[record.reaction_id]), {"seen_version": "1", "reason": "Mistake"})
     shown = text_of(page.get(address(record)))
     assert "This record is void" in shown
-    assert 'value="stopped_at"' not in shown
+    assert 'value="ems_called_at"' not in shown
     assert page.post(address(record), evidence_form(record, "hives")).status_code == 404
-    assert page.post(address(record, "stamp"), {"name": "stopped_at"}).status_code == 404
+    assert page.post(address(record, "stamp"), {"name": "ems_called_at"}).status_code == 404
 
 
 def test_the_draft_report_holds_the_facts_and_no_name(page: Client, patient: Patient) -> None:
@@ -405,9 +602,8 @@ def test_the_draft_report_holds_the_facts_and_no_name(page: Client, patient: Pat
 
 
 def test_the_draft_report_tells_times_and_criteria_of_anaphylaxis(page: Client, record: AnaphylaxisRecord) -> None:
-    page.post(address(record, "stamp"), {"name": "adrenaline_1_at"})
-    record.refresh_from_db()
+    tap(page, record, "adrenaline_1_at")
     page.post(address(record), evidence_form(record, "hives", "dyspnoea"))
     shown = words_of(page.get(reverse("reactions:report", args=[record.reaction_id])))
-    assert "Times recorded: Adrenaline 1 " in shown
+    assert "; Adrenaline 1 " in shown
     assert "Meets criterion C1 of NIAID/FAAN 2006" in shown

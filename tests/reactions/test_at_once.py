@@ -148,7 +148,7 @@ def test_of_two_taps_of_one_moment_one_counts(infusion: Infusion, nurse: User) -
 
     results = at_once(lambda: tap(31), lambda: tap(32))
     assert [type(result).__name__ for result in results if result] == ["AlreadyStamped"]
-    assert AuditEvent.objects.filter(act="anaphylaxis.stamped").count() == 1
+    assert infusion.treatments.count() == 1
 
 
 def test_a_tap_while_evidence_is_saved_is_not_lost(no_broker: None, infusion: Infusion, nurse: User) -> None:
@@ -166,12 +166,24 @@ def test_a_tap_while_evidence_is_saved_is_not_lost(no_broker: None, infusion: In
 
     def tap() -> None:
         mine = AnaphylaxisRecord.objects.get(pk=record.pk)
-        recording.stamp(mine, "stopped_at", by=nurse, at=timezone.now(), now=timezone.now())
+        recording.stamp(mine, "ems_called_at", by=nurse, at=timezone.now(), now=timezone.now())
 
     at_once(save, tap)
     record.refresh_from_db()
     assert record.criteria == ["C1", "W1"]
-    assert record.stopped_at
+    assert record.ems_called_at
+
+
+def test_of_two_taps_that_stop_an_infusion_one_counts(running: Infusion, nurse: User) -> None:
+    record = suspect(running)
+
+    def tap() -> None:
+        mine = AnaphylaxisRecord.objects.get(pk=record.pk)
+        recording.stamp(mine, "stopped_at", by=nurse, at=timezone.now(), now=timezone.now())
+
+    results = at_once(tap, tap)
+    assert [type(result).__name__ for result in results if result] == ["AlreadyStamped"]
+    assert running.rate_steps.filter(reason="stop").count() == 1
 
 
 def test_two_answers_at_once_are_both_kept(no_broker: None, infusion: Infusion, nurse: User) -> None:

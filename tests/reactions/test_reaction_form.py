@@ -1,5 +1,6 @@
 """The form of a reaction: ends of symptoms, what grades mean, treatments with times, and seriousness."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -157,15 +158,75 @@ def at_chairside(given: Infusion, nurse: User) -> Treatment:
         at=START + timedelta(minutes=45),
         details={"drug": "oxygen", "other_drug": "", "dose": "4 L/min", "route": ""},
         submission_id=uuid4(),
+        now=timezone.now(),
     )
 
 
-def test_drugs_recorded_at_the_chairside_are_listed_and_taken_along(
+def test_a_drug_of_the_chairside_goes_to_the_reaction_for_which_it_was_given(
     page: Client, new: str, at_chairside: Treatment
 ) -> None:
-    assert "09:45 Oxygen 4 L/min" in text_of(page.get(new))
+    shown = text_of(page.get(new))
+    assert "09:45 Oxygen 4 L/min" in shown
+    assert re.search(rf'name="given_for_it" value="{at_chairside.pk}"[^>]* checked', shown)
     page.post(new, reaction_form())
+    first = Reaction.objects.get()
+    assert [row.drug for row in first.treatments.all()] == ["diphenhydramine"]
+    assert not re.search(r'name="given_for_it"[^>]* checked', text_of(page.get(correct(first))))
+    page.post(correct(first), reaction_form(seen_version="1", reason="For it", given_for_it=[at_chairside.pk]))
+    assert [row.drug for row in first.treatments.all()] == ["oxygen", "diphenhydramine"]
+    assert AuditEvent.objects.get(act="reaction.corrected").changes["treatments"]
+
+
+def test_a_form_with_a_drug_of_the_chairside_sent_twice_is_one_reaction(
+    page: Client, new: str, at_chairside: Treatment
+) -> None:
+    data = reaction_form(given_for_it=[at_chairside.pk])
+    assert {page.post(new, data).status_code for _ in range(2)} == {302}
     assert [row.drug for row in Reaction.objects.get().treatments.all()] == ["oxygen", "diphenhydramine"]
+
+
+def test_a_drug_given_while_a_reaction_goes_on_is_given_for_it(
+    page: Client, new: str, given: Infusion, nurse: User
+) -> None:
+    page.post(new, reaction_form(resolved_at="", outcome="unknown"))
+    reaction = Reaction.objects.get()
+
+    def give(minutes: int) -> Treatment:
+        return recording.give_treatment(
+            given,
+            by=nurse,
+            at=START + timedelta(minutes=minutes),
+            details={"drug": "oxygen", "other_drug": "", "dose": "", "route": ""},
+            submission_id=uuid4(),
+            now=timezone.now(),
+        )
+
+    # It began 40 minutes after the start.
+    assert [give(39).reaction, give(41).reaction] == [None, reaction]
+    reaction.refresh_from_db()
+    assert reaction.version == 2
+    Reaction.objects.update(resolved_at=START + timedelta(minutes=60))
+    assert give(62).reaction is None
+
+
+def test_for_which_reaction_a_drug_was_given_can_be_corrected(
+    page: Client, new: str, given: Infusion, at_chairside: Treatment
+) -> None:
+    page.post(new, reaction_form(given_for_it=[at_chairside.pk]))
+    first, second = Reaction.objects.get(), make_reaction(given, {"fever": 1}, minutes=60)
+    at = reverse("reactions:correct_treatment", args=[at_chairside.pk])
+    form = page.get(at).context["form"]
+    data = {name: form[name].value() or "" for name in form.fields} | {
+        "reason": "For the other",
+        "at": "2026-05-04T09:45",
+    }
+    assert data["reaction"] == first.pk
+    assert page.post(at, data | {"reaction": second.pk}).status_code == 302
+    assert ([row.drug for row in second.treatments.all()], first.treatments.count()) == (["oxygen"], 1)
+    for reaction in (first, second):
+        reaction.refresh_from_db()
+        assert reaction.version == 2
+    assert page.post(at, data | {"reaction": "999999"}).status_code == 200
 
 
 def test_a_drug_that_is_recorded_already_is_said_beside_its_row(
@@ -180,7 +241,7 @@ def test_a_drug_that_is_recorded_already_is_said_beside_its_row(
 def test_a_correction_starts_from_the_treatments_and_voids_what_has_no_row(
     page: Client, new: str, given: Infusion, nurse: User
 ) -> None:
-    page.post(new, reaction_form())
+    page.post(new, reaction_form(resolved_at="", outcome="unknown"))
     reaction = Reaction.objects.get()
     recorded = reaction.treatments.get()
     later = recording.give_treatment(
@@ -189,12 +250,13 @@ def test_a_correction_starts_from_the_treatments_and_voids_what_has_no_row(
         at=START + timedelta(minutes=55),
         details={"drug": "oxygen", "other_drug": "", "dose": "", "route": ""},
         submission_id=uuid4(),
+        now=timezone.now(),
     )
     shown = text_of(page.get(correct(reaction)))
     assert 'value="2026-05-04T09:50"' in shown
     assert 'value="2026-05-04T09:55"' in shown
     only_later = {"treatments-0-drug": "oxygen", "treatments-0-dose": "", "treatments-0-route": ""}
-    data = reaction_form(seen_version="1", reason="Other drug", **only_later, **{"treatments-0-at": "2026-05-04T09:55"})
+    data = reaction_form(seen_version="2", reason="Other drug", **only_later, **{"treatments-0-at": "2026-05-04T09:55"})
     assert page.post(correct(reaction), data).status_code == 302
     recorded.refresh_from_db()
     later.refresh_from_db()
@@ -227,7 +289,7 @@ def test_correcting_a_treatment_at_the_chairside_counts_its_reaction_up(page: Cl
     assert AuditEvent.objects.filter(act="reaction.treatment_corrected", entity_id=reaction.pk).exists()
 
 
-def test_what_a_void_reaction_had_goes_to_the_one_recorded_anew(page: Client, new: str, nurse: User) -> None:
+def test_what_a_void_reaction_had_can_go_to_the_one_recorded_anew(page: Client, new: str, nurse: User) -> None:
     page.post(new, reaction_form())
     first = Reaction.objects.get()
     recording.void_reaction(first, by=nurse, reason="Other symptoms", seen_version=1, now=timezone.now())
@@ -235,9 +297,9 @@ def test_what_a_void_reaction_had_goes_to_the_one_recorded_anew(page: Client, ne
     assert (given.reaction, given.version) == (None, 2)
     freed = AuditEvent.objects.get(act="treatment.assigned")
     assert (freed.changes, freed.reason) == ({"reaction_id": [first.pk, None]}, "Other symptoms")
-    page.post(
-        new, reaction_form(**{f"treatments-0-{name}": "" for name in ("drug", "dose", "route", "at")}, treatment="")
-    )
+    assert f'name="given_for_it" value="{given.pk}"' in text_of(page.get(new))
+    nothing_typed = {f"treatments-0-{name}": "" for name in ("drug", "dose", "route", "at")}
+    page.post(new, reaction_form(**nothing_typed, treatment="", given_for_it=[given.pk]))
     second = Reaction.objects.current().get()
     assert second.treatments_given == [given]
     assert "Diphenhydramine" in text_of(page.get(reverse("reactions:report", args=[second.pk])))
@@ -280,7 +342,7 @@ def test_nothing_is_written_beside_a_void_reaction(page: Client, new: str, nurse
         reaction, by=nurse, reason="Other patient", seen_version=reaction.version, now=timezone.now()
     )
     with pytest.raises(RecordVoided):
-        recording.stamp(record, "stopped_at", by=nurse, at=timezone.now(), now=timezone.now())
+        recording.stamp(record, "ems_called_at", by=nurse, at=timezone.now(), now=timezone.now())
     with pytest.raises(RecordVoided):
         recording.open_anaphylaxis(reaction, by=nurse, now=timezone.now())
     with pytest.raises(RecordVoided):

@@ -126,12 +126,13 @@ def test_a_time_or_a_cause_added_after_signing_makes_a_new_version(
     page: Client, sign: str, reaction: Reaction, nurse: User
 ) -> None:
     record = recording.open_anaphylaxis(reaction, by=nurse, now=timezone.now())
-    page.post(reverse("reactions:stamp", args=[reaction.pk]), {"name": "stopped_at"})
+    page.post(reverse("reactions:stamp", args=[reaction.pk]), {"name": "ems_called_at"})
     reaction.refresh_from_db()
     assert reaction.version == 1
     page.post(sign, signed())
+    assert Signature.objects.get().content["anaphylaxis"]["ems_called_at"]
     assert Signature.objects.get().content["anaphylaxis"]["stopped_at"]
-    page.post(reverse("reactions:stamp", args=[reaction.pk]), {"name": "resolved_at"})
+    page.post(reverse("reactions:stamp", args=[reaction.pk]), {"name": "ems_arrived_at"})
     reaction.refresh_from_db()
     assert reaction.version == 2
     page.post(sign, signed(seen_version="2"))
@@ -191,7 +192,7 @@ def test_evidence_and_corrected_treatments_are_versions_too(
     page: Client, versions: str, reaction: Reaction, nurse: User
 ) -> None:
     record = recording.open_anaphylaxis(reaction, by=nurse, now=timezone.now())
-    page.post(reverse("reactions:stamp", args=[reaction.pk]), {"name": "stopped_at"})
+    page.post(reverse("reactions:stamp", args=[reaction.pk]), {"name": "ems_called_at"})
     record.refresh_from_db()
     page.post(reverse("reactions:anaphylaxis", args=[reaction.pk]), evidence_form(record, "hives", "dyspnoea"))
     row = reaction.treatments.get()
