@@ -263,6 +263,16 @@ def test_resolved_is_the_end_of_the_reaction(page: Client, suspected: Anaphylaxi
     assert moments(suspected)["resolved_at"] == reaction.resolved_at
     versions = words_of(page.get(reverse("reactions:versions", args=[reaction.pk])))
     assert "It was said to be resolved" in versions
+    first, later = reaction.resolved_at, reaction.resolved_at + timedelta(minutes=9)
+    with pytest.raises(recording.AlreadyStamped):
+        recording.stamp(suspected, "resolved_at", by=reaction.created_by, at=later, now=later)
+    assert moments(suspected)["resolved_at"] == first
+
+
+def test_what_somebody_said_was_done_stays_when_the_stop_is_tapped(page: Client, suspected: AnaphylaxisRecord) -> None:
+    Reaction.objects.update(action="slowed")
+    tap(page, suspected, "stopped_at")
+    assert Reaction.objects.get().action == "slowed"
 
 
 def test_a_tap_sent_again_after_its_reaction_was_voided_says_so(page: Client, infusion: Infusion, nurse: User) -> None:

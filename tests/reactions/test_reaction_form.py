@@ -185,6 +185,27 @@ def test_a_form_with_a_drug_of_the_chairside_sent_twice_is_one_reaction(
     assert [row.drug for row in Reaction.objects.get().treatments.all()] == ["oxygen", "diphenhydramine"]
 
 
+def test_a_form_sent_again_does_not_mind_drugs_that_are_not_its_own(
+    page: Client, new: str, given: Infusion, nurse: User
+) -> None:
+    page.post(new, reaction_form())
+    recording.void_reaction(Reaction.objects.get(), by=nurse, reason="Wrong", seen_version=1, now=timezone.now())
+    freed = Treatment.objects.get()
+    nothing_typed = {f"treatments-0-{name}": "" for name in ("drug", "dose", "route", "at")}
+    data = reaction_form(**nothing_typed, given_for_it=[freed.pk], resolved_at="", outcome="unknown")
+    page.post(new, data)
+    recording.give_treatment(
+        given,
+        by=nurse,
+        at=START + timedelta(minutes=55),
+        details={"drug": "oxygen", "other_drug": "", "dose": "", "route": ""},
+        submission_id=uuid4(),
+        now=timezone.now(),
+    )
+    assert page.post(new, data).status_code == 302
+    assert Reaction.objects.current().get().treatments.count() == 2
+
+
 def test_a_drug_given_while_a_reaction_goes_on_is_given_for_it(
     page: Client, new: str, given: Infusion, nurse: User
 ) -> None:
