@@ -1,0 +1,91 @@
+"""Migrations that move what was recorded: nothing of it is lost, on the way there and back."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+
+from patients.models import Clinic, User
+from reactions.models import AnaphylaxisRecord, Infusion, Reaction
+from tests.support.factories import make_infusion, make_patient, make_reaction
+
+APART = ("reactions", "0007_vial_once")
+TOGETHER = ("reactions", "0008_moments_where_they_belong")
+
+
+def migrate(target: tuple[str, str]) -> Any:
+    """Bring the database to this state, and give the models as they were then."""
+    executor = MigrationExecutor(connection)
+    executor.migrate([target])
+    return MigrationExecutor(connection).loader.project_state([target]).apps
+
+
+@pytest.fixture
+def latest() -> Any:
+    """Whatever a test does, the others find the tables as they are now."""
+    yield
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes())
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("latest")
+def test_tapped_moments_move_to_where_they_belong_and_back(clinic: Clinic, nurse: User) -> None:
+    began = timezone.now().replace(second=0, microsecond=0) - timedelta(hours=2)
+
+    def minute(count: int) -> Any:
+        return began + timedelta(minutes=count)
+
+    running = make_infusion(make_patient(clinic), started_at=began, ended_at=None)
+    running.rate_steps.create(at=began, rate_ml_per_h=60, reason="start", created_by=nurse)
+    running.treatments.create(at=minute(32), drug="epinephrine", dose="0.5 mg", created_by=nurse)
+    reaction = make_reaction(running)
+    old = migrate(APART)
+    record = old.get_model("reactions", "AnaphylaxisRecord").objects.create(
+        reaction_id=reaction.pk,
+        created_by_id=nurse.pk,
+        stopped_at=minute(31),
+        adrenaline_1_at=minute(32),
+        adrenaline_2_at=minute(40),
+        resolved_at=minute(60),
+    )
+    migrate(TOGETHER)
+    moved = AnaphylaxisRecord.objects.get(pk=record.pk)
+    assert moved.stopped_at == minute(31)
+    assert [(dose.at, dose.dose) for dose in moved.adrenaline] == [(minute(32), "0.5 mg"), (minute(40), "")]
+    assert Reaction.objects.get().resolved_at == minute(60)
+    stop = Infusion.objects.get().rate_steps.get(reason="stop")
+    assert (stop.at, stop.rate_ml_per_h) == (minute(31), 0)
+    back = migrate(APART).get_model("reactions", "AnaphylaxisRecord").objects.get()
+    assert (back.stopped_at, back.adrenaline_1_at, back.adrenaline_2_at, back.adrenaline_3_at, back.resolved_at) == (
+        minute(31),
+        minute(32),
+        minute(40),
+        None,
+        minute(60),
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("latest")
+def test_what_contradicts_the_records_stays_out_of_them(clinic: Clinic, nurse: User) -> None:
+    """Before the move nothing kept a tap from contradicting the rate steps or the onset; the rows were there first."""
+    infusion = make_infusion(make_patient(clinic), ended_at=None, started_at=timezone.now() - timedelta(hours=1))
+    for minutes, reason in ((0, "start"), (40, "step_up")):
+        at = infusion.started_at + timedelta(minutes=minutes)
+        infusion.rate_steps.create(at=at, rate_ml_per_h=60 + minutes, reason=reason, created_by=nurse)
+    reaction = make_reaction(infusion)
+    old = migrate(APART)
+    old.get_model("reactions", "AnaphylaxisRecord").objects.create(
+        reaction_id=reaction.pk,
+        created_by_id=nurse.pk,
+        stopped_at=infusion.started_at + timedelta(minutes=35),
+        resolved_at=infusion.started_at,
+    )
+    migrate(TOGETHER)
+    infusion.refresh_from_db()
+    reaction.refresh_from_db()
+    assert (infusion.ended_at, infusion.rate_steps.count(), reaction.resolved_at) == (None, 2, None)
