@@ -102,7 +102,8 @@ def anaphylaxis_page(request: StaffRequest, pk: int) -> HttpResponse:
             form.accept(stored)
             return _show(request, stored, form, status=409, differences=found)
         messages.success(request, "What was seen is recorded.")
-        return redirect(reverse("reactions:anaphylaxis", args=[pk]) + "#criteria")
+        asks = record.criteria and record.reaction.is_serious is None
+        return redirect(reverse("reactions:anaphylaxis", args=[pk]) + ("#is-serious" if asks else ""))
     return _show(request, record, form)
 
 

@@ -71,9 +71,9 @@ def tap_the_times(page: Page) -> None:
     for name in ("Infusion stopped", "Adrenaline 1", "EMS called"):
         page.get_by_role("button", name=name).click()
         expect(page.get_by_role("button", name=name)).to_have_count(0)
-    expect(page.get_by_text("The rate steps still say that it runs").first).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Given for this reaction: \d\d:\d\d Epinephrine"))).to_be_visible()
     page.get_by_label("Lowest systolic pressure (mmHg)").fill("82")
-    page.get_by_role("button", name="Adrenaline 2").click()
+    page.get_by_role("button", name="EMS arrived").click()
     expect(page.get_by_text("not saved yet").first).to_be_visible()
     expect(page.get_by_label("Lowest systolic pressure (mmHg)")).to_have_value("82")
     look_at(page, "anaphylaxis-unsaved")
@@ -89,15 +89,20 @@ def write_down_what_was_seen(page: Page) -> None:
     page.get_by_label("Not known, but highly probable here").check()
     page.get_by_role("button", name="Record what was seen").click()
     expect(page.get_by_text("Meets criterion C1 of NIAID/FAAN 2006").first).to_be_visible()
-    expect(page.get_by_text("Whether this reaction is serious is not judged yet.").first).to_be_visible()
     expect(page.get_by_text("Urticaria, grade 2").first).to_be_visible()
     look_at(page, "anaphylaxis")
-    page.get_by_role("link", name="Judge whether it is serious").click()
+    page.get_by_role("button", name="Record whether it is serious").click()
+    expect(page.get_by_text("Tick what is met, or “None of these”.").first).to_be_visible()
+    look_at(page, "anaphylaxis-serious-errors")
+    page.get_by_role("group", name=re.compile("Serious")).get_by_label("Other important medical event").check()
+    page.get_by_role("button", name="Record whether it is serious").click()
+    expect(page.get_by_role("heading", name="Is it serious?")).to_have_count(0)
+    page.get_by_role("link", name="The reaction", exact=True).click()
+    page.get_by_role("link", name="Correct", exact=True).first.click()
 
 
 def fill_in_the_reaction(page: Page) -> None:
     expect(page.get_by_role("heading", name="Correct the reaction")).to_be_visible()
-    expect(page.get_by_role("group", name=re.compile("Serious"))).to_be_in_viewport()
     began = Reaction.objects.get(anaphylaxis__isnull=False)
     zone = began.infusion.zone
 
@@ -112,12 +117,11 @@ def fill_in_the_reaction(page: Page) -> None:
     page.get_by_text("What the grades mean: Urticaria").click()
     expect(page.get_by_text("Grade 3").last).to_be_visible()
     look_at(page, "reaction-grades")
-    page.get_by_role("group", name=re.compile("Serious")).get_by_label("Other important medical event").check()
-    page.locator("#id_treatments-0-drug").select_option("epinephrine")
+    # What was tapped stands there already.
+    expect(page.locator("#id_treatments-0-drug")).to_have_value("epinephrine")
+    expect(page.locator("#id_action")).to_have_value("stopped_permanently")
     page.locator("#id_treatments-0-dose").fill("0.5 mg")
     page.locator("#id_treatments-0-route").select_option("IM")
-    page.locator("#id_treatments-0-at").fill(clock(0))
-    page.locator("#id_action").select_option("stopped_permanently")
     page.locator("#id_dechallenge").select_option("improved")
     page.locator("#id_rechallenge").select_option("not_done")
     page.locator("#id_outcome").select_option("recovered")
@@ -174,7 +178,7 @@ def sign_it(page: Page) -> None:
 
 def read_what_became_of_it(page: Page) -> None:
     page.get_by_role("link", name="Versions side by side").click()
-    expect(page.get_by_role("heading", name="Version 2 beside version 3")).to_be_visible()
+    expect(page.get_by_role("heading", name="Version 5 beside version 6")).to_be_visible()
     look_at(page, "versions")
     page.get_by_role("link", name="The reaction").click()
     page.get_by_role("link", name="Draft for MedWatch 3500").click()
