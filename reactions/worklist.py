@@ -3,16 +3,18 @@
 A new item is mailed to the clinic's administrators; the mail says no more than that.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db.models import QuerySet
 
-from patients.models import StaffRole
+from patients.models import Clinic, StaffRole
 from patients.words import StaffRoleName
 from reactions import outbox
 from reactions.models import AnaphylaxisRecord, Reaction, WorkItem
 from reactions.vocabulary import MailKind, Outcome, WorkKind
 
+BATCH = 500
 # An outcome in these words is not the end of the story.
 OPEN_OUTCOMES = frozenset({Outcome.UNKNOWN, Outcome.RECOVERING})
 
@@ -56,6 +58,13 @@ def follow(reaction: Reaction, *, now: datetime) -> None:
             _tell_administrators(item, now)
     else:
         drop(reaction, because="Complete and signed.", now=now)
+
+
+def follow_log(clinic: Clinic, reactions: Iterable[Reaction], *, now: datetime) -> None:
+    """Open an item for each serious reaction of a log. Nobody is mailed: whoever imports knows."""
+    kind = WorkKind.SERIOUS_REACTION
+    items = [WorkItem(clinic=clinic, kind=kind, reaction=reaction, opened_at=now) for reaction in reactions]
+    WorkItem.objects.bulk_create(items, batch_size=BATCH)
 
 
 def _tell_administrators(item: WorkItem, now: datetime) -> None:

@@ -40,6 +40,7 @@ class Report:
 
     written: Counter[str] = field(default_factory=Counter)
     warnings: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    serious: list[Reaction] = field(default_factory=list)
 
     def warn(self, message: str, line: int) -> None:
         self.warnings[message].append(line)
@@ -319,6 +320,7 @@ class LogWriter:
                 )
             )
         self._create(Reaction, reactions)
+        self.report.serious += [reaction for reaction in reactions if reaction.is_serious]
         symptoms = [
             Symptom(
                 reaction=reaction,

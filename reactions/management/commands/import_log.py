@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from patients.models import Clinic, User, validate_time_zone, write_event
+from reactions import worklist
 from reactions.exchange.account import IMPORTER, NoSuchAccount, named_account, service_account
 from reactions.exchange.log_rows import STRIDE, Log, Problem, read_log
 from reactions.exchange.log_writer import Report, problems_with_records, write_log
@@ -28,6 +29,9 @@ class Command(BaseCommand):
         parser.add_argument("--time-zone", default="UTC", help="of a clinic that is made; UTC unless said")
         parser.add_argument(
             "--by", default="", metavar="USERNAME", help="who records; otherwise the importer's account"
+        )
+        parser.add_argument(
+            "--follow-serious", action="store_true", help="put its serious reactions on the worklist, to be signed"
         )
         parser.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
 
@@ -46,12 +50,16 @@ class Command(BaseCommand):
         try:
             with transaction.atomic():
                 report, summary = self._write(clinic, log, data, by=by, name=Path(options["file"]).name)
+                if options["follow_serious"]:
+                    worklist.follow_log(clinic, report.serious, now=timezone.now())
                 if options["dry_run"]:
                     transaction.set_rollback(True)
         except IntegrityError as error:
             said = f"Nothing was imported: somebody recorded the same meanwhile. Start it again. ({error})"
             raise CommandError(said) from error
         self._tell(report, summary, clinic, dry_run=options["dry_run"])
+        if report.serious:
+            self._tell_of_serious(len(report.serious), follows=options["follow_serious"])
 
     def _write(
         self, clinic: Clinic, log: Log, data: bytes, *, by: User | None, name: str
@@ -123,3 +131,11 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"Warning: {message} ({len(lines)} row{'s' if len(lines) > 1 else ''}, first line {lines[0]})"
             )
+
+    def _tell_of_serious(self, count: int, *, follows: bool) -> None:
+        where = (
+            "on the worklist."
+            if follows
+            else "not on the worklist: a log is history. To follow them through, import with --follow-serious."
+        )
+        self.stdout.write(f"Serious reactions: {count}, {where}")

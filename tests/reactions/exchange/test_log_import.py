@@ -14,8 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from patients.models import AuditEvent, Clinic, IgaResult, Patient
+from reactions import worklist
 from reactions.exchange.log_rows import read_log
-from reactions.models import CheckIn, Course, Infusion, Premedication, Product, Reaction, Symptom, Vial
+from reactions.models import CheckIn, Course, Infusion, Premedication, Product, Reaction, Symptom, Vial, WorkItem
 from tests.support.logs import good_row, import_log, write_log
 
 TABLES = [Patient, IgaResult, Course, Infusion, Vial, Premedication, Reaction, Symptom, AuditEvent, Product, Clinic]
@@ -404,3 +405,19 @@ def test_a_sample_of_today_is_not_in_the_future_east_of_utc() -> None:
     for day, problems in (("2026-06-02", 0), ("2026-06-03", 1)):
         log = read_log(text.format(day).encode(), zone=zone, ctcae_version="5.0", now=now)
         assert len(log.problems) == problems
+
+
+def test_serious_reactions_of_a_log_come_to_the_worklist_when_asked(clinic: Clinic, tmp_path: Path) -> None:
+    rows = [good_row(serious="yes"), good_row(patient="LOG-2", serious="no")]
+    said = import_log(write_log(tmp_path / "one.csv", rows), clinic.slug)
+    assert "Serious reactions: 1, not on the worklist: a log is history." in said
+    assert not WorkItem.objects.exists()
+    again = [good_row(patient="LOG-3", serious="yes"), good_row(patient="LOG-4", serious="no")]
+    file = write_log(tmp_path / "two.csv", again)
+    import_log(file, clinic.slug, follow_serious=True, dry_run=True)
+    assert not WorkItem.objects.exists()
+    assert "Serious reactions: 1, on the worklist." in import_log(file, clinic.slug, follow_serious=True)
+    item = WorkItem.objects.get()
+    assert (item.clinic, item.reaction.patient.mrn, item.mails.count()) == (clinic, "LOG-3", 0)
+    # It is an item like any other: a signature alone does not close it.
+    assert "the cause" in worklist.missing(item.reaction)
