@@ -8,6 +8,16 @@ from playwright.sync_api import Page
 
 WIDTHS = {390: 844, 820: 1180, 1280: 800}
 PICTURES = Path(__file__).resolve().parents[2] / "var" / "screenshots"
+TARGET_PX = 48
+# What is tapped: a tick-box by its label. Links within a text are read before they are tapped.
+LOWER_THAN = """(target) => {
+  const shown = (one) => one.checkVisibility({visibilityProperty: true}) && !one.closest(".visually-hidden");
+  const tapped = (one) => ["checkbox", "radio"].includes(one.type) ? one.labels[0] ?? one : one;
+  return [...document.querySelectorAll("main :is(button, input, select, textarea, summary, a.btn, a.correct)")]
+    .filter((one) => one.type !== "hidden" && shown(one) && shown(tapped(one)))
+    .filter((one) => tapped(one).getBoundingClientRect().height < target - 0.5)
+    .map((one) => `${one.tagName} ${one.name || one.id || one.textContent.trim()}`);
+}"""
 # The browser's own console words for an answer of 404, 410 or 503, which some journeys provoke.
 EXPECTED_IN_CONSOLE = "Failed to load resource"
 
@@ -15,7 +25,8 @@ EXPECTED_IN_CONSOLE = "Failed to load resource"
 def look_at(page: Page, name: str) -> None:
     """Keep a picture of the page at each width and scheme, and check that nothing is cut off or out of reach.
 
-    Raises AssertionError when the page scrolls sideways or breaks a rule of WCAG 2.2, level AA.
+    Raises AssertionError when the page scrolls sideways, breaks a rule of WCAG 2.2, level AA, or has a button or field
+    that a gloved finger misses; the administration is for a mouse.
     """
     size = page.viewport_size
     for scheme in ("light", "dark"):
@@ -25,6 +36,8 @@ def look_at(page: Page, name: str) -> None:
             _keep_picture(page, f"{name}-{width}-{scheme}")
             wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert wider <= 0, f"{name} is {wider} px wider than a screen of {width} px"
+            low = [] if "/admin/" in page.url else page.evaluate(LOWER_THAN, TARGET_PX)
+            assert not low, f"{name}: lower than {TARGET_PX} px on a screen of {width} px: {low}"
         _check_rules(page, f"{name}, {scheme}")
     page.emulate_media(color_scheme="light")
     if size:
