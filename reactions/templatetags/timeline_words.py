@@ -3,8 +3,8 @@
 from django import template
 
 from reactions.models import CheckIn, Infusion, Reaction
-from reactions.views.timeline import OnsetInWords, onset_in_words
 from reactions.vocabulary import CheckInState, PremedicationRecord
+from reactions.words import OnsetInWords, onset_in_words
 
 register = template.Library()
 

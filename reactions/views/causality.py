@@ -10,10 +10,10 @@ from django.views.decorators.http import require_http_methods
 from patients.access import StaffRequest, posted
 from reactions import recording
 from reactions.forms.causality import FORMS
-from reactions.views import timeline
 from reactions.views.records import find_reaction_to_change
 from reactions.views.running import at_onset
 from reactions.vocabulary import CausalityScale
+from reactions.words import onset_in_words
 
 SENT_BEFORE = (
     "This form was saved already, as it was before you changed it. To judge anew, open this page again and save there."
@@ -62,7 +62,7 @@ def judge(request: StaffRequest, pk: int) -> HttpResponse:
         "scale": scale,
         "tabs": [(str(one), _label(one), f"{reverse('reactions:causality', args=[pk])}?scale={one}") for one in FORMS],
         "judgements": judgements,
-        "onset": timeline.onset_in_words(reaction, reaction.infusion),
+        "onset": onset_in_words(reaction, reaction.infusion),
         "at_onset": at_onset(reaction, reaction.infusion, steps),
     }
     return render(request, f"reactions/causality_{scale}.html", context)

@@ -16,8 +16,8 @@ from django.db.models.functions import Upper
 from patients.models import User
 from reactions.models import Course, Infusion, Reaction, Vial
 from reactions.models.infusion import InfusionQuerySet
-from reactions.views.timeline import OnsetInWords, onset_in_words
 from reactions.vocabulary import ReactionRecord
+from reactions.words import OnsetInWords, onset_in_words
 
 INFUSIONS_A_PAGE = 25
 MOST_LOTS = 50

@@ -18,10 +18,10 @@ from reactions.clinical import seriousness
 from reactions.clinical.reaction_checks import ReactionFacts, unlikely
 from reactions.forms.reaction import ReactionEntry
 from reactions.models import Infusion, Reaction
-from reactions.views import timeline
 from reactions.views.records import find_infusion_to_change, find_reaction, find_reaction_to_change
 from reactions.views.running import at_onset
 from reactions.vocabulary import Outcome
+from reactions.words import onset_in_words
 
 SENT_BEFORE = "This form was saved already, as it was before you changed it. To change what is stored, correct it:"
 
@@ -68,7 +68,7 @@ def reaction_context(reaction: Reaction) -> dict[str, Any]:
         "reaction": reaction,
         "infusion": infusion,
         "patient": reaction.patient,
-        "onset": timeline.onset_in_words(reaction, infusion),
+        "onset": onset_in_words(reaction, infusion),
         "at_onset": at_onset(reaction, infusion, steps),
         "hints": hints(reaction),
         "missing": worklist.missing(reaction) if follows else [],

@@ -12,12 +12,11 @@ from patients.access import StaffRequest
 from patients.models import IgaResult, User
 from reactions.models import AnaphylaxisRecord, Infusion, Reaction, Symptom
 from reactions.safety import age_on
-from reactions.views import timeline
 from reactions.views.anaphylaxis import judged
 from reactions.views.records import find_reaction
 from reactions.views.running import at_onset
 from reactions.vocabulary import MOMENT_LABELS, PremedicationRecord, RateReason
-from reactions.words import cause_words, serious_words
+from reactions.words import cause_words, onset_in_words, serious_words
 
 NOT_RECORDED = "not recorded"
 
@@ -94,7 +93,7 @@ def _outcome(reaction: Reaction) -> str:
 def _story(reaction: Reaction) -> list[str]:
     """The event in sentences, one a line, from what was recorded."""
     infusion = reaction.infusion
-    began = timeline.onset_in_words(reaction, infusion)
+    began = onset_in_words(reaction, infusion)
     said = [f"Began {began.after_start} after the start, {began.when}." if began else "The onset is not recorded."]
     said.append("; ".join(_symptom(symptom, infusion) for symptom in reaction.symptoms.all()) + ".")
     steps = [step.as_step() for step in infusion.rate_steps.all() if not step.is_void]

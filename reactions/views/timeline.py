@@ -8,16 +8,9 @@ from django.core.paginator import Page, Paginator
 from django.db.models import Prefetch
 
 from patients.models import IgaResult, Patient
-from reactions.clinical.onset import OnsetClass, is_within_label_window, onset_class
-from reactions.models import CheckIn, Infusion, Reaction, ResponseMeasures
+from reactions.models import CheckIn, Infusion, ResponseMeasures
 
 INFUSIONS_A_PAGE = 15
-
-ONSET_LABELS = {
-    OnsetClass.IMMEDIATE: "immediate, within 6 h",
-    OnsetClass.DELAYED: "delayed, within 1 week",
-    OnsetClass.LATE: "late, after 1 week",
-}
 
 
 @dataclass(frozen=True)
@@ -27,45 +20,6 @@ class Entry:
     kind: str
     at: datetime
     record: Any
-
-
-@dataclass(frozen=True)
-class OnsetInWords:
-    """When a reaction began, counted from the infusion's clock times."""
-
-    after_start: str
-    label: str
-    in_label_window: bool
-    when: str
-
-
-def onset_in_words(reaction: Reaction, infusion: Infusion) -> OnsetInWords | None:
-    """None when no onset was recorded, or when a later correction of the infusion put it before the start."""
-    if reaction.onset_at is None or reaction.onset_at < infusion.started_at:
-        return None
-    minutes = int((reaction.onset_at - infusion.started_at).total_seconds() // 60)
-    return OnsetInWords(
-        after_start=_duration(minutes),
-        label=ONSET_LABELS[onset_class(reaction.onset_at, infusion.started_at)],
-        in_label_window=is_within_label_window(reaction.onset_at, infusion.started_at, infusion.ended_at),
-        when=_when(reaction.onset_at, infusion.ended_at),
-    )
-
-
-def _when(onset_at: datetime, ended_at: datetime | None) -> str:
-    """“during the infusion”, or how long after its end."""
-    if ended_at is None or onset_at <= ended_at:
-        return "during the infusion"
-    return f"{_duration(int((onset_at - ended_at).total_seconds() // 60))} after its end"
-
-
-def _duration(minutes: int) -> str:
-    """“35 min”, “3 h 05 min”, “2 d 4 h”."""
-    hours, rest = divmod(minutes, 60)
-    if hours == 0:
-        return f"{rest} min"
-    days, hours_left = divmod(hours, 24)
-    return f"{days} d {hours_left} h" if days else f"{hours} h {rest:02d} min"
 
 
 def infusions_page(patient: Patient, number: str | None) -> Page:
