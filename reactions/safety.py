@@ -54,6 +54,11 @@ class EarlierReaction:
     lots: tuple[str, ...]
     premedication: tuple[str, ...] | None
 
+    @property
+    def anaphylaxis_criteria(self) -> list[str]:
+        """The published criteria of anaphylaxis that it meets, such as C1."""
+        return _criteria_met(self.reaction)
+
 
 def card_before(infusion: Infusion, *, now: datetime) -> tuple[CardItem, ...]:
     """The card of an infusion that need not be saved yet, in a fixed number of queries.
@@ -148,14 +153,17 @@ def _reactions_before(patient: Patient, moment: datetime) -> Any:
 
 def _past(reaction: Reaction) -> PastReaction:
     terms = {symptom.term for symptom in reaction.symptoms.all()}
-    record = getattr(reaction, "anaphylaxis", None)
-    met = bool(record and not record.is_void and record.criteria)
     return PastReaction(
         worst_grade=reaction.max_grade,
         was_serious=reaction.is_serious,
-        is_anaphylaxis=met or "anaphylaxis" in terms,
+        is_anaphylaxis=bool(_criteria_met(reaction)) or "anaphylaxis" in terms,
         is_infusion_site_only=bool(terms) and terms <= INFUSION_SITE_TERMS,
     )
+
+
+def _criteria_met(reaction: Reaction) -> list[str]:
+    record = getattr(reaction, "anaphylaxis", None)
+    return record.criteria if record and not record.is_void else []
 
 
 def _in_its_time(reaction: Reaction) -> EarlierReaction:

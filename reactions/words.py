@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from reactions.clinical.causality import NARANJO_LABELS, NARANJO_QUESTIONS, UMC_POINTS, NaranjoAnswer
 from reactions.clinical.onset import OnsetClass, is_within_label_window, onset_class
 from reactions.clinical.seriousness import CRITERIA
 from reactions.models import CausalityAssessment, Infusion, Reaction
+from reactions.vocabulary import CausalityScale
 
 ONSET_LABELS = {
     OnsetClass.IMMEDIATE: "immediate, within 6 h",
@@ -66,3 +68,25 @@ def serious_words(reaction: Reaction) -> str:
 def cause_words(cause: CausalityAssessment | None) -> str:
     """The scale and the category, or that nobody has judged."""
     return str(cause) if cause else "not judged yet"
+
+
+def judgement_words(cause: CausalityAssessment) -> str:
+    """The scale with category and score; an unfinished score says that it is one."""
+    if cause.score is None:
+        return str(cause)
+    if cause.category:
+        return f"{cause}, score {cause.score}"
+    return f"{cause}, score {cause.score} so far, {len(cause.answers)} of {len(NARANJO_QUESTIONS)} questions answered"
+
+
+def judgement_lines(cause: CausalityAssessment) -> list[str]:
+    """What a judgement rests on, a line each: the points ticked, or the questions with their answers."""
+    if cause.scale == CausalityScale.WHO_UMC:
+        ticked = cause.answers.get("points", [])
+        return [words for point, words in UMC_POINTS.items() if point in ticked]
+    answers = {question: cause.answers.get(str(question.number)) for question in NARANJO_QUESTIONS}
+    return [
+        f"{question.number}. {question.text} {NARANJO_LABELS[NaranjoAnswer(answer)]}"
+        for question, answer in answers.items()
+        if answer
+    ]

@@ -43,4 +43,5 @@ def moment_label(name: str) -> str:
 def anaphylaxis_banner(patient: Patient) -> dict[str, Any]:
     """Reactions of the patient that meet published criteria of anaphylaxis; one query, nothing shown without one."""
     met = AnaphylaxisRecord.objects.meeting_criteria().filter(reaction__infusion__patient=patient)
-    return {"records": met.select_related("reaction__infusion").order_by("-reaction__onset_at", "-pk")}
+    records = met.select_related("reaction__infusion").order_by("-reaction__onset_at", "-pk")
+    return {"records": records, "patient": patient}

@@ -35,6 +35,8 @@ def patient_page(request: StaffRequest, pk: int) -> HttpResponse:
         "risks": patient.risks.current(),
         "age": safety.age_on(today, patient.birth_date),
         "age_at_risk": AGE_AT_RISK_ABOVE_YEARS,
+        "earlier": safety.earlier_reactions(patient, before=timezone.now()) if page.number == 1 else [],
+        "most_earlier": safety.LISTED,
         "response": over_time(patient) if page.number == 1 else None,
         "alerts": Alert.objects.open().filter(patient=patient),
         "history": history_of(patient),

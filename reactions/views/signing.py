@@ -15,7 +15,7 @@ from reactions.forms.signature import SignForm
 from reactions.models import Reaction
 from reactions.views.reactions import reaction_context
 from reactions.views.records import find_reaction, find_reaction_to_change
-from reactions.views.versions import compare, versions_of
+from reactions.views.versions import compare, judgements_of, versions_of
 from reactions.vocabulary import SignatureMeaning
 
 
@@ -63,6 +63,7 @@ def versions_page(request: StaffRequest, pk: int) -> HttpResponse:
         "infusion": reaction.infusion,
         "patient": reaction.patient,
         "versions": found,
+        "judgements": judgements_of(found),
         "present": found[0],
         "earlier": earlier,
         "rows": compare(earlier or found[0], found[0], reaction.infusion.zone),

@@ -1,5 +1,9 @@
-"""The versions of a reaction, walked back from what is stored through the changes that the audit trail holds."""
+"""The versions of a reaction, walked back from what is stored through the changes that the audit trail holds.
 
+A version is shown as it stood when the next one began: that is what a signature under it stands for.
+"""
+
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,11 +17,13 @@ from reactions.clinical.anaphylaxis import WORDS
 from reactions.clinical.ctcae import TERMS
 from reactions.clinical.seriousness import CRITERIA
 from reactions.forms.anaphylaxis import EXPOSURE_WORDS
-from reactions.models import AnaphylaxisRecord, Reaction
+from reactions.models import AnaphylaxisRecord, CausalityAssessment, Reaction, Signature
 from reactions.recording import reaction_snapshot
 from reactions.vocabulary import DRUGS, LABELS, MOMENT_LABELS, Action, Dechallenge, Outcome, Rechallenge, Route
+from reactions.words import judgement_lines, judgement_words
 
-# Each of these made a new version; the changes of the others belong to the version in which they were made.
+# Each of these made a new version; the changes of the others belong to the version in which they were made, but the
+# one that outdated a signature belongs to the version that this made.
 NEW_VERSION = frozenset(
     {
         "reaction.corrected",
@@ -45,7 +51,10 @@ ACTS = {
     "reaction.signature_outdated": "A time or the judgement of the cause was added after signing",
     "anaphylaxis.judged": "The evidence for anaphylaxis was recorded",
 }
+RECORDED = "reaction.recorded"
+OUTDATED = "reaction.signature_outdated"
 BESIDE = "anaphylaxis."
+CAUSES = "causality"
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,29 @@ class Version:
     by: User | None
     at: datetime
     reason: str
+    signatures: list[Signature]
+
+    @property
+    def causes(self) -> list[CausalityAssessment]:
+        """The judgements of the cause that it holds, the newest first."""
+        found: list[CausalityAssessment] = self.state[CAUSES]
+        return found
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A judgement of the cause, with the number of the version in which it was made."""
+
+    cause: CausalityAssessment
+    version: int
+
+    @property
+    def words(self) -> str:
+        return judgement_words(self.cause)
+
+    @property
+    def lines(self) -> list[str]:
+        return judgement_lines(self.cause)
 
 
 @dataclass(frozen=True)
@@ -74,20 +106,34 @@ class ComparedRow:
 
 
 def versions_of(reaction: Reaction) -> list[Version]:
-    """Every version, the present one first; at least one."""
+    """Every version, the present one first; at least one. Judgements and signatures are those fetched with it."""
     record: AnaphylaxisRecord | None = getattr(reaction, "anaphylaxis", None)
-    state, number = _present(reaction, record), reaction.version
-    found = []
+    under: dict[int, list[Signature]] = defaultdict(list)
+    for signature in reaction.signatures.all():
+        under[signature.version].append(signature)
+    number, found = reaction.version, []
+    state = held = _present(reaction, record)
+    is_outdating = False
     for event in _events(reaction, record):
-        if event.act in NEW_VERSION:
-            found.append(_version(number, state, event))
-            number -= 1
-        if event.act == "reaction.recorded":
-            return [*found, _version(number, state, event)]
+        makes_one = event.act in NEW_VERSION
+        if makes_one or event.act == RECORDED:
+            found.append(Version(number, held, ACTS[event.act], event.by, event.at, event.reason, under[number]))
+        if event.act == RECORDED:
+            return found
         state = _before(event, state)
+        if makes_one or is_outdating:
+            held = state
+        number -= makes_one
+        is_outdating = event.act == OUTDATED
     # What came from a log has no event of its own: the record says who made it and when.
-    first = Version(number, state, ACTS["reaction.recorded"], reaction.created_by, reaction.created_at, "")
-    return [*found, first]
+    by, at = reaction.created_by, reaction.created_at
+    return [*found, Version(number, held, ACTS[RECORDED], by, at, "", under[number])]
+
+
+def judgements_of(versions: list[Version]) -> list[Judgement]:
+    """Every judgement of the cause, the newest first, as the present version holds it."""
+    made_in = {cause.pk: version.number for version in versions for cause in version.causes}
+    return [Judgement(cause, made_in[cause.pk]) for cause in versions[0].causes]
 
 
 def compare(earlier: Version, present: Version, zone: ZoneInfo) -> list[ComparedRow]:
@@ -102,7 +148,8 @@ def compare(earlier: Version, present: Version, zone: ZoneInfo) -> list[Compared
 
 def _present(reaction: Reaction, record: AnaphylaxisRecord | None) -> dict[str, Any]:
     beside = snapshot(record) if record else {}
-    return reaction_snapshot(reaction) | {f"{BESIDE}{name}": value for name, value in beside.items()}
+    causes = {CAUSES: list(reaction.causality.all())}
+    return reaction_snapshot(reaction) | causes | {f"{BESIDE}{name}": value for name, value in beside.items()}
 
 
 def _events(reaction: Reaction, record: AnaphylaxisRecord | None) -> list[AuditEvent]:
@@ -113,15 +160,13 @@ def _events(reaction: Reaction, record: AnaphylaxisRecord | None) -> list[AuditE
     return list(AuditEvent.objects.filter(about).select_related("by").order_by("-pk"))
 
 
-def _version(number: int, state: dict[str, Any], event: AuditEvent) -> Version:
-    return Version(number, dict(state), ACTS[event.act], event.by, event.at, event.reason)
-
-
 def _before(event: AuditEvent, state: dict[str, Any]) -> dict[str, Any]:
     """The state before the event. What an event names that is no field of the state, such as a meaning, is left out."""
     prefix = BESIDE if event.act.startswith(BESIDE) else ""
     if event.act == "anaphylaxis.suspected":
         return {name: None if name.startswith(BESIDE) else value for name, value in state.items()}
+    if event.act == "reaction.causality":
+        return state | {CAUSES: state[CAUSES][1:]}
     old = {f"{prefix}{name}": values[0] for name, values in event.changes.items()}
     return state | {name: value for name, value in old.items() if name in state}
 
@@ -192,6 +237,13 @@ def _evidence(value: Any, zone: ZoneInfo) -> list[str]:
     return lines + (["not within minutes to several hours"] if value.get("acute_onset") is False else [])
 
 
+def _cause(value: list[CausalityAssessment], zone: ZoneInfo) -> list[str]:
+    """The newest one: it counts."""
+    latest = value[0]
+    note = [f"“{latest.note}”"] if latest.note else []
+    return [judgement_words(latest), *note, f"{latest.judged_by}, {_clock(str(latest.judged_at), zone)}"]
+
+
 # What is compared, in the order in which it is read.
 FIELDS: dict[str, tuple[str, Words]] = {
     "symptoms": ("Symptoms", _symptoms),
@@ -205,6 +257,7 @@ FIELDS: dict[str, tuple[str, Words]] = {
     "is_serious": ("Serious", _serious),
     "serious_criteria": ("Criteria of seriousness", _criteria),
     "narrative": ("Narrative", _plain),
+    CAUSES: ("Cause, as judged last", _cause),
     "anaphylaxis.evidence": ("Evidence for anaphylaxis", _evidence),
     "anaphylaxis.criteria": ("Criteria of anaphylaxis met", lambda value, zone: [", ".join(value)]),
     "anaphylaxis.brown_grade": ("Brown grade", _plain),

@@ -549,8 +549,12 @@ def test_the_patients_page_says_that_criteria_were_met(
     page.post(address(record), evidence_form(record, "hives", "dyspnoea"))
     day = timezone.localtime(record.reaction.onset_at, patient.clinic.zone).strftime("%Y-%m-%d")
     with django_assert_max_num_queries(40) as one:
-        shown = words_of(page.get(at))
-    assert f"Meets published criteria of anaphylaxis (C1, W1) on {day}; see safety card." in shown
+        answer = page.get(at)
+    shown, html = words_of(answer), answer.content.decode()
+    assert f"Meets published criteria of anaphylaxis (C1, W1) on {day}. The safety card says so" in shown
+    assert "Criteria of anaphylaxis met: C1, W1" in shown
+    assert f'href="{at}#reactions"' in html
+    assert 'id="reactions"' in html
     queries = len(one)
     again = suspect(make_infusion(patient, started_at=timezone.now() - timedelta(days=40)))
     page.post(address(again), evidence_form(again, "hives", "dyspnoea"))

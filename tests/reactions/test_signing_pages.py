@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django.fixtures import DjangoAssertNumQueries
 
 from patients.models import Patient, User
 from reactions import recording
@@ -223,3 +224,92 @@ def test_a_void_reaction_is_read_and_not_signed(page: Client, sign: str, version
     page.post(reverse("reactions:void_reaction", args=[reaction.pk]), {"seen_version": "1", "reason": "Mistake"})
     assert page.get(sign).status_code == 404
     assert "Voided: “Mistake”" in words_of(page.get(versions))
+
+
+def judge(page: Client, reaction: Reaction, category: str, *points: str, note: str = "") -> None:
+    data = {"submission_id": str(uuid4()), "points": points, "category": category, "note": note}
+    assert page.post(reverse("reactions:causality", args=[reaction.pk]), data).status_code == 302
+
+
+def test_every_judgement_of_the_cause_stands_with_what_it_rests_on(
+    page: Client, versions: str, reaction: Reaction
+) -> None:
+    judge(page, reaction, "possible", "reasonable_time", "other_cause_possible", note="A cold as well")
+    correct(page, reaction, 1, "Graded again", **{"symptoms-0-grade": "3"})
+    page.force_login(make_staff(reaction.patient.clinic, "second", first_name="Sona", last_name="Test"))
+    naranjo = {"submission_id": str(uuid4()), "question_2": "yes", "note": ""}
+    page.post(f"{reverse('reactions:causality', args=[reaction.pk])}?scale=naranjo", naranjo)
+    answer = page.get(versions)
+    shown = words_of(answer)
+    later, earlier = answer.context["judgements"]
+    assert (earlier.version, later.version) == (1, 2)
+    for said in (
+        "WHO-UMC: possible earlier The time between infusion and event is reasonable",
+        "A cold as well Nora Test",
+        "Naranjo: unfinished, score 2 so far, 1 of 10 questions answered counts 2. Did the event begin after",
+        "given? Yes none Sona Test",
+    ):
+        assert said in shown, said
+    before, now, differs = table(answer)["Cause, as judged last"]
+    assert before.startswith("WHO-UMC: possible; “A cold as well”; Nora Test")
+    assert now.startswith("Naranjo: unfinished, score 2 so far")
+    assert differs
+
+
+def test_a_version_is_shown_as_it_was_signed(
+    page: Client, sign: str, versions: str, reaction: Reaction, nurse: User
+) -> None:
+    judge(page, reaction, "possible", "reasonable_time", "other_cause_possible")
+    recording.open_anaphylaxis(reaction, by=nurse, now=timezone.now())
+    page.post(reverse("reactions:stamp", args=[reaction.pk]), {"name": "ems_called_at"})
+    page.post(sign, signed())
+    signature = Signature.objects.get()
+    at = timezone.localtime(signature.signed_at, reaction.patient.clinic.zone).strftime("%Y-%m-%d %H:%M")
+    assert f"Version 1, present Recorded Nora Test, {at} Signed by Nora Test, reviewed, {at}" in words_of(
+        page.get(versions)
+    )
+    judge(page, reaction, "unlikely", "improbable_time", "other_cause_plausible")
+    answer = page.get(versions)
+    shown = words_of(answer)
+    assert f"Signed by Nora Test, reviewed, {at} outdated: changed since" in shown
+    assert "Nobody has signed the present version." in shown
+    before, now, differs = table(answer)["Cause, as judged last"]
+    assert (before.split(";")[0], now.split(";")[0], differs) == ("WHO-UMC: possible", "WHO-UMC: unlikely", True)
+    assert table(answer)["EMS called"][2] is False
+    assert [judged.version for judged in answer.context["judgements"]] == [2, 1]
+    page.post(sign, signed(seen_version="2", meaning="approval"))
+    page.post(reverse("reactions:stamp", args=[reaction.pk]), {"name": "ems_arrived_at"})
+    third = table(page.get(versions))["EMS arrived"]
+    assert (third[0], bool(third[1])) == ("", True)
+
+
+def test_what_was_tapped_last_stands_in_the_present_version(
+    page: Client, versions: str, reaction: Reaction, nurse: User
+) -> None:
+    correct(page, reaction, 1, "Graded again", **{"symptoms-0-grade": "3"})
+    recording.open_anaphylaxis(reaction, by=nurse, now=timezone.now())
+    page.post(reverse("reactions:stamp", args=[reaction.pk]), {"name": "ems_called_at"})
+    before, now, _ = table(page.get(versions))["EMS called"]
+    assert (before, bool(now)) == ("", True)
+
+
+def test_versions_ask_the_same_queries_however_much_was_judged_and_signed(
+    page: Client,
+    sign: str,
+    versions: str,
+    reaction: Reaction,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    def judge_and_sign(seen: int) -> None:
+        judge(page, reaction, "possible", "reasonable_time", "other_cause_possible")
+        page.post(sign, signed(seen_version=str(seen)))
+
+    judge_and_sign(1)
+    with django_assert_max_num_queries(40) as one:
+        page.get(versions)
+        asked = len(one)
+    for seen in range(2, 6):
+        judge_and_sign(seen)
+    with django_assert_max_num_queries(asked):
+        answer = page.get(versions)
+    assert (len(answer.context["judgements"]), len(answer.context["versions"])) == (5, 5)
