@@ -13,7 +13,7 @@ from patients.views.history import history_of
 from patients.views.patients import find_patient
 from patients.views.voiding import void_page
 from reactions import recording, safety
-from reactions.forms.infusion import InfusionEntry
+from reactions.forms.infusion_entry import InfusionEntry
 from reactions.models import Infusion
 from reactions.views.records import find_infusion, find_infusion_to_change
 from reactions.views.running import running
