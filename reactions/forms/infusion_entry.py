@@ -55,7 +55,9 @@ class InfusionEntry:
             if infusion
             else [],
         )
-        self.card = () if infusion else self._card(initial, only_warnings=data is None or bool(add_row))
+        self.draft = self._draft(initial)
+        self.card = self._card(only_warnings=infusion is None and (data is None or bool(add_row)))
+        self.asked = self._asked()
         if add_row:
             forget_errors(self.form, self.vials, self.premedications)
 
@@ -69,22 +71,23 @@ class InfusionEntry:
         self._check_expiry()
         self._check_premedication()
         self._check_twice()
-        if self.infusion is None:
-            self._check_card()
+        self._check_card()
         return all(parts) and not self.failed
 
-    def _card(self, initial: dict[str, Any], *, only_warnings: bool) -> tuple[CardItem, ...]:
+    def _card(self, *, only_warnings: bool) -> tuple[CardItem, ...]:
         """The card of the infusion as far as it is filled in. Before it is sent, what is missing needs no remark."""
+        items = safety.card_before(self.draft, now=timezone.now())
+        return tuple(item for item in items if not only_warnings or item.level != Level.NOTE)
+
+    def _draft(self, initial: dict[str, Any]) -> Infusion:
+        """The infusion for the safety card, as it is typed or else stored; never saved."""
         values = initial
         if self.form.is_bound:
             self.form.is_valid()
             values = self.form.cleaned_data
-        items = safety.card_before(self._draft(values), now=timezone.now())
-        return tuple(item for item in items if not only_warnings or item.level != Level.NOTE)
-
-    def _draft(self, values: dict[str, Any]) -> Infusion:
-        """The infusion for the safety card; never saved."""
-        course = values.get("course")
+        elif self.infusion:
+            return self.infusion
+        course = self.infusion.course if self.infusion else values.get("course")
         if course is None:
             course = Course(
                 patient=self.patient,
@@ -92,22 +95,36 @@ class InfusionEntry:
                 planned_g=values.get("planned_g"),
             )
         infusion = Infusion(patient=self.patient, course=course, day=values.get("day") or 1)
+        if self.infusion:
+            # So that what is corrected is not counted as another one beside itself.
+            infusion.pk = self.infusion.pk
         if values.get("product"):
             infusion.product = values["product"]
         for name in ("started_at", "dose_g", "weight_kg", "planned_rate_ml_per_h"):
             setattr(infusion, name, values.get(name))
         infusion.indication = values.get("indication", "")
+        if self.infusion and infusion.started_at is None:
+            # Without a start everything up to now would count as earlier, this infusion's own sequel too.
+            infusion.started_at = self.infusion.started_at
         return infusion
 
+    def _asked(self) -> list[CardItem]:
+        """What on the card needs an answer: every warning, and of a correction those that it brings in."""
+        if self.infusion is None:
+            return [item for item in self.card if safety.needs_answer(item)]
+        if not self.form.is_bound:
+            return []
+        stored = safety.card_before(self.infusion, now=timezone.now())
+        return safety.asked_by_correction(self.infusion, stored, self.card)
+
     def _check_card(self) -> None:
-        """Every warning was on the page that was sent, and is answered with a reason."""
+        """Everything that is asked was on the page that was sent, and is answered with a reason."""
         form = self.safety
         if not form.is_valid():
             return
         answer = form.cleaned_data
-        warnings = [item for item in self.card if safety.needs_answer(item)]
-        open_items = safety.unanswered(self.card, reason=answer["reason"], decided_by=answer["decided_by"])
-        new = [item for item in warnings if safety.mark(item) not in form.shown]
+        open_items = safety.unanswered(self.asked, reason=answer["reason"], decided_by=answer["decided_by"])
+        new = [item for item in self.asked if safety.mark(item) not in form.shown]
         if open_items and not safety.says_something(answer["reason"]):
             form.add_error("reason", "Read the card and write why the infusion goes on.")
         elif open_items:
@@ -131,8 +148,14 @@ class InfusionEntry:
         return " ".join(safety.mark(item) for item in self.card)
 
     @property
-    def warns(self) -> bool:
-        return any(safety.needs_answer(item) for item in self.card)
+    def asked_by_correction(self) -> list[CardItem]:
+        """What the page marks as new: of an infusion not recorded yet, all of it is."""
+        return self.asked if self.infusion else []
+
+    @property
+    def shows_answer(self) -> bool:
+        """There is something to answer, or something was answered already: what was typed is never hidden."""
+        return bool(self.asked or self.safety.errors or self.safety.is_typed)
 
     def _check_expiry(self) -> None:
         started = self.form.cleaned_data.get("started_at")

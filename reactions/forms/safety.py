@@ -35,6 +35,11 @@ class SafetyForm(forms.Form):
         )
 
     @property
+    def is_typed(self) -> bool:
+        """Something stands in one of the fields."""
+        return any(str(self.data.get(self.add_prefix(name), "")).strip() for name in self.fields)
+
+    @property
     def shown(self) -> set[str]:
         """The codes that stood on the card when the form was sent."""
         return set(str(self.data.get("safety-shown", "")).split())
