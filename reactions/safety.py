@@ -103,6 +103,15 @@ def earlier_reactions(patient: Patient, *, before: datetime, infusion: Infusion 
     return [_in_its_time(reaction) for reaction in reactions[:LISTED]]
 
 
+def noted_in_history(patient: Patient) -> list[str]:
+    """What is noted of the patient's history with immune globulin, in words, with its note; one query.
+
+    These are facts and not warnings. The card weighs them together with what else is known, so that a history of
+    hypersensitivity alone has no line of its own there.
+    """
+    return [str(risk) for risk in patient.risks.current().filter(factor__in=[str(fact) for fact in HistoryFact])]
+
+
 def usual_reasons(patient: Patient) -> list[str]:
     """Reasons to choose from: those given for this patient before, the newest first, then two that are common."""
     checks = SafetyCheck.objects.filter(infusion__patient=patient).exclude(reason="")

@@ -81,6 +81,7 @@ def _beside_the_card(patient: Patient, *, before: datetime, infusion: Infusion |
     """What the form shows with the safety card: what is known, and reasons to choose from."""
     return {
         "earlier": safety.earlier_reactions(patient, before=before, infusion=infusion),
+        "noted": safety.noted_in_history(patient),
         "reasons": safety.usual_reasons(patient),
     }
 

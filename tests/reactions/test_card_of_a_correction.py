@@ -303,3 +303,29 @@ def test_what_came_up_at_the_moment_of_saving_is_said_and_nothing_typed_is_lost(
     assert "Not answered yet: 170 g in this course for 70 kg is more than 2.4 g/kg." in text
     assert "kept words" in text
     assert 'name="safety-reason"' in text
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    [
+        ("hypersensitivity", "Hypersensitivity in the history: Latex, 2019"),
+        ("severe_ig_reaction_elsewhere", "immune globulin, elsewhere: Latex, 2019"),
+    ],
+)
+def test_the_history_is_noted_beside_the_card(
+    page: Client, correct: str, recorded: Infusion, nurse: User, factor: str, words: str
+) -> None:
+    patient = recorded.patient
+    start = reverse("reactions:start_infusion", args=[patient.pk])
+    record = reverse("reactions:record_infusion", args=[patient.pk])
+    assert "Noted in the history" not in page.get(start).content.decode()
+    noted = patient.risks.create(factor=factor, note="Latex, 2019", created_by=nurse)
+    patient.risks.create(factor="atopy", note="Hay fever", created_by=nurse)
+    for address in (start, record, correct):
+        text = page.get(address).content.decode()
+        beside = text[text.index("Noted in the history") :]
+        assert words in beside
+        assert "Hay fever" not in beside
+    noted.voided_at, noted.voided_by, noted.void_reason = timezone.now(), nurse, "Not so"
+    noted.save()
+    assert "Noted in the history" not in page.get(start).content.decode()
