@@ -1,5 +1,6 @@
 """The safety card of an infusion: from rows to facts, what of it needs an answer, and the reactions behind it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -82,7 +83,7 @@ def facts_before(infusion: Infusion, *, now: datetime) -> CardFacts:
         anti_iga=AntiIga(iga.anti_iga) if iga else AntiIga.NOT_DONE,
         history_of_hypersensitivity=_hypersensitivity(noted),
         prior_severe_ig_reaction=HistoryFact.SEVERE_IG_REACTION in noted,
-        past_reactions=tuple(_past(reaction) for reaction in _reactions_before(patient, starts)),
+        past_reactions=tuple(_past(reaction) for reaction in _reactions_before(patient, starts, infusion)),
         days_since_last=(starts - last.started_at).days if last else None,
         last_product=last.product.name if last else None,
         product=product.name if product else None,
@@ -96,11 +97,24 @@ def facts_before(infusion: Infusion, *, now: datetime) -> CardFacts:
     return _with_label_maximum(facts, infusion)
 
 
-def earlier_reactions(patient: Patient, *, before: datetime) -> list[EarlierReaction]:
-    """The newest earlier reactions with what was going on then, in a fixed number of queries."""
-    reactions = _reactions_before(patient, before).select_related("infusion__product", "infusion__patient__clinic")
+def earlier_reactions(patient: Patient, *, before: datetime, infusion: Infusion | None = None) -> list[EarlierReaction]:
+    """The newest earlier reactions with what was going on then, in a fixed number of queries.
+
+    Those to `infusion` itself are not earlier ones, wherever its start is moved to.
+    """
+    reactions = _reactions_before(patient, before, infusion)
+    reactions = reactions.select_related("infusion__product", "infusion__patient__clinic")
     reactions = reactions.prefetch_related("infusion__vials", "infusion__premedications", "infusion__rate_steps")
     return [_in_its_time(reaction) for reaction in reactions[:LISTED]]
+
+
+def noted_in_history(patient: Patient) -> list[str]:
+    """What is noted of the patient's history with immune globulin, in words, with its note; one query.
+
+    These are facts and not warnings. The card weighs them together with what else is known, so that a history of
+    hypersensitivity alone has no line of its own there.
+    """
+    return [str(risk) for risk in patient.risks.current().filter(factor__in=[str(fact) for fact in HistoryFact])]
 
 
 def usual_reasons(patient: Patient) -> list[str]:
@@ -122,12 +136,27 @@ def says_something(text: str) -> bool:
 
 def mark(item: CardItem) -> str:
     """What a page sends back of an item that it showed: its code, and its words where what was typed changes them."""
-    if item.code not in FOLLOW_FROM_THE_PLAN:
-        return str(item.code)
-    return f"{item.code}:{crc32(item.text.encode()):08x}"
+    return _mark(str(item.code), item.text)
 
 
-def unanswered(items: tuple[CardItem, ...], *, reason: str, decided_by: str) -> tuple[CardItem, ...]:
+def _mark(code: str, text: str) -> str:
+    return f"{code}:{crc32(text.encode()):08x}" if code in FOLLOW_FROM_THE_PLAN else code
+
+
+def asked_by_correction(infusion: Infusion, before: Iterable[CardItem], after: Iterable[CardItem]) -> list[CardItem]:
+    """What a correction brings onto the card of a recorded infusion and has to be answered; one query.
+
+    `before` is the card of what is stored, `after` that of what it is corrected to, both as of now: what became known
+    since the infusion stands on both and is not the correction's doing. What was answered for this infusion once, in
+    the same words where the plan decides them, is not asked again.
+    """
+    known = {mark(item) for item in before}
+    for items in infusion.safety_checks.values_list("items", flat=True):
+        known |= {_mark(item["code"], item["text"]) for item in items}
+    return [item for item in after if needs_answer(item) and mark(item) not in known]
+
+
+def unanswered(items: Iterable[CardItem], *, reason: str, decided_by: str) -> tuple[CardItem, ...]:
     """The items that keep the infusion from being recorded: a reason for all, and who decided against a label."""
     if not says_something(reason):
         return tuple(item for item in items if needs_answer(item))
@@ -146,8 +175,11 @@ def age_on(day: date, born: date | None) -> int | None:
     return None if born is None else day.year - born.year - ((day.month, day.day) < (born.month, born.day))
 
 
-def _reactions_before(patient: Patient, moment: datetime) -> Any:
+def _reactions_before(patient: Patient, moment: datetime, infusion: Infusion | None) -> Any:
     reactions = Reaction.objects.counted().filter(infusion__patient=patient, infusion__started_at__lt=moment)
+    if infusion and infusion.pk:
+        # Its start may be corrected to a later one than is stored.
+        reactions = reactions.exclude(infusion=infusion.pk)
     return reactions.select_related("anaphylaxis").prefetch_related("symptoms").order_by("-onset_at", "-pk")
 
 

@@ -51,10 +51,12 @@ class SafetyCheck(models.Model):
     """The safety card as it was shown before an infusion, and who answered it. Rows are only ever added.
 
     `items` holds what was shown: [{"code", "level", "text", "source"}, …]. A card with cautions names who acknowledged
-    them and why the infusion went on; one with a contraindication also names the clinician who decided.
+    them and why the infusion went on; one with a contraindication also names the clinician who decided. An infusion has
+    one, and one more for each correction that brought in something to answer: there each item also has "asked", whether
+    this answer is to it.
     """
 
-    infusion = models.OneToOneField(Infusion, models.PROTECT, related_name="safety_check")
+    infusion = models.ForeignKey(Infusion, models.PROTECT, related_name="safety_checks")
     items = models.JSONField(default=list)
     shown_at = models.DateTimeField()
     acknowledged_by = models.ForeignKey(
@@ -73,3 +75,8 @@ class SafetyCheck(models.Model):
 
     def __str__(self) -> str:
         return f"Safety card of infusion {self.infusion_id}"
+
+    @property
+    def is_of_correction(self) -> bool:
+        """It was answered when the infusion was corrected, and not when it was recorded."""
+        return any("asked" in item for item in self.items)

@@ -14,6 +14,7 @@ from patients.registering import hold_patient
 from reactions import safety, tasks
 from reactions.checkins.plan import cancel_checkins, plan_checkins
 from reactions.clinical.flow import problems
+from reactions.clinical.safety_card import CardItem
 from reactions.models import Course, Infusion, Premedication, RateStep, SafetyCheck, Vial
 from reactions.recording.writing import (
     Rows,
@@ -144,22 +145,30 @@ def correct_infusion(
     reason: str,
     seen_version: int,
     now: datetime,
+    acknowledged: Acknowledgement | None = None,
 ) -> Infusion:
     """Change an infusion; check-ins not yet sent move with its end, and the rate steps of its start and end with them.
 
-    Raises StaleRecord, AlreadyRecorded, ReactionStands when it would deny a reaction that is recorded, or
-    ImpossibleSteps when a rate step would lie outside the infusion.
+    What the change brings onto the safety card is answered by `acknowledged`, and kept as one more card of the
+    infusion; what was answered before is not asked again.
+
+    Raises StaleRecord, AlreadyRecorded, ReactionStands when it would deny a reaction that is recorded, ImpossibleSteps
+    when a rate step would lie outside the infusion, or CardUnanswered.
     """
     claim(infusion, seen_version)
     if details.get("reaction_record", ReactionRecord.OBSERVED) != ReactionRecord.OBSERVED:
         refuse_denial(infusion)
     before = _infusion_snapshot(infusion)
+    card_before = safety.card_before(infusion, now=now)
     for name, value in details.items():
         setattr(infusion, name, value)
+    check = _check_of_correction(infusion, card_before, by, acknowledged, now)
     _save_infusion(infusion)
+    if check:
+        check.save()
     _replace_rows(infusion, vials, premedications)
     move_ends(infusion, by=by, reason=reason, now=now)
-    changes = difference(before, _infusion_snapshot(infusion))
+    changes = difference(before, _infusion_snapshot(infusion) | (_answer_in_words(check) if check else {}))
     write_about(infusion, "infusion.corrected", by=by, changes=changes, reason=reason)
     plan_checkins(infusion, now=now)
     tasks.wake_after_commit()
@@ -288,18 +297,53 @@ def move_ends(infusion: Infusion, *, by: User, reason: str, now: datetime) -> No
 def _safety_check(infusion: Infusion, by: User, acknowledged: Acknowledgement | None, now: datetime) -> SafetyCheck:
     """The safety card of the infusion about to be written, answered; the row is not saved yet."""
     items = safety.card_before(infusion, now=now)
-    reason = acknowledged.reason if acknowledged else ""
-    decided_by = acknowledged.decided_by if acknowledged else ""
-    if open_items := safety.unanswered(items, reason=reason, decided_by=decided_by):
-        raise CardUnanswered(open_items)
+    answer = _answered(items, acknowledged)
     needs_answer = any(safety.needs_answer(item) for item in items)
     return SafetyCheck(
         items=[safety.as_stored(item) for item in items],
         shown_at=now,
         acknowledged_by=by if needs_answer else None,
-        reason=reason if needs_answer else "",
-        decided_by=decided_by if needs_answer else "",
+        reason=answer.reason if needs_answer else "",
+        decided_by=answer.decided_by if needs_answer else "",
     )
+
+
+def _check_of_correction(
+    infusion: Infusion,
+    card_before: tuple[CardItem, ...],
+    by: User,
+    acknowledged: Acknowledgement | None,
+    now: datetime,
+) -> SafetyCheck | None:
+    """The card of the corrected infusion with the answer to what is new on it; None when nothing is asked."""
+    items = safety.card_before(infusion, now=now)
+    asked = safety.asked_by_correction(infusion, card_before, items)
+    answer = _answered(asked, acknowledged)
+    if not asked:
+        return None
+    return SafetyCheck(
+        infusion=infusion,
+        items=[safety.as_stored(item) | {"asked": item in asked} for item in items],
+        shown_at=now,
+        acknowledged_by=by,
+        reason=answer.reason,
+        decided_by=answer.decided_by,
+    )
+
+
+def _answered(items: Iterable[CardItem], acknowledged: Acknowledgement | None) -> Acknowledgement:
+    """The answer to the items, empty where none was given; raises CardUnanswered when they need one."""
+    answer = acknowledged or Acknowledgement("")
+    if open_items := safety.unanswered(items, reason=answer.reason, decided_by=answer.decided_by):
+        raise CardUnanswered(open_items)
+    return answer
+
+
+def _answer_in_words(check: SafetyCheck) -> dict[str, Any]:
+    """What a correction's audit event says of the card: what was asked, and the answer."""
+    asked = [item["text"] for item in check.items if item["asked"]]
+    decided = {"decided_by": check.decided_by} if check.decided_by else {}
+    return {"safety_card": asked, "acknowledged": check.reason} | decided
 
 
 def _save_infusion(infusion: Infusion) -> None:

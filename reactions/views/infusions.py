@@ -1,5 +1,8 @@
 """Recording, showing, correcting and voiding an infusion."""
 
+from datetime import datetime
+from typing import Any
+
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
@@ -8,12 +11,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from patients.access import StaffRequest, posted
-from patients.models import StaleRecord
+from patients.models import Patient, StaleRecord
 from patients.views.history import history_of
 from patients.views.patients import find_patient
 from patients.views.voiding import void_page
 from reactions import recording, safety
-from reactions.forms.infusion import InfusionEntry
+from reactions.forms.infusion_entry import InfusionEntry
 from reactions.models import Infusion
 from reactions.views.records import find_infusion, find_infusion_to_change
 from reactions.views.running import running
@@ -70,10 +73,17 @@ def _new_infusion(request: StaffRequest, patient_pk: int, *, starting: bool) -> 
         "entry": entry,
         "patient": patient,
         "starting": starting,
-        "earlier": safety.earlier_reactions(patient, before=timezone.now()),
+    } | _beside_the_card(patient, before=timezone.now())
+    return render(request, "reactions/infusion_form.html", context)
+
+
+def _beside_the_card(patient: Patient, *, before: datetime, infusion: Infusion | None = None) -> dict[str, Any]:
+    """What the form shows with the safety card: what is known, and reasons to choose from."""
+    return {
+        "earlier": safety.earlier_reactions(patient, before=before, infusion=infusion),
+        "noted": safety.noted_in_history(patient),
         "reasons": safety.usual_reasons(patient),
     }
-    return render(request, "reactions/infusion_form.html", context)
 
 
 @require_safe
@@ -87,6 +97,7 @@ def infusion_page(request: StaffRequest, pk: int) -> HttpResponse:
         "locked": infusion.is_void or infusion.patient.is_void,
         "checkins": infusion.checkins.with_answers(),
         "history": history_of(infusion),
+        "safety_checks": infusion.safety_checks.select_related("acknowledged_by").order_by("shown_at", "pk"),
     }
     return render(request, "reactions/infusion.html", context)
 
@@ -97,6 +108,7 @@ def correct_infusion(request: StaffRequest, pk: int) -> HttpResponse:
     adding = request.POST.get("add_row", "")
     entry = InfusionEntry(posted(request), patient=infusion.patient, infusion=infusion, add_row=adding)
     context = {"entry": entry, "patient": infusion.patient, "infusion": infusion}
+    context |= _beside_the_card(infusion.patient, before=entry.draft.started_at, infusion=infusion)
     if request.method == "POST" and not adding and entry.is_valid():
         try:
             recording.correct_infusion(
@@ -107,10 +119,13 @@ def correct_infusion(request: StaffRequest, pk: int) -> HttpResponse:
                 premedications=entry.premedications.filled(),
                 reason=entry.form.cleaned_data["reason"],
                 seen_version=entry.form.cleaned_data["seen_version"] or 0,
+                acknowledged=entry.acknowledged,
                 now=timezone.now(),
             )
         except recording.AlreadyRecorded:
             entry.form.add_error("started_at", SAME_START)
+        except recording.CardUnanswered as error:
+            entry.refuse_card(error.items)
         except recording.ReactionStands as error:
             entry.form.add_error("reaction_seen", str(error))
         except recording.ReactionBeforeStart as error:

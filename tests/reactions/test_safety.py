@@ -1,0 +1,132 @@
+"""From rows to the safety card's facts: what of the record counts, and how much is given in a course."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from patients.models import Patient, User
+from reactions import safety
+from reactions.models import Course, Infusion
+from tests.support.factories import make_infusion, make_reaction
+
+pytestmark = pytest.mark.django_db
+
+
+def grams(infusion: Infusion) -> Decimal | None:
+    return safety.facts_before(infusion, now=timezone.now()).grams
+
+
+def course_of(patient: Patient, **plan: Any) -> Course:
+    return Course.objects.create(patient=patient, label="Synthetic", **plan)
+
+
+@pytest.mark.parametrize(
+    ("days", "day", "expected"),
+    [(1, 1, 30), (2, 1, 60), (5, 1, 150), (5, 4, 60), (5, 5, 30), (2, 3, 30)],
+)
+def test_without_a_plan_every_day_that_is_left_gets_this_dose(
+    patient: Patient, days: int, day: int, expected: int
+) -> None:
+    infusion = make_infusion(patient, course=course_of(patient, planned_days=days), day=day)
+    assert grams(infusion) == expected
+
+
+def test_what_was_given_on_other_days_counts_once_and_what_is_void_does_not(patient: Patient, nurse: User) -> None:
+    course = course_of(patient, planned_days=3)
+    today = make_infusion(patient, course=course, day=2)
+    yesterday = today.started_at - timedelta(days=1)
+    make_infusion(patient, course=course, day=1, dose_g=Decimal(25), started_at=yesterday)
+    void = {"voided_at": timezone.now(), "voided_by": nurse, "void_reason": "Twice"}
+    make_infusion(patient, course=course, dose_g=Decimal(90), started_at=yesterday, **void)
+    make_infusion(patient, dose_g=Decimal(80), started_at=yesterday - timedelta(days=30))
+    # 25 g on the first day, 30 g today and once more.
+    assert grams(today) == 85
+
+
+def test_a_course_not_saved_yet_has_given_nothing(patient: Patient) -> None:
+    draft = Infusion(patient=patient, course=Course(patient=patient, planned_days=2), day=1, dose_g=Decimal(30))
+    assert grams(draft) == 60
+    draft.dose_g = None
+    assert grams(draft) is None
+
+
+@pytest.mark.parametrize(("planned", "expected"), [(140, 140), (55, 55), (50, 55), (20, 55)])
+def test_a_plan_counts_unless_more_is_given(patient: Patient, planned: int, expected: int) -> None:
+    course = course_of(patient, planned_days=5, planned_g=Decimal(planned))
+    today = make_infusion(patient, course=course, day=2)
+    make_infusion(patient, course=course, dose_g=Decimal(25), started_at=today.started_at - timedelta(days=1))
+    assert grams(today) == expected
+
+
+@pytest.mark.parametrize(
+    ("symptoms", "is_only"),
+    [
+        ({"infusion_site_extravasation": 2}, True),
+        ({"injection_site_reaction": 3, "phlebitis": 2}, True),
+        ({"phlebitis": 3, "chills": 1}, False),
+        ({"chills": 2}, False),
+        ({}, False),
+    ],
+)
+def test_a_reaction_of_the_site_alone_is_told_from_a_systemic_one(
+    patient: Patient, symptoms: dict[str, int], is_only: bool
+) -> None:
+    now = timezone.now()
+    make_reaction(make_infusion(patient, started_at=now - timedelta(days=20)), symptoms, is_serious=True)
+    today = make_infusion(patient, started_at=now, ended_at=None)
+    (past,) = safety.facts_before(today, now=now).past_reactions
+    assert past.is_infusion_site_only is is_only
+    assert past.was_serious is True
+
+
+def test_a_serious_reaction_of_the_site_alone_is_no_contraindication(patient: Patient) -> None:
+    now = timezone.now()
+    earlier = make_infusion(patient, started_at=now - timedelta(days=20))
+    make_reaction(earlier, {"injection_site_reaction": 3}, is_serious=True)
+    today = make_infusion(patient, started_at=now, ended_at=None)
+    assert "prior_severe_reaction" not in {item.code for item in safety.card_before(today, now=now)}
+    make_reaction(earlier, {"injection_site_reaction": 3, "dyspnea": 3}, is_serious=True)
+    assert "prior_severe_reaction" in {item.code for item in safety.card_before(today, now=now)}
+
+
+def test_only_what_came_before_the_start_is_earlier(patient: Patient, nurse: User) -> None:
+    now = timezone.now()
+    today = make_infusion(patient, started_at=now - timedelta(days=10))
+    facts = safety.facts_before(today, now=now)
+    assert (facts.days_since_last, facts.last_product, facts.past_reactions) == (None, None, ())
+
+    later = make_infusion(patient, started_at=today.started_at + timedelta(days=2))
+    make_reaction(later, {"chills": 2})
+    make_reaction(today, {"headache": 1})
+    facts = safety.facts_before(today, now=now)
+    assert (facts.days_since_last, facts.last_product, facts.past_reactions) == (None, None, ())
+
+    for days, grade in ((50, 1), (40, 3)):
+        before = make_infusion(patient, started_at=today.started_at - timedelta(days=days))
+        make_reaction(before, {"chills": grade})
+    void = {"voided_at": now, "voided_by": nurse, "void_reason": "Twice"}
+    make_infusion(patient, started_at=today.started_at - timedelta(days=1), **void)
+    facts = safety.facts_before(today, now=now)
+    assert (facts.days_since_last, facts.last_product) == (40, "Privigen")
+    assert sorted(past.worst_grade for past in facts.past_reactions) == [1, 3]
+
+
+def test_an_infusion_is_not_earlier_than_itself(patient: Patient) -> None:
+    now = timezone.now()
+    stored = make_infusion(patient, started_at=now - timedelta(days=10))
+    make_reaction(stored)
+    # Its start is about to be corrected to a later one.
+    stored.started_at += timedelta(hours=1)
+    facts = safety.facts_before(stored, now=now)
+    assert (facts.days_since_last, facts.last_product, facts.past_reactions) == (None, None, ())
+
+
+def test_a_start_not_written_yet_is_now(patient: Patient) -> None:
+    now = timezone.now()
+    make_infusion(patient, started_at=now - timedelta(days=30))
+    make_infusion(patient, started_at=now + timedelta(minutes=5), ended_at=None)
+    draft = Infusion(patient=patient, course=Course(patient=patient), day=1)
+    assert safety.facts_before(draft, now=now).days_since_last == 30
