@@ -54,6 +54,11 @@ _COMMA = re.compile(r"(\d+),(\d+)")
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
 
 
+def plain(number: Decimal) -> str:
+    """Without zeros at the end."""
+    return format(number.normalize(), "f")
+
+
 class NumberField(forms.DecimalField):
     """A number as people type it, with a point or a comma. A text control: a browser's own drops what it cannot read.
 
@@ -80,6 +85,10 @@ class NumberField(forms.DecimalField):
 
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
         return super().widget_attrs(widget) | {"inputmode": "decimal", "autocomplete": "off"}
+
+    def prepare_value(self, value: Any) -> Any:
+        """A stored number as a person would write it: 35.5, not 35.50."""
+        return plain(value) if isinstance(value, Decimal) and value.is_finite() else value
 
     def to_python(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -146,7 +155,7 @@ def as_read(field: forms.BoundField) -> str:
         return str(_labels(field.field).get(str(value), value))
     if isinstance(field.field, forms.DecimalField):
         try:
-            return format(Decimal(str(value)).normalize(), "f")
+            return plain(Decimal(str(value)))
         except InvalidOperation:
             return str(value)
     return str(value).replace("\r\n", "\n")

@@ -100,12 +100,7 @@ class UnbookForm(forms.Form):
 
 
 def _values(course: Course) -> dict[str, Any]:
-    grams = course.planned_g
-    return {
-        "planned_for": course.planned_for,
-        "planned_days": course.planned_days,
-        "planned_g": None if grams is None else f"{grams.normalize():f}",
-    }
+    return {name: getattr(course, name) for name in ("planned_for", "planned_days", "planned_g")}
 
 
 def _first_values(patient: Patient) -> dict[str, Any]:

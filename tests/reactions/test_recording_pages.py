@@ -47,6 +47,14 @@ def test_an_infusion_is_recorded_with_all_that_belongs_to_it(page: Client, recor
     assert AuditEvent.objects.get(act="infusion.recorded").changes["vials"][1][0]["lot"] == "SYN-1"
 
 
+def test_a_correction_shows_numbers_as_a_person_writes_them(page: Client, record: str) -> None:
+    numbers = {"dose_g": "35,5", "weight_kg": "70", "planned_rate_ml_per_h": "120", "vials-0-grams": "1000"}
+    page.post(record, infusion_form(**numbers))
+    text = page.get(reverse("reactions:correct_infusion", args=[Infusion.objects.get().pk])).content.decode()
+    for name, written in (numbers | {"dose_g": "35.5"}).items():
+        assert f'name="{name}" value="{written}"' in text
+
+
 def test_a_form_sent_twice_makes_one_infusion(page: Client, record: str) -> None:
     data = infusion_form()
     first, second = page.post(record, data), page.post(record, data)

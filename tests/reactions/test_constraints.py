@@ -1,0 +1,271 @@
+"""What can never be in the database, whoever writes it: every constraint is broken here, past the forms.
+
+A new constraint needs an example in BREAKS; one of a new model also needs a sound row of it in SOUND.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import IntegrityError, connection, models, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from patients.models import IgaResult, Patient, StaffRole
+from reactions.models import (
+    Alert,
+    AnaphylaxisRecord,
+    Answer,
+    AnswerSymptom,
+    CausalityAssessment,
+    CheckIn,
+    Course,
+    Infusion,
+    OutboxMessage,
+    PatientRisk,
+    Premedication,
+    Product,
+    ProductRate,
+    RateStep,
+    Reaction,
+    ResponseMeasures,
+    SafetyCheck,
+    Symptom,
+    Treatment,
+    Vial,
+    Vitals,
+    WorkItem,
+)
+from tests.support.factories import make_checkins, make_reaction, make_response
+
+pytestmark = pytest.mark.django_db
+
+Break = Callable[[Any], None]
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def changed(**columns: Any) -> Break:
+    """The row with other values in some columns."""
+
+    def write(row: Any) -> None:
+        type(row)._base_manager.filter(pk=row.pk).update(**columns)
+
+    return write
+
+
+def twice(of: dict[str, Any] | None = None, **columns: Any) -> Break:
+    """The row, with the values `of`, a second time with other values in some columns."""
+
+    def write(row: Any) -> None:
+        if of:
+            changed(**of)(row)
+            row.refresh_from_db()
+        row.pk = None
+        row._state.adding = True
+        for name, value in columns.items():
+            setattr(row, name, value)
+        row.save(force_insert=True)
+
+    return write
+
+
+def named_without_a_reason(check: SafetyCheck) -> None:
+    changed(acknowledged_by=check.infusion.created_by)(check)
+
+
+HALF_VOIDED = [changed(void_reason="without a time and a person"), changed(voided_at=LONG_AGO)]
+NO_NAME, TWO_NAMES = {"drug": "other"}, {"other_drug": "named"}
+
+# Constraint: writes that each break it and no other.
+BREAKS: dict[str, list[Break]] = {
+    "patients_staffrole_once": [twice()],
+    "patients_patient_void_is_whole": HALF_VOIDED,
+    "patients_patient_mrn_once": [twice()],
+    "patients_patient_consent_is_whole": [changed(email_consent_by=None), changed(email_consent_at=None)],
+    "patients_patient_has_mrn": [changed(mrn="")],
+    "patients_igaresult_void_is_whole": HALF_VOIDED,
+    "patients_igaresult_pending_or_value": [changed(is_pending=True), changed(value=None), changed(value=-1)],
+    "patients_igaresult_limits_in_order": [changed(lab_low=90, lab_high=80), changed(lab_low=80, lab_high=80)],
+    "patients_igaresult_limits_not_negative": [changed(lab_low=-5), changed(lab_high=-5)],
+    "patients_igaresult_anti_iga_is_whole": [changed(anti_iga_isotype="IgG"), changed(anti_iga_on=LONG_AGO)],
+    "patients_igaresult_in_force_from_sample": [changed(measured_on=date(2026, 1, 2))],
+    "reactions_course_label_once": [twice()],
+    "reactions_course_days_1_to_5": [changed(planned_days=0), changed(planned_days=6)],
+    "reactions_course_planned_dose_positive": [changed(planned_g=0)],
+    "reactions_product_version_once": [twice(is_current=False)],
+    "reactions_product_one_current": [twice(label_version=2)],
+    "reactions_product_concentration_positive": [changed(concentration_percent=0)],
+    "reactions_productrate_once": [twice()],
+    "reactions_productrate_positive": [
+        changed(start_ml_per_kg_h=0),
+        changed(max_ml_per_kg_h=F("start_ml_per_kg_h") / 2),
+        changed(at_risk_max_ml_per_kg_h=0),
+    ],
+    "reactions_infusion_void_is_whole": HALF_VOIDED,
+    "reactions_infusion_ends_after_start": [changed(ended_at=F("started_at")), changed(ended_at=LONG_AGO)],
+    "reactions_infusion_dose_positive": [changed(dose_g=0), changed(dose_g=-1)],
+    "reactions_infusion_weight_positive": [changed(weight_kg=0)],
+    "reactions_infusion_day_1_to_5": [changed(day=0), changed(day=6)],
+    "reactions_infusion_planned_rate_positive": [changed(planned_rate_ml_per_h=0)],
+    "reactions_infusion_start_once": [twice()],
+    "reactions_vial_grams_positive": [changed(grams=0)],
+    "reactions_vial_has_lot": [changed(lot="")],
+    "reactions_vial_once": [twice()],
+    "reactions_premedication_once": [twice()],
+    "reactions_premedication_untimed_once": [twice(of={"minutes_before": None})],
+    "reactions_premedication_within_a_day": [changed(minutes_before=24 * 60 + 1)],
+    "reactions_premedication_other_is_named": [changed(**NO_NAME), changed(**TWO_NAMES)],
+    "reactions_ratestep_void_is_whole": HALF_VOIDED,
+    "reactions_ratestep_once": [twice()],
+    "reactions_ratestep_zero_only_when_still": [changed(rate_ml_per_h=0), changed(reason="pause")],
+    "reactions_vitals_void_is_whole": HALF_VOIDED,
+    "reactions_vitals_once": [twice()],
+    "reactions_vitals_blood_pressure_is_whole": [
+        changed(systolic_mmhg=120),
+        changed(diastolic_mmhg=80),
+        changed(systolic_mmhg=80, diastolic_mmhg=80),
+    ],
+    "reactions_vitals_spo2_percent": [changed(spo2_percent=101)],
+    "reactions_reaction_void_is_whole": HALF_VOIDED,
+    "reactions_reaction_resolves_after_onset": [changed(resolved_at=LONG_AGO)],
+    "reactions_reaction_criteria_mean_serious": [changed(serious_criteria=["death"], is_serious=False)],
+    "reactions_symptom_ends_after_onset": [changed(ended_at=LONG_AGO)],
+    "reactions_symptom_once": [twice()],
+    "reactions_symptom_grade_1_to_5": [changed(grade=0), changed(grade=6)],
+    "reactions_symptom_other_is_named": [changed(term="other"), changed(other_text="words")],
+    "reactions_treatment_void_is_whole": HALF_VOIDED,
+    "reactions_treatment_once": [twice()],
+    "reactions_treatment_other_is_named": [changed(**NO_NAME), changed(**TWO_NAMES)],
+    "reactions_causality_who_umc_is_chosen": [changed(category="")],
+    "reactions_anaphylaxisrecord_void_is_whole": HALF_VOIDED,
+    "reactions_anaphylaxis_brown_1_to_3": [changed(brown_grade=0), changed(brown_grade=4)],
+    "reactions_workitem_open_once": [twice()],
+    "reactions_workitem_closed_is_whole": [changed(closed_because="Signed"), changed(closed_at=LONG_AGO)],
+    "reactions_workitem_about_its_record": [changed(reaction=None)],
+    "reactions_checkin_kind_once": [twice(link_hash="another")],
+    "reactions_checkin_closes_after_due": [changed(closes_at=F("due_at"))],
+    "reactions_checkin_answered_is_whole": [changed(state="answered"), changed(answered_at=LONG_AGO)],
+    "reactions_checkin_reason_when_cancelled": [changed(state="cancelled")],
+    "reactions_checkin_sent_has_time": [changed(state="sent")],
+    "reactions_checkin_state_known": [changed(state="somewhere")],
+    "reactions_answer_version_once": [twice()],
+    "reactions_answersymptom_once": [twice(severity="mild")],
+    "reactions_alert_level_known": [changed(level="blue")],
+    "reactions_alert_acknowledged_is_whole": [changed(acknowledged_at=LONG_AGO), changed(what_was_done="Called")],
+    "reactions_outbox_state_known": [changed(state="lost")],
+    "reactions_outbox_sent_is_whole": [changed(state="sent"), changed(sent_at=LONG_AGO)],
+    "reactions_outbox_lease_while_sending": [changed(state="sending"), changed(lease_until=LONG_AGO)],
+    "reactions_outbox_tried_while_sending": [changed(tried_at=LONG_AGO)],
+    "reactions_outbox_about_one_thing": [changed(checkin=None), changed(kind="alert"), changed(kind="work")],
+    "reactions_responsemeasures_void_is_whole": HALF_VOIDED,
+    "reactions_response_mmt8_to_150": [changed(mmt8=151)],
+    "reactions_response_global_0_to_10": [
+        changed(patient_global=-1),
+        changed(patient_global=11),
+        changed(physician_global=-1),
+        changed(physician_global=11),
+    ],
+    "reactions_response_measures_something": [changed(mmt8=None, ck_u_per_l=None)],
+    "reactions_patientrisk_void_is_whole": HALF_VOIDED,
+    "reactions_patientrisk_once": [twice(note="again")],
+    "reactions_safetycheck_acknowledged_is_whole": [changed(reason="Known"), named_without_a_reason],
+}
+
+
+def at_the_start(infusion: Infusion) -> dict[str, Any]:
+    return {"infusion": infusion, "at": infusion.started_at, "created_by": infusion.created_by}
+
+
+def a_product(infusion: Infusion) -> Product:
+    return Product.objects.create(name="Synthetic globulin", source="Made up", concentration_percent=10)
+
+
+def a_checkin(infusion: Infusion) -> CheckIn:
+    make_checkins(infusion)
+    return infusion.checkins.earliest("due_at")
+
+
+def an_answer(infusion: Infusion) -> Answer:
+    return a_checkin(infusion).answers.create(version=1, submitted_at=timezone.now(), has_problem=True)
+
+
+# A sound row of each model with a constraint, about the infusion.
+SOUND: dict[type[models.Model], Callable[[Infusion], models.Model]] = {
+    StaffRole: lambda infusion: infusion.created_by.roles.get(),
+    Patient: lambda infusion: infusion.patient,
+    IgaResult: lambda infusion: IgaResult.objects.create(
+        patient=infusion.patient, value=80, in_force_from=date(2026, 1, 1), created_by=infusion.created_by
+    ),
+    Course: lambda infusion: infusion.course,
+    Product: a_product,
+    ProductRate: lambda infusion: a_product(infusion).rates.create(
+        start_ml_per_kg_h=1, max_ml_per_kg_h=4, source="Made up", source_date=date(2026, 1, 1)
+    ),
+    Infusion: lambda infusion: infusion,
+    Vial: lambda infusion: infusion.vials.create(lot="SYN-1", gtin="00614141999996", serial="A1"),
+    Premedication: lambda infusion: infusion.premedications.create(drug="cetirizine", minutes_before=30),
+    RateStep: lambda infusion: RateStep.objects.create(rate_ml_per_h=21, reason="start", **at_the_start(infusion)),
+    Vitals: lambda infusion: Vitals.objects.create(heart_rate_per_min=72, **at_the_start(infusion)),
+    Treatment: lambda infusion: Treatment.objects.create(drug="cetirizine", **at_the_start(infusion)),
+    Reaction: make_reaction,
+    Symptom: lambda infusion: make_reaction(infusion).symptoms.get(),
+    CausalityAssessment: lambda infusion: make_reaction(infusion).causality.create(
+        scale="who_umc", category="possible", judged_at=timezone.now(), judged_by=infusion.created_by
+    ),
+    AnaphylaxisRecord: lambda infusion: AnaphylaxisRecord.objects.create(
+        reaction=make_reaction(infusion), created_by=infusion.created_by
+    ),
+    WorkItem: lambda infusion: make_reaction(infusion).work.create(
+        clinic=infusion.clinic, kind="serious_reaction", opened_at=timezone.now()
+    ),
+    CheckIn: a_checkin,
+    Answer: an_answer,
+    AnswerSymptom: lambda infusion: an_answer(infusion).symptoms.create(symptom="headache", severity="severe"),
+    Alert: lambda infusion: Alert.objects.create(
+        patient=infusion.patient, answer=an_answer(infusion), level="red", why="Made up", raised_at=timezone.now()
+    ),
+    OutboxMessage: lambda infusion: a_checkin(infusion).mails.create(
+        kind="checkin_invitation", idempotency_key="k", message_id="<1@x>", due_at=timezone.now()
+    ),
+    ResponseMeasures: lambda infusion: make_response(infusion.patient),
+    PatientRisk: lambda infusion: infusion.patient.risks.create(factor="thrombosis", created_by=infusion.created_by),
+    SafetyCheck: lambda infusion: SafetyCheck.objects.create(infusion=infusion, shown_at=timezone.now()),
+}
+
+
+def constraints() -> Iterator[tuple[type[models.Model], Any]]:
+    for app in ("patients", "reactions"):
+        for model in apps.get_app_config(app).get_models():
+            for constraint in model._meta.constraints:
+                yield model, constraint
+
+
+def cases() -> Iterator[Any]:
+    for model, constraint in constraints():
+        for number, write in enumerate(BREAKS.get(constraint.name, [None]), start=1):
+            yield pytest.param(model, constraint, write, id=f"{constraint.name}-{number}")
+
+
+@pytest.mark.parametrize(("model", "constraint", "write"), list(cases()))
+def test_the_database_refuses(
+    infusion: Infusion, model: type[models.Model], constraint: models.BaseConstraint, write: Break | None
+) -> None:
+    assert write, f"nothing in BREAKS shows what {constraint.name} refuses"
+    row = SOUND[model](infusion)
+    with pytest.raises(IntegrityError) as refused, transaction.atomic():
+        write(row)
+    assert is_named(constraint, model, str(refused.value))
+
+
+def is_named(constraint: models.BaseConstraint, model: type[models.Model], said: str) -> bool:
+    """The refusal is this constraint's. SQLite names the columns of one that is about rows being unique."""
+    if isinstance(constraint, models.UniqueConstraint) and connection.vendor == "sqlite":
+        columns = [model._meta.get_field(name).column for name in constraint.fields]
+        return said.endswith(": " + ", ".join(f"{model._meta.db_table}.{column}" for column in columns))
+    return constraint.name in said
+
+
+def test_every_example_is_about_a_constraint() -> None:
+    assert set(BREAKS) <= {constraint.name for _, constraint in constraints()}
