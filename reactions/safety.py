@@ -1,7 +1,7 @@
 """The safety card of an infusion: from rows to facts, what of it needs an answer, and the reactions behind it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -25,7 +25,9 @@ from reactions.clinical.safety_card import (
     is_at_risk,
     label_rate,
     risk_factors,
+    with_age,
 )
+from reactions.clinical.safety_card import above_label as rate_above_label
 from reactions.models import Infusion, Reaction, SafetyCheck
 from reactions.vocabulary import HistoryFact, Indication
 
@@ -94,7 +96,21 @@ def facts_before(infusion: Infusion, *, now: datetime) -> CardFacts:
         planned_rate_ml_per_kg_h=_per_kg(infusion.planned_rate_ml_per_h, weight),
         label_max_ml_per_kg_h=None,
     )
-    return _with_label_maximum(facts, infusion)
+    return replace(facts, label_max_ml_per_kg_h=_label_maximum(infusion, risk_factors(facts)))
+
+
+def above_label(infusion: Infusion, rate_ml_per_h: Decimal) -> CardItem | None:
+    """The card's caution about a rate while the infusion runs; None when it is not above the label's maximum.
+
+    At most two queries, whatever the history.
+    """
+    if not rate_ml_per_h or not infusion.weight_kg:
+        return None
+    patient = infusion.patient
+    noted = set(patient.risks.current().values_list("factor", flat=True))
+    age = age_on(infusion.started_at.astimezone(patient.clinic.zone).date(), patient.birth_date)
+    highest = _label_maximum(infusion, with_age(_risk_factors(noted, infusion), age))
+    return rate_above_label(rate_ml_per_h, infusion.weight_kg, highest)
 
 
 def earlier_reactions(patient: Patient, *, before: datetime, infusion: Infusion | None = None) -> list[EarlierReaction]:
@@ -240,9 +256,9 @@ def _course_grams(infusion: Infusion) -> Decimal | None:
     return given + infusion.dose_g * days_left
 
 
-def _with_label_maximum(facts: CardFacts, infusion: Infusion) -> CardFacts:
+def _label_maximum(infusion: Infusion, factors: frozenset[RiskFactor]) -> Decimal | None:
     if not infusion.product_id:
-        return facts
+        return None
     rules = [
         RateRule(
             indication=rate.indication or None,
@@ -252,10 +268,8 @@ def _with_label_maximum(facts: CardFacts, infusion: Infusion) -> CardFacts:
         )
         for rate in infusion.product.rates.all()
     ]
-    limit = label_rate(rules, indication=infusion.indication or None, at_risk=is_at_risk(risk_factors(facts)))
-    if limit is None:
-        return facts
-    return CardFacts(**{**facts.__dict__, "label_max_ml_per_kg_h": limit.max_ml_per_kg_h})
+    limit = label_rate(rules, indication=infusion.indication or None, at_risk=is_at_risk(factors))
+    return limit.max_ml_per_kg_h if limit else None
 
 
 def _per_kg(rate: Decimal | None, weight: Decimal | None) -> Decimal | None:

@@ -3,9 +3,11 @@
 Signatures
     card(facts) -> tuple[CardItem, ...]                     the worst first; empty only when nothing is to be said
     risk_factors(facts) -> frozenset[RiskFactor]            those recorded, and age
+    with_age(factors, age_years) -> frozenset[RiskFactor]   the factors, and age over 65 where the years say so
     is_at_risk(factors) -> bool                             a boxed warning names one: the label's lower limit applies
     is_severe_systemic(reaction) -> bool                    the rule for an earlier reaction, below
     label_rate(rules, *, indication, at_risk) -> LabelRate | None   None when the table has nothing that fits
+    above_label(rate_ml_per_h, weight_kg, max_ml_per_kg_h) -> CardItem | None   of a rate that runs; None when it is not
     ml_per_kg_h(mg_per_kg_min, percent) -> Decimal          10 %: x 0.6; 5 %: x 1.2
     mg_per_kg_min(ml_per_kg_h, percent) -> Decimal          the way back
 
@@ -30,7 +32,7 @@ Sources
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import ROUND_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from enum import StrEnum
 
 from patients.iga import DEFICIENT_BELOW_MG_DL, Status
@@ -458,9 +460,14 @@ def _rate(facts: CardFacts) -> list[CardItem]:
 
 def risk_factors(facts: CardFacts) -> frozenset[RiskFactor]:
     """The factors recorded, and age over 65 as derived from the years."""
-    if facts.age_years is not None and facts.age_years > AGE_AT_RISK_ABOVE_YEARS:
-        return facts.risk_factors | {RiskFactor.AGE_OVER_65}
-    return facts.risk_factors
+    return with_age(facts.risk_factors, facts.age_years)
+
+
+def with_age(factors: frozenset[RiskFactor], age_years: int | None) -> frozenset[RiskFactor]:
+    """The factors, and age over 65 as derived from the years; None where the age is not known."""
+    if age_years is not None and age_years > AGE_AT_RISK_ABOVE_YEARS:
+        return factors | {RiskFactor.AGE_OVER_65}
+    return factors
 
 
 def is_at_risk(factors: Iterable[RiskFactor]) -> bool:
@@ -540,6 +547,24 @@ def label_rate(rules: Iterable[RateRule], *, indication: str | None, at_risk: bo
 
 def _risk_limits(rules: list[RateRule]) -> list[Decimal]:
     return [rule.at_risk_max_ml_per_kg_h for rule in rules if rule.at_risk_max_ml_per_kg_h is not None]
+
+
+def above_label(rate_ml_per_h: Decimal, weight_kg: Decimal | None, max_ml_per_kg_h: Decimal | None) -> CardItem | None:
+    """The caution about a rate that runs, or is about to; None when it is not above, or cannot be compared.
+
+    The label's limit is said in mL/h too, rounded down, as the pump shows it.
+    """
+    if not weight_kg or max_ml_per_kg_h is None or rate_ml_per_h / weight_kg <= max_ml_per_kg_h:
+        return None
+    at_most = (max_ml_per_kg_h * weight_kg).quantize(Decimal("0.1"), rounding=ROUND_DOWN)
+    return CardItem(
+        CardCode.RATE_ABOVE_LABEL,
+        Level.CAUTION,
+        f"The rate of {_plain(rate_ml_per_h)} mL/h is {_rounded_up(rate_ml_per_h / weight_kg)} mL/kg/h, above the "
+        f"label's {_plain(max_ml_per_kg_h)} mL/kg/h for this product, indication and risk ({_plain(at_most)} mL/h at "
+        f"{_plain(weight_kg)} kg).",
+        RATE_SOURCE,
+    )
 
 
 def ml_per_kg_h(mg_per_kg_min: Decimal, percent: Decimal) -> Decimal:

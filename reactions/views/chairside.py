@@ -16,11 +16,11 @@ from patients.forms.fields import with_value
 from patients.models import StaleRecord, User
 from patients.views.history import history_of
 from patients.views.voiding import void_page
-from reactions import recording
+from reactions import recording, safety
 from reactions.forms.chairside import MomentForm, StepForm, TreatmentForm, VialScanForm, VitalsForm
 from reactions.models import ChairsideRow, Infusion, RateStep, Treatment, Vitals
 from reactions.views.records import find_infusion, find_infusion_to_change
-from reactions.views.running import running
+from reactions.views.running import running, warn_above_label
 
 STALE_RATE = "Somebody else has changed the rate since you opened this page. Look at it above, then save again."
 
@@ -61,6 +61,7 @@ def change_rate(request: StaffRequest, pk: int) -> HttpResponse:
         except StaleRecord:
             return _stale_rate(request, infusion, form)
         else:
+            warn_above_label(request, infusion, values["rate_ml_per_h"])
             return redirect("reactions:running", pk)
     return _show(request, infusion, step_form=form)
 
@@ -190,6 +191,8 @@ def _show(request: StaffRequest, infusion: Infusion, *, status: int = 200, **con
         "vial_form": lambda: VialScanForm(infusion=infusion, prefix="vial"),
     }
     filled = {name: context.get(name) or make() for name, make in forms.items()}
+    typed = getattr(filled["step_form"], "cleaned_data", {}).get("rate_ml_per_h")
+    filled["typed_above_label"] = safety.above_label(infusion, typed) if typed else None
     return render(
         request,
         "reactions/running.html",
@@ -214,6 +217,7 @@ def correct_step(request: StaffRequest, pk: int) -> HttpResponse:
     def save(values: dict[str, Any]) -> None:
         details = {"at": values["at"], "rate_ml_per_h": values["rate_ml_per_h"]}
         recording.correct_step(step, by=request.user, details=details, now=timezone.now(), **_reason(values))
+        warn_above_label(request, step.infusion, values["rate_ml_per_h"])
 
     return _correct(request, step, form, save, name="the rate step", void="reactions:void_step")
 

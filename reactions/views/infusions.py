@@ -19,7 +19,7 @@ from reactions import recording, safety
 from reactions.forms.infusion_entry import InfusionEntry
 from reactions.models import Infusion
 from reactions.views.records import find_infusion, find_infusion_to_change
-from reactions.views.running import running
+from reactions.views.running import running, warn_above_label
 
 SENT_BEFORE = "This form was saved already, as it was before you changed it. To change what is stored, correct it:"
 SAME_START = "An infusion of this patient with the same start is already recorded."
@@ -67,6 +67,7 @@ def _new_infusion(request: StaffRequest, patient_pk: int, *, starting: bool) -> 
             entry.refuse_card(error.items)
         else:
             if starting:
+                warn_above_label(request, infusion, entry.form.cleaned_data["start_rate_ml_per_h"])
                 return redirect("reactions:running", infusion.pk)
             return _saved(request, infusion, "The infusion is recorded.", saw_reaction=entry.saw_reaction)
     context = {

@@ -5,7 +5,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.contrib import messages
+from django.http import HttpRequest
+
+from reactions import safety
 from reactions.clinical.flow import Summary, next_reasons, rate_before, summarise, volume_at
+from reactions.clinical.safety_card import CardItem
 from reactions.clinical.vitals_schedule import VitalsPlan, due, unlikely_vitals
 from reactions.models import ClinicProtocol, Infusion, RateStep, Reaction, Treatment, Vitals
 from reactions.vocabulary import RateReason
@@ -61,6 +66,13 @@ class Running:
         """The rate is above the highest that was planned."""
         planned = self.infusion.planned_rate_ml_per_h
         return bool(planned and self.summary and self.summary.current_rate_ml_per_h > planned)
+
+    @property
+    def above_label(self) -> CardItem | None:
+        """The caution about the rate that runs now, when it is above the label's maximum; at most two queries."""
+        if self.is_over or not self.summary:
+            return None
+        return safety.above_label(self.infusion, self.summary.current_rate_ml_per_h)
 
     def unusual(self) -> list[str]:
         """What is worth a second look in the newest vital signs."""
@@ -119,3 +131,9 @@ def at_onset(reaction: Reaction, infusion: Infusion, steps: list[Any]) -> AtOnse
 
 def _current(rows: Any) -> list[Any]:
     return sorted((row for row in rows if not row.is_void), key=lambda row: (row.at, row.pk))
+
+
+def warn_above_label(request: HttpRequest, infusion: Infusion, rate_ml_per_h: Decimal | None) -> None:
+    """Say of a rate that was saved that it is above the label's maximum."""
+    if rate_ml_per_h and (item := safety.above_label(infusion, rate_ml_per_h)):
+        messages.warning(request, f"Saved; please check: {item.text} {item.source}.")

@@ -24,6 +24,7 @@ from reactions.clinical.safety_card import (
     RateRule,
     RiskFactor,
     RiskGroup,
+    above_label,
     card,
     is_at_risk,
     is_severe_systemic,
@@ -607,3 +608,31 @@ def test_a_thin_solution_is_taken() -> None:
 )
 def test_the_two_conversions_undo_each_other(rate: Decimal, percent: Decimal) -> None:
     assert abs(mg_per_kg_min(ml_per_kg_h(rate, percent), percent) - rate) < Decimal("1e-20")
+
+
+@pytest.mark.parametrize(
+    ("rate", "weight", "highest", "is_above"),
+    [
+        ("336", "70", "4.8", False),
+        ("336.1", "70", "4.8", True),
+        ("0.1", "70", "4.8", False),
+        ("336.1", None, "4.8", False),
+        ("336.1", "70", None, False),
+    ],
+)
+def test_a_running_rate_is_compared_with_the_label(
+    rate: str, weight: str | None, highest: str | None, is_above: bool
+) -> None:
+    item = above_label(Decimal(rate), weight and Decimal(weight), highest and Decimal(highest))
+    assert (item is not None) is is_above
+
+
+def test_what_is_above_the_label_never_reads_as_equal_to_it() -> None:
+    item = above_label(Decimal("160.1"), Decimal("66.7"), Decimal("2.40"))
+    assert item == CardItem(
+        CardCode.RATE_ABOVE_LABEL,
+        Level.CAUTION,
+        "The rate of 160.1 mL/h is 2.41 mL/kg/h, above the label's 2.4 mL/kg/h for this product, indication and risk "
+        "(160 mL/h at 66.7 kg).",
+        "The product's label, as in the clinic's product table",
+    )
