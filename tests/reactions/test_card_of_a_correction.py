@@ -329,3 +329,15 @@ def test_the_history_is_noted_beside_the_card(
     noted.voided_at, noted.voided_by, noted.void_reason = timezone.now(), nurse, "Not so"
     noted.save()
     assert "Noted in the history" not in page.get(start).content.decode()
+
+
+def test_a_card_without_warnings_does_not_talk_over_the_history(
+    page: Client, infusion: Infusion, patient: Patient, nurse: User
+) -> None:
+    patient.iga_results.create(value=180, measured_on=infusion.started_at.date(), created_by=nurse)
+    start = reverse("reactions:start_infusion", args=[patient.pk])
+    assert "Nothing on record speaks for special caution" in page.get(start).content.decode()
+    patient.risks.create(factor="hypersensitivity", created_by=nurse)
+    text = page.get(start).content.decode()
+    assert "Noted in the history" in text
+    assert "Nothing on record" not in text
