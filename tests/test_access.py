@@ -8,59 +8,15 @@ from django.test import Client
 from django.urls import get_resolver, reverse
 from django.utils import timezone
 
-from patients.models import Clinic, IgaResult, Patient, StaffRole, User
+from patients.models import Clinic, Patient, StaffRole, User
 from patients.registering import void_patient
 from patients.words import StaffRoleName
-from reactions.checkins.plan import plan_checkins
-from reactions.models import Alert, Infusion, Reaction
-from reactions.recording import open_anaphylaxis, submit_answer
+from reactions.models import Alert, Infusion
 from tests.support import PASSWORD
-from tests.support.factories import make_booking, make_reaction, make_response
+from tests.support.pages import LEADING_ELSEWHERE, RECORD_PAGES, one_of_each
 
 pytestmark = pytest.mark.django_db
 
-# Pages about one record, with what their address needs.
-RECORD_PAGES = {
-    "reactions:patient": "patient",
-    "reactions:void_patient": "patient",
-    "patients:correct": "patient",
-    "patients:record_iga": "patient",
-    "patients:void_iga": "iga",
-    "reactions:record_infusion": "patient",
-    "reactions:infusion": "infusion",
-    "reactions:correct_infusion": "infusion",
-    "reactions:void_infusion": "infusion",
-    "reactions:record_reaction": "infusion",
-    "reactions:reaction": "reaction",
-    "reactions:correct_reaction": "reaction",
-    "reactions:void_reaction": "reaction",
-    "reactions:anaphylaxis": "reaction",
-    "reactions:causality": "reaction",
-    "reactions:sign": "reaction",
-    "reactions:versions": "reaction",
-    "reactions:judge_seriousness": "reaction",
-    "reactions:report": "reaction",
-    "reactions:checkin": "checkin",
-    "reactions:acknowledge": "alert",
-    "reactions:start_infusion": "patient",
-    "reactions:running": "infusion",
-    "reactions:change_rate": "infusion",
-    "reactions:add_vitals": "infusion",
-    "reactions:give_treatment": "infusion",
-    "reactions:add_vial": "infusion",
-    "reactions:correct_step": "step",
-    "reactions:void_step": "step",
-    "reactions:correct_vitals": "vitals",
-    "reactions:void_vitals": "vitals",
-    "reactions:correct_treatment": "treatment",
-    "reactions:void_treatment": "treatment",
-    "reactions:book_course": "patient",
-    "reactions:unbook_course": "booking",
-    "reactions:set_risks": "patient",
-    "reactions:record_response": "patient",
-    "reactions:correct_response": "response",
-    "reactions:void_response": "response",
-}
 # Buttons on a page about one record: they take a POST alone.
 RECORD_BUTTONS = {
     "reactions:suspect_anaphylaxis": "infusion",
@@ -70,14 +26,6 @@ RECORD_BUTTONS = {
 }
 # Answers about a form that was sent, for the page that sent it.
 FORM_PAGES = {"reactions:was_saved"}
-# Forms that stand on another page, to which their own addresses lead.
-LEADING_ELSEWHERE = {
-    "reactions:change_rate",
-    "reactions:add_vitals",
-    "reactions:give_treatment",
-    "reactions:add_vial",
-    "reactions:judge_seriousness",
-}
 OTHER_PAGES = {
     "patients:list",
     "patients:register",
@@ -92,33 +40,7 @@ PATIENT_PAGES = {"reactions:patient_checkin", "reactions:patient_details", "reac
 
 @pytest.fixture
 def records(infusion: Infusion) -> dict[str, int]:
-    reaction: Reaction = make_reaction(infusion, is_serious=True)
-    open_anaphylaxis(reaction, by=infusion.created_by, now=timezone.now())
-    plan_checkins(infusion, now=timezone.now())
-    checkin = infusion.checkins.earliest("due_at")
-    answer = submit_answer(
-        checkin, has_problem=True, details={"comment": "x"}, symptoms={"headache": "severe"}, now=timezone.now()
-    )
-    iga = IgaResult.objects.create(
-        patient=infusion.patient, value=80, measured_on=timezone.localdate(), created_by=infusion.created_by
-    )
-    return {
-        "patient": infusion.patient_id,
-        "infusion": infusion.pk,
-        "reaction": reaction.pk,
-        "checkin": checkin.pk,
-        "alert": answer.alert.pk,
-        "iga": iga.pk,
-        "step": infusion.rate_steps.create(
-            at=infusion.started_at, rate_ml_per_h=30, reason="start", created_by=infusion.created_by
-        ).pk,
-        "vitals": infusion.vitals.create(at=infusion.started_at, spo2_percent=98, created_by=infusion.created_by).pk,
-        "treatment": infusion.treatments.create(
-            at=infusion.started_at, drug="cetirizine", created_by=infusion.created_by
-        ).pk,
-        "booking": make_booking(infusion.patient).pk,
-        "response": make_response(infusion.patient).pk,
-    }
+    return one_of_each(infusion)
 
 
 def test_every_page_is_listed_here() -> None:

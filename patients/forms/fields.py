@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 from django import forms
@@ -41,6 +42,35 @@ def say_what_is_missing(form: forms.BaseForm) -> None:
         verb = "Choose" if isinstance(field, forms.ChoiceField) else "Write"
         article = "" if label.startswith(("what ", "when", "why ", "drugs ")) else "the "
         field.error_messages["required"] = f"{verb} an answer." if label.endswith("?") else f"{verb} {article}{label}."
+
+
+class SubmissionField(forms.UUIDField):
+    """The id by which a form counts once, however often it is sent. One that lost it counts as a new one."""
+
+    widget = forms.HiddenInput
+
+    def clean(self, value: Any) -> UUID:
+        try:
+            given: UUID | None = super().clean(value)
+        except ValidationError:
+            given = None
+        return given or uuid4()
+
+
+class SeenField(forms.IntegerField):
+    """What somebody had before them: a version, or the key of a row. None, which nothing stored is, once it is lost."""
+
+    widget = forms.HiddenInput
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, **kwargs)
+
+    def clean(self, value: Any) -> int | None:
+        try:
+            seen: int | None = super().clean(value)
+        except ValidationError:
+            return None
+        return seen
 
 
 def with_value(data: Any, name: str, value: str) -> QueryDict:

@@ -8,14 +8,14 @@ from crispy_forms.layout import Column, Fieldset, Layout, Row
 from django import forms
 from django.utils import timezone
 
-from patients.forms.fields import DateField, NumberField, say_what_is_missing
+from patients.forms.fields import DateField, NumberField, SubmissionField, say_what_is_missing
 from patients.iga import Reading, is_implausible
 from patients.models import IgaResult, Patient
 from patients.words import AntiIga
 
 
 class IgaForm(forms.ModelForm):
-    submission_id = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    submission_id = SubmissionField()
     value = NumberField(max_digits=10, decimal_places=4, label="IgA", required=False)
     lab_low = NumberField(max_digits=10, decimal_places=4, label="Laboratory's lower limit", required=False)
     lab_high = NumberField(max_digits=10, decimal_places=4, label="Laboratory's upper limit", required=False)

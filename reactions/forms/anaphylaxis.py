@@ -2,12 +2,19 @@
 
 from datetime import UTC, date, datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django import forms
 from django.utils import timezone
 
-from patients.forms.fields import ClinicDateTimeField, Difference, WholeNumberField, differences, with_value
+from patients.forms.fields import (
+    ClinicDateTimeField,
+    Difference,
+    SubmissionField,
+    WholeNumberField,
+    differences,
+    with_value,
+)
 from reactions.clinical.anaphylaxis import WORDS, Evidence, Exposure
 from reactions.forms.infusion import CLOCK_SLACK
 from reactions.forms.rows import forget_errors
@@ -55,13 +62,13 @@ AFTER = {"ems_arrived_at": "ems_called_at"}
 
 
 class SuspectForm(forms.Form):
-    submission_id = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    submission_id = SubmissionField()
 
     def submission(self) -> UUID:
         """The id that the page sent; a new one for a tap without: an emergency is never refused for that."""
         self.is_valid()
-        given: UUID | None = self.cleaned_data.get("submission_id")
-        return given or uuid4()
+        given: UUID = self.cleaned_data["submission_id"]
+        return given
 
 
 class EvidenceForm(forms.Form):

@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 from django import forms
 
+from patients.forms.fields import SubmissionField
 from reactions.clinical.causality import (
     NARANJO_LABELS,
     NARANJO_QUESTIONS,
@@ -34,7 +35,7 @@ class JudgementForm(forms.Form):
     use_required_attribute = False
 
     scale: CausalityScale
-    submission_id = forms.UUIDField(widget=forms.HiddenInput)
+    submission_id = SubmissionField()
     note = forms.CharField(
         required=False,
         max_length=500,

@@ -14,6 +14,8 @@ from patients.forms.fields import (
     ClinicDateTimeField,
     DateField,
     NumberField,
+    SeenField,
+    SubmissionField,
     WholeNumberField,
     moment_of_tap,
     say_what_is_missing,
@@ -41,10 +43,10 @@ VITALS = (
 class MomentForm(forms.Form):
     """A row at a moment of an infusion. `row` is the stored row that is corrected; without it a new one is made."""
 
-    submission_id = forms.UUIDField(widget=forms.HiddenInput)
-    seen_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    submission_id = SubmissionField()
+    seen_version = SeenField()
     # When the button was tapped, where a script could tell: a form that waited for a connection keeps its time.
-    tapped_at = forms.CharField(required=False, max_length=40, widget=forms.HiddenInput)
+    tapped_at = forms.Field(required=False, widget=forms.HiddenInput)
     to_the_second = False
 
     def __init__(self, data: Any = None, *, infusion: Infusion, row: Any = None, **kwargs: Any) -> None:
@@ -92,7 +94,7 @@ class MomentForm(forms.Form):
 class StepForm(MomentForm):
     """A change of rate. Whether it goes up or down follows from the rate itself."""
 
-    seen_step = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    seen_step = SeenField()
     rate_ml_per_h = NumberField(
         required=False,
         max_digits=6,
@@ -263,7 +265,7 @@ class VialScanForm(forms.Form):
     # Our own words say more than the browser's, and beside every field at once.
     use_required_attribute = False
 
-    submission_id = forms.UUIDField(widget=forms.HiddenInput)
+    submission_id = SubmissionField()
     scan = forms.CharField(
         required=False,
         max_length=200,

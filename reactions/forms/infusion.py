@@ -11,7 +11,13 @@ from django import forms
 from django.db.models import Q
 from django.utils import timezone
 
-from patients.forms.fields import ClinicDateTimeField, NumberField, WholeNumberField, say_what_is_missing
+from patients.forms.fields import (
+    ClinicDateTimeField,
+    NumberField,
+    SubmissionField,
+    WholeNumberField,
+    say_what_is_missing,
+)
 from patients.models import Patient
 from reactions.clinical.infusion_checks import POSSIBLE_RATE_ML_PER_H, why_impossible_dose, why_impossible_weight
 from reactions.models import Infusion, Product
@@ -42,7 +48,7 @@ COLUMNS = (
 class InfusionForm(forms.Form):
     """The infusion itself. Times are on the clinic's clocks."""
 
-    submission_id = forms.UUIDField(widget=forms.HiddenInput)
+    submission_id = SubmissionField()
     seen_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
     planned_days = WholeNumberField(min_value=1, max_value=5, initial=1, label="Days in the course")
     day = WholeNumberField(min_value=1, max_value=5, initial=1, label="This is day")

@@ -9,7 +9,14 @@ from crispy_forms.layout import Column, Layout, Row
 from django import forms
 from django.utils import timezone
 
-from patients.forms.fields import ClinicDateTimeField, Difference, differences, say_what_is_missing, with_value
+from patients.forms.fields import (
+    ClinicDateTimeField,
+    Difference,
+    SubmissionField,
+    differences,
+    say_what_is_missing,
+    with_value,
+)
 from reactions.clinical import seriousness
 from reactions.clinical.ctcae import OTHER, TERMS, UndefinedGrade, check_grade, version_for
 from reactions.clinical.infusion_checks import why_impossible_drug_dose
@@ -218,7 +225,7 @@ class TreatmentRowForm(RowForm):
 
 
 class ReactionForm(SeriousnessForm):
-    submission_id = forms.UUIDField(widget=forms.HiddenInput)
+    submission_id = SubmissionField()
     seen_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
     action = forms.ChoiceField(label="What was done to the infusion", choices=[("", "Choose"), *choices(Action)])
     treatment = forms.CharField(
@@ -359,11 +366,18 @@ class ReactionEntry:
     def is_valid(self) -> bool:
         parts = [self.form.is_valid(), self.symptoms.is_valid(), self.treatments.is_valid()]
         if not self.symptoms.filled_forms() and parts[1]:
-            self.symptoms.forms[0].add_error("term", "Choose at least one symptom.")
+            self._ask_for_a_symptom()
         self._check_twice()
         self._check_treatments_twice()
         self._check_resolved()
         return all(parts) and not self.failed
+
+    def _ask_for_a_symptom(self) -> None:
+        said = "Choose at least one symptom."
+        if self.symptoms.forms:
+            self.symptoms.forms[0].add_error("term", said)
+        else:
+            self.form.add_error(None, said)
 
     def _check_twice(self) -> None:
         seen = set()

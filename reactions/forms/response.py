@@ -11,7 +11,7 @@ from django import forms
 from django.db.models import Q
 from django.utils import timezone
 
-from patients.forms.fields import DateField, NumberField, say_what_is_missing, with_value
+from patients.forms.fields import DateField, NumberField, SubmissionField, say_what_is_missing, with_value
 from patients.models import Patient
 from reactions.clinical.response import MEASURES, why_impossible
 from reactions.models import Infusion, ResponseMeasures
@@ -24,7 +24,7 @@ BETTER = {True: "Higher is better.", False: "Lower is better."}
 class ResponseForm(forms.Form):
     """One day's measures; what was not measured stays empty."""
 
-    submission_id = forms.UUIDField(widget=forms.HiddenInput)
+    submission_id = SubmissionField()
     seen_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
     measured_on = DateField(label="Date of the measures")
 

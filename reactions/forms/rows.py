@@ -1,5 +1,6 @@
 """Rows in a form: vials, drugs, symptoms. Blank rows are passed over; a button of the form adds more, no script."""
 
+import re
 from typing import Any, cast
 
 from crispy_forms.helper import FormHelper
@@ -58,8 +59,16 @@ class RowForm(forms.Form):
 
 
 class BaseRows(forms.BaseFormSet):
+    """A set of rows. Where the count of its rows got lost on the way, the rows that came are counted."""
+
     _errors: list[Any] | None
     _non_form_errors: ErrorList | None
+
+    def __init__(self, data: Any = None, *, prefix: str, **kwargs: Any) -> None:
+        counts = [f"{prefix}-{count}_FORMS" for count in ("TOTAL", "INITIAL")]
+        if data is not None and not all(re.fullmatch(r"\d+", data.get(count, ""), re.ASCII) for count in counts):
+            data = _counted(data, prefix)
+        super().__init__(data, prefix=prefix, **kwargs)
 
     def filled(self) -> list[dict[str, Any]]:
         """The values of the rows in which something was typed."""
@@ -81,6 +90,12 @@ def rows_of(form: type[RowForm], *, spare: int) -> type[BaseRows]:
         form, formset=BaseRows, extra=spare, max_num=MOST_ROWS, validate_max=True, absolute_max=MOST_ROWS + 10
     )
     return cast("type[BaseRows]", made)
+
+
+def _counted(data: QueryDict, prefix: str) -> QueryDict:
+    rows = [int(found[1]) for name in data if (found := re.match(rf"{prefix}-(\d{{1,3}})-", name))]
+    counted = with_value(data, f"{prefix}-TOTAL_FORMS", str(max(rows, default=-1) + 1))
+    return with_value(counted, f"{prefix}-INITIAL_FORMS", "0")
 
 
 def with_one_more(data: QueryDict, prefix: str) -> QueryDict:

@@ -1,0 +1,93 @@
+"""Every page of the staff about one record, and a record for each."""
+
+from django.utils import timezone
+
+from patients.models import IgaResult
+from reactions.checkins.plan import plan_checkins
+from reactions.models import Infusion, Reaction
+from reactions.recording import open_anaphylaxis, submit_answer
+from tests.support.factories import make_booking, make_reaction, make_response
+
+# Pages about one record, with what their address needs.
+RECORD_PAGES = {
+    "reactions:patient": "patient",
+    "reactions:void_patient": "patient",
+    "patients:correct": "patient",
+    "patients:record_iga": "patient",
+    "patients:void_iga": "iga",
+    "reactions:record_infusion": "patient",
+    "reactions:infusion": "infusion",
+    "reactions:correct_infusion": "infusion",
+    "reactions:void_infusion": "infusion",
+    "reactions:record_reaction": "infusion",
+    "reactions:reaction": "reaction",
+    "reactions:correct_reaction": "reaction",
+    "reactions:void_reaction": "reaction",
+    "reactions:anaphylaxis": "reaction",
+    "reactions:causality": "reaction",
+    "reactions:sign": "reaction",
+    "reactions:versions": "reaction",
+    "reactions:judge_seriousness": "reaction",
+    "reactions:report": "reaction",
+    "reactions:checkin": "checkin",
+    "reactions:acknowledge": "alert",
+    "reactions:start_infusion": "patient",
+    "reactions:running": "infusion",
+    "reactions:change_rate": "infusion",
+    "reactions:add_vitals": "infusion",
+    "reactions:give_treatment": "infusion",
+    "reactions:add_vial": "infusion",
+    "reactions:correct_step": "step",
+    "reactions:void_step": "step",
+    "reactions:correct_vitals": "vitals",
+    "reactions:void_vitals": "vitals",
+    "reactions:correct_treatment": "treatment",
+    "reactions:void_treatment": "treatment",
+    "reactions:book_course": "patient",
+    "reactions:unbook_course": "booking",
+    "reactions:set_risks": "patient",
+    "reactions:record_response": "patient",
+    "reactions:correct_response": "response",
+    "reactions:void_response": "response",
+}
+
+
+# Forms that stand on another page, to which their own addresses lead.
+LEADING_ELSEWHERE = {
+    "reactions:change_rate",
+    "reactions:add_vitals",
+    "reactions:give_treatment",
+    "reactions:add_vial",
+    "reactions:judge_seriousness",
+}
+
+
+def one_of_each(infusion: Infusion) -> dict[str, int]:
+    """The keys of a record of each kind, by the names in RECORD_PAGES; all of them hang on the infusion."""
+    reaction: Reaction = make_reaction(infusion, is_serious=True)
+    open_anaphylaxis(reaction, by=infusion.created_by, now=timezone.now())
+    plan_checkins(infusion, now=timezone.now())
+    checkin = infusion.checkins.earliest("due_at")
+    answer = submit_answer(
+        checkin, has_problem=True, details={"comment": "x"}, symptoms={"headache": "severe"}, now=timezone.now()
+    )
+    iga = IgaResult.objects.create(
+        patient=infusion.patient, value=80, measured_on=timezone.localdate(), created_by=infusion.created_by
+    )
+    return {
+        "patient": infusion.patient_id,
+        "infusion": infusion.pk,
+        "reaction": reaction.pk,
+        "checkin": checkin.pk,
+        "alert": answer.alert.pk,
+        "iga": iga.pk,
+        "step": infusion.rate_steps.create(
+            at=infusion.started_at, rate_ml_per_h=30, reason="start", created_by=infusion.created_by
+        ).pk,
+        "vitals": infusion.vitals.create(at=infusion.started_at, spo2_percent=98, created_by=infusion.created_by).pk,
+        "treatment": infusion.treatments.create(
+            at=infusion.started_at, drug="cetirizine", created_by=infusion.created_by
+        ).pk,
+        "booking": make_booking(infusion.patient).pk,
+        "response": make_response(infusion.patient).pk,
+    }

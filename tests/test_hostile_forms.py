@@ -1,0 +1,151 @@
+"""Whatever stands in one field of a form: no breakdown, nothing impossible stored, nothing else that was typed lost."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Any
+from urllib.parse import urljoin
+
+import pytest
+from django.apps import apps
+from django.db import models, transaction
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from patients.models import AuditEvent, User
+from reactions.models import Infusion
+from tests.support.forms import infusion_form, reaction_form
+from tests.support.pages import LEADING_ELSEWHERE, RECORD_PAGES, one_of_each
+from tests.support.sent_forms import TYPED, SentForm, forms_of
+
+pytestmark = pytest.mark.django_db
+
+NASTY = (
+    "",
+    " \t ",
+    "\0",
+    "x" * 10_001,
+    "NaN",
+    "1e400",
+    "-1",
+    "9" * 40,
+    "1,5",
+    "٣",
+    "2026-02-30T25:61",
+    "9999-12-31T23:59",
+    "0001-01-01T00:00",
+    "<script>alert('x')</script>",
+    "\N{RIGHT-TO-LEFT OVERRIDE}💉",
+)
+# A control that offers its values is changed only by whoever builds a request by hand.
+NOT_OFFERED = ("", "\0", "nonsense", "9" * 40)
+# The forms of a running infusion stand on its page.
+PAGES = [*(set(RECORD_PAGES) - LEADING_ELSEWHERE), "patients:register"]
+# Filled in as somebody fills them in who starts from an empty page.
+FILLED = {"reactions:record_infusion": infusion_form, "reactions:record_reaction": reaction_form}
+# Of rows that repeat, the first stands for the others.
+SPARE_ROW = re.compile(r"-[1-9]\d*-")
+SAYS_WHY = re.compile(r'role="(alert|status)"|invalid-feedback|note-(amber|warning|red|error)')
+LAST_YEAR = timezone.now().year + 10
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_one_field_full_of_nonsense(client: Client, nurse: User, infusion: Infusion, name: str) -> None:
+    client.force_login(nurse)
+    address = _address(name, infusion)
+    found = forms_of(client.get(address, follow=True).content.decode(), address)
+    for form in found:
+        form.data |= {key: [value] for key, value in FILLED.get(name, dict)().items()}
+        for field in [one for one in form.kinds if not SPARE_ROW.search(one)]:
+            for nasty in NASTY if form.kinds[field] in TYPED else NOT_OFFERED:
+                with undone():
+                    _send(client, form, form.data | {field: [nasty]}, field, nasty)
+            with undone():
+                _send(client, form, form.data | {field: ["1", "2"]}, field, "twice")
+        with undone():
+            _send(client, form, {one: ["\0'--"] for one in form.kinds}, "all", "nonsense", keeps=False)
+        with undone():
+            _send(client, form, {}, "all", "nothing", keeps=False)
+
+
+def _address(name: str, infusion: Infusion) -> str:
+    records = one_of_each(infusion)
+    return reverse(name, args=[records[RECORD_PAGES[name]]] if name in RECORD_PAGES else [])
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """What is written inside is taken back, so that every form is sent to the same records."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def _send(
+    client: Client, form: SentForm, data: dict[str, list[str]], field: str, nasty: str, *, keeps: bool = True
+) -> None:
+    where = f"{form.action}: {field}={nasty[:20]!r}"
+    before = AuditEvent.objects.order_by("pk").values_list("pk", flat=True).last() or 0
+    answer = client.post(form.action, data)
+    events = list(AuditEvent.objects.filter(pk__gt=before))
+    assert answer.status_code in {200, 302, 404, 409}, where
+    if answer.status_code == 302:
+        for event in events:
+            _check_stored(event, where)
+        return
+    assert not events, f"{where}: refused, and yet written"
+    if answer.status_code == 404 or not keeps:
+        return
+    page = answer.content.decode()
+    assert SAYS_WHY.search(page), f"{where}: no word why"
+    returned = [one for one in forms_of(page, form.action) if urljoin(form.action, one.action) == form.action]
+    assert returned, f"{where}: the form did not come back"
+    kept = [one for one in form.typed() if one in data and one != field and form.kinds[one] != "password"]
+    lost = [name for name in kept if not any(_says(one.data.get(name, []), data[name]) for one in returned)]
+    assert not lost, f"{where}: lost are {lost}"
+
+
+def _says(there: list[str], typed: list[str]) -> bool:
+    return sorted(one.strip() for one in there if one.strip()) == sorted(one.strip() for one in typed if one.strip())
+
+
+def _check_stored(event: AuditEvent, where: str) -> None:
+    """What was written is a record that the models take, with numbers and days that can be."""
+    model = apps.get_model(event.entity)
+    stored = model._default_manager.filter(pk=event.entity_id).first()
+    if stored is None:
+        return
+    stored.clean_fields()
+    for column in model._meta.concrete_fields:
+        value: Any = getattr(stored, column.attname)
+        if isinstance(value, date | datetime):
+            assert 1900 <= value.year <= LAST_YEAR, f"{where}: {column.name} is {value}"
+        if isinstance(column, models.DecimalField) and value is not None:
+            assert value.is_finite(), f"{where}: {column.name} is {value}"
+        if isinstance(value, str):
+            assert "\0" not in value, f"{where}: {column.name} holds a null sign"
+
+
+@pytest.mark.parametrize(
+    "name", ["patients:list", "reactions:lots", "reactions:worklist", "reactions:alerts", "reactions:grades"]
+)
+def test_an_address_full_of_nonsense(client: Client, nurse: User, infusion: Infusion, name: str) -> None:
+    client.force_login(nurse)
+    for parameter in ("q", "page", "lot", "product", "term", "version", "since", "until", "earlier"):
+        for nasty in NASTY:
+            answer = client.get(reverse(name), {parameter: nasty})
+            assert answer.status_code in {200, 404}, f"{name}?{parameter}={nasty[:20]!r}"
+
+
+def test_the_administrations_filters_full_of_nonsense(client: Client, administrator: User, infusion: Infusion) -> None:
+    client.force_login(administrator)
+    page = client.get("/admin/rates/").content.decode()
+    names = set(re.findall(r'<(?:select|input)[^>]* name="(\w+)"', page))
+    assert "first_day" in names
+    for name in names:
+        for nasty in NASTY:
+            for address in ("/admin/rates/", "/admin/rates.csv"):
+                answer = client.get(address, {name: nasty})
+                assert answer.status_code in {200, 302, 400, 404}, f"{address}?{name}={nasty[:20]!r}"
