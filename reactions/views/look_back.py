@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Count, Max, Min, Prefetch, Q, QuerySet
+from django.db.models import Count, F, Max, Min, Prefetch, Q, QuerySet
 from django.db.models.functions import Upper
 
 from patients.models import User
@@ -86,9 +86,10 @@ def lots_of_late(user: User, now: datetime) -> list[Lot]:
 
 def page_of(infusions: InfusionQuerySet, lot: str, number: str | None, today: date) -> tuple[Page, list[Given]]:
     """A page of the infusions with all that is said of them, the latest first, in a fixed number of queries."""
+    reactions = Reaction.objects.current().prefetch_related("symptoms")
     rows = infusions.select_related("patient__clinic", "product").prefetch_related(
         Prefetch("vials", Vial.objects.of_lot(lot), to_attr="of_lot"),
-        Prefetch("reactions", Reaction.objects.current().prefetch_related("symptoms").order_by("onset_at", "pk")),
+        Prefetch("reactions", reactions.order_by(F("onset_at").asc(nulls_last=True), "pk")),
         Prefetch("patient__courses", Course.objects.booked(today), to_attr="booked_courses"),
     )
     page = Paginator(rows.order_by("-started_at", "-pk"), INFUSIONS_A_PAGE).get_page(number)

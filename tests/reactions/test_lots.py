@@ -114,6 +114,18 @@ def test_each_infusion_says_who_how_much_what_happened_and_what_comes_next(page:
         assert said in text, said
 
 
+def test_every_reaction_of_an_infusion_has_its_link_and_none_that_is_void(page: Client, patient: Patient) -> None:
+    infusion = given(patient)
+    untimed = make_reaction(infusion, {"fatigue": None}, onset_at=None)
+    timed = make_reaction(infusion, {"chills": 2})
+    gone = make_reaction(infusion, {"nausea": 1})
+    void(gone)
+    text = words(page, "K724B8541")
+    at = [text.find(reverse("reactions:reaction", args=[one.pk])) for one in (timed, untimed, gone)]
+    assert 0 < at[0] < at[1]
+    assert at[2] == -1
+
+
 def test_grams_that_nobody_recorded_are_not_added_up(page: Client, patient: Patient) -> None:
     infusion = given(patient)
     infusion.vials.create(lot="K724B8541")
@@ -186,7 +198,9 @@ def test_without_a_search_the_lots_of_late_are_offered(page: Client, patient: Pa
 def test_the_call_list_has_one_line_a_patient(page: Client, patient: Patient) -> None:
     Patient.objects.filter(pk=patient.pk).update(phone="+1 555 0147")
     earlier = given(patient, started_at=timezone.now() - timedelta(days=30))
-    make_reaction(earlier)
+    first_reaction = make_reaction(earlier, {"chills": 2, "headache": 3})
+    make_reaction(earlier, {"fatigue": None}, onset_at=None)
+    void(make_reaction(earlier, {"nausea": 1}))
     latest = given(patient, started_at=timezone.now() - timedelta(days=2))
     booked = make_booking(patient, in_days=12)
     other = make_patient(patient.clinic, family_name="Aaron", email_consent_at=None, died_on=timezone.localdate())
@@ -195,6 +209,7 @@ def test_the_call_list_has_one_line_a_patient(page: Client, patient: Patient) ->
     assert first["patient"] == "Tessa Aaron"
     assert (first["email_consent"], first["reaction"], first["next_course"]) == ("no", "not recorded", "")
     assert first["died_on"] == str(timezone.localdate())
+    began = first_reaction.onset_at.astimezone(earlier.zone).date()
     assert second == {
         "patient": "Tessa Synthetic",
         "mrn": patient.mrn,
@@ -202,7 +217,9 @@ def test_the_call_list_has_one_line_a_patient(page: Client, patient: Patient) ->
         "email_consent": "yes",
         "last_infusion": str(latest.started_at.astimezone(latest.zone).date()),
         "reaction": "yes",
+        "symptoms": f"{began} worst grade 3: Chills, Headache; onset not recorded, not graded: Fatigue",
         "next_course": str(booked.planned_for),
+        "next_course_plan": "2 days, 140 g",
         "died_on": "",
         "clinic": "Synthetic Infusion Clinic",
     }
@@ -227,7 +244,7 @@ def test_no_reaction_is_said_only_where_every_infusion_was_watched(
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)"])
 def test_no_cell_of_the_call_list_is_a_formula(page: Client, patient: Patient, name: str) -> None:
     Patient.objects.filter(pk=patient.pk).update(given_name=name, family_name="x", phone=name, mrn=name)
-    given(patient)
+    make_reaction(given(patient), {}, onset_at=None).symptoms.create(term="other", other_text=name, ctcae_version="5.0")
     (line,) = called(page)
     assert all(line[cell].startswith("'") for cell in ("patient", "mrn", "phone"))
 
