@@ -8,12 +8,13 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from patients.models import Clinic, User
+from patients.words import StaffRoleName
 from reactions import recording
 from reactions.models import CheckIn, Infusion
 from reactions.vocabulary import CheckInKind, CheckInState
 from tests.journeys.conftest import NewPage, sign_in
 from tests.journeys.eyes import look_at
-from tests.support.factories import make_checkins, make_infusion, make_patient, make_reaction
+from tests.support.factories import make_checkins, make_infusion, make_patient, make_reaction, make_staff
 
 LONG = "Wilhelmina-Konstantina Maria-Magdalena"
 LONGER = "von Synthetic-Hohenzollern-Schlüsselfelderinnenstein"
@@ -71,6 +72,27 @@ def test_long_names_and_full_lists(
     }.items():
         page.goto(address)
         look_at(page, f"full-{name}")
+
+
+def test_the_header_takes_one_line_whatever_the_name(
+    new_person: NewPage, no_broker: None, past: Infusion, clinic: Clinic
+) -> None:
+    checkin = past.checkins.get(kind=CheckInKind.HOURS_24)
+    symptoms = {"chest_pain": "severe"}
+    recording.submit_answer(checkin, has_problem=True, details={}, symptoms=symptoms, now=timezone.now())
+    chief = make_staff(clinic, "chief", StaffRoleName.ADMINISTRATOR, first_name=LONG, last_name=LONGER)
+    page = new_person()
+    sign_in(page, chief)
+    for width in (768, 820, 992, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.locator(".topbar").bounding_box()["height"] < 70, width
+    expect(page.get_by_role("link", name="Reaction rates")).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.get_by_role("link", name="Reaction rates")).to_be_hidden()
+    page.locator(".account summary").click()
+    expect(page.get_by_role("link", name="Reaction rates")).to_be_visible()
+    expect(page.get_by_text(f"{LONG} {LONGER}").last).to_be_in_viewport()
+    look_at(page, "header-open")
 
 
 def test_a_patient_whose_words_mean_danger_reads_that_first(
