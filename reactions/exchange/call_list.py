@@ -47,7 +47,8 @@ def call_list(infusions: InfusionQuerySet, *, today: date) -> list[Line]:
     for course in Course.objects.booked(today).filter(patient__in=infusions.values("patient")):
         booked.setdefault(course.patient_id, course)
     by_patient: dict[int, list[Any]] = {}
-    reactions = Reaction.objects.current().prefetch_related("symptoms").order_by(F("onset_at").asc(nulls_last=True), "pk")
+    by_onset = F("onset_at").asc(nulls_last=True)
+    reactions = Reaction.objects.current().prefetch_related("symptoms").order_by(by_onset, "pk")
     given = infusions.select_related("patient__clinic").prefetch_related(Prefetch("reactions", reactions))
     for infusion in given.order_by("started_at", "pk"):
         by_patient.setdefault(infusion.patient_id, []).append(infusion)
