@@ -1,5 +1,6 @@
 """The page of a running infusion: what is written down on it, by one nurse or two."""
 
+import re
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -389,6 +390,53 @@ def test_vital_signs_due_and_missed_follow_the_clinics_schedule(page: Client, in
     text = page.get(address).content.decode()
     assert "1 missed" in text
     assert "120 min after the start" in text
+
+
+def begun(infusion: Infusion, minutes: int) -> None:
+    at = timezone.now() - timedelta(minutes=minutes, seconds=5)
+    Infusion.objects.filter(pk=infusion.pk).update(started_at=at)
+    infusion.rate_steps.update(at=at)
+    infusion.refresh_from_db()
+
+
+def vitals_panel(page: Client, infusion: Infusion) -> str:
+    text = page.get(reverse("reactions:running", args=[infusion.pk])).content.decode()
+    return " ".join(
+        re.sub(r"<[^>]+>", " ", text.split('aria-label="Vital signs due"')[1].split("</section>")[0]).split()
+    )
+
+
+def test_a_baseline_is_due_in_the_first_minutes_and_missed_after_them(page: Client, infusion: Infusion) -> None:
+    begun(infusion, 4)
+    assert "Due now Vital signs: before the start" in vitals_panel(page, infusion)
+    assert "missed" not in vitals_panel(page, infusion)
+    begun(infusion, 5)
+    assert "Due now Vital signs: 15 min after the start" in vitals_panel(page, infusion)
+    assert "1 missed Before the start" in vitals_panel(page, infusion)
+
+
+def test_a_baseline_taken_in_the_first_minutes_is_not_asked_for_again(
+    page: Client, infusion: Infusion, nurse: User
+) -> None:
+    begun(infusion, 4)
+    taken = infusion.vitals.create(
+        at=infusion.started_at + timedelta(minutes=2), heart_rate_per_min=72, created_by=nurse
+    )
+    assert "Next Vital signs: 15 min after the start" in vitals_panel(page, infusion)
+    begun(infusion, 10)
+    Vitals.objects.filter(pk=taken.pk).update(at=infusion.started_at + timedelta(minutes=2))
+    assert "missed" not in vitals_panel(page, infusion)
+
+
+@pytest.mark.parametrize(("first", "late"), [(30, 9), (120, 9), (10, 0)])
+def test_how_late_a_baseline_may_be_follows_the_schedule(
+    page: Client, infusion: Infusion, first: int, late: int
+) -> None:
+    ClinicProtocol.objects.create(clinic=infusion.clinic, vitals_first_min=first)
+    begun(infusion, late)
+    assert ("before the start" in vitals_panel(page, infusion)) is bool(late)
+    begun(infusion, late + 1)
+    assert "1 missed" in vitals_panel(page, infusion)
 
 
 def test_observed_without_a_reaction_is_an_entry_of_its_own(page: Client, infusion: Infusion, nurse: User) -> None:
