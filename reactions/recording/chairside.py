@@ -5,6 +5,7 @@ Each holds the infusion's row while it writes, so that two people at one chair t
 moment of arrival.
 """
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import datetime
 from decimal import Decimal
@@ -18,7 +19,7 @@ from reactions import tasks
 from reactions.checkins.plan import plan_checkins
 from reactions.clinical.flow import STILL
 from reactions.models import ChairsideRow, Infusion, RateStep, Reaction, Treatment, Vial, Vitals
-from reactions.recording.infusions import check_steps, refuse_start_after_onset
+from reactions.recording.infusions import StepOutside, check_steps, save_infusion
 from reactions.recording.reactions import changing
 from reactions.recording.writing import (
     AlreadyThere,
@@ -53,7 +54,8 @@ def record_step(
     """Change the rate. A stop ends the infusion and plans its check-ins.
 
     `seen_step` is the newest step that the person saw: when somebody else has changed the rate since, StaleRecord is
-    raised. Raises ImpossibleSteps when the step cannot follow those recorded.
+    raised. Raises ImpossibleSteps when the step cannot follow those recorded, StepOutside when it lies outside the
+    infusion: one that was recorded without steps has its start, and may have its end, already.
     """
     held = lock(infusion)
     told = _told({"rate_ml_per_h": rate_ml_per_h}, at, at_left_open=at_left_open)
@@ -74,7 +76,7 @@ def record_step(
         created_by=by,
     )
     _add_step(held, step, by=by)
-    if reason == RateReason.STOP:
+    if reason == RateReason.STOP and held.ended_at is None:
         _end(held, at, by=by, now=now)
     return step
 
@@ -98,16 +100,23 @@ def stop_infusion(infusion: Infusion, *, by: User, at: datetime, now: datetime) 
 def correct_step(
     step: RateStep, *, by: User, details: dict[str, Any], reason: str, seen_version: int, now: datetime
 ) -> RateStep:
-    """Change a step's time or rate; the infusion's start and end follow. Raises StaleRecord or ImpossibleSteps."""
+    """Change a step's time or rate; the infusion's start and end follow.
+
+    Raises StaleRecord, ImpossibleSteps, ReactionBeforeStart, AlreadyRecorded when another infusion of the patient has
+    the start, or StepOutside when the step would lie behind an end that no step of the infusion tells.
+    """
     held = lock(step.infusion)
     claim(step, seen_version)
     before = snapshot(step)
     _set(step, details)
-    check_steps(held, [*held.rate_steps.current().exclude(pk=step.pk), step])
+    others = list(held.rate_steps.current().exclude(pk=step.pk))
+    check_steps(held, [*others, step])
+    if not _stop_among([*others, step]):
+        _refuse_behind_end(held, step)
     step.save()
     write_about(step, "rate.corrected", by=by, changes=difference(before, snapshot(step)), reason=reason)
     count_up(held)
-    _follow_ends(held, by=by, now=now)
+    _follow_ends(held, step, by=by, reason=reason, now=now)
     return step
 
 
@@ -118,7 +127,7 @@ def void_step(step: RateStep, *, by: User, reason: str, seen_version: int, now: 
     void(step, "rate.voided", by=by, reason=reason, seen_version=seen_version, now=now)
     check_steps(held)
     count_up(held)
-    _follow_ends(held, by=by, now=now)
+    _follow_ends(held, step, by=by, reason=reason, now=now)
 
 
 @transaction.atomic
@@ -264,10 +273,31 @@ def _going_on(infusion: Infusion, at: datetime) -> Reaction | None:
 
 
 def _add_step(infusion: Infusion, step: RateStep, *, by: User) -> None:
-    check_steps(infusion, [*infusion.rate_steps.current(), step])
+    others = list(infusion.rate_steps.current())
+    check_steps(infusion, [*others, step])
+    if not others and step.at != infusion.started_at:
+        said = f"The infusion started at {_on_clock(infusion, infusion.started_at)}, and its first rate belongs there."
+        raise StepOutside([f"{said} Leave the time empty; if the start is wrong, correct the infusion."])
+    _refuse_behind_end(infusion, step)
     step.save()
     count_up(infusion)
     _write_row(step, "rate.changed", by=by)
+
+
+def _refuse_behind_end(infusion: Infusion, step: RateStep) -> None:
+    """Raise StepOutside for a step that is not before the infusion's end, or a stop that is not at it."""
+    if infusion.ended_at is None:
+        return
+    said = f"The infusion ended at {_on_clock(infusion, infusion.ended_at)}"
+    if step.reason == RateReason.STOP and step.at != infusion.ended_at:
+        said = f"{said}, and its stop belongs there. Leave the time empty; if the end is wrong, correct the infusion."
+        raise StepOutside([said])
+    if step.reason != RateReason.STOP and step.at >= infusion.ended_at:
+        raise StepOutside([f"{said}. Write when before that this was."])
+
+
+def _on_clock(infusion: Infusion, at: datetime) -> str:
+    return f"{at.astimezone(infusion.zone):%Y-%m-%d %H:%M}"
 
 
 def _end(infusion: Infusion, at: datetime | None, *, by: User, now: datetime) -> None:
@@ -280,16 +310,26 @@ def _end(infusion: Infusion, at: datetime | None, *, by: User, now: datetime) ->
     tasks.wake_after_commit()
 
 
-def _follow_ends(infusion: Infusion, *, by: User, now: datetime) -> None:
-    """Bring the infusion's start and end in line with its first step and its stop."""
+def _follow_ends(infusion: Infusion, changed: RateStep, *, by: User, reason: str, now: datetime) -> None:
+    """Bring the infusion's start and end in line with its first step and its stop, after a step was changed.
+
+    An end that no stop tells is left as it is, unless it was the stop that changed.
+    """
     steps = list(infusion.rate_steps.current().order_by("at"))
     if steps and steps[0].at != infusion.started_at:
-        Infusion.objects.filter(pk=infusion.pk).update(started_at=steps[0].at)
+        before = snapshot(infusion)
         infusion.started_at = steps[0].at
-        refuse_start_after_onset(infusion)
-    stop = next((step.at for step in steps if step.reason == RateReason.STOP), None)
-    if stop != infusion.ended_at:
-        _end(infusion, stop, by=by, now=now)
+        save_infusion(infusion, ["started_at"])
+        changes = difference(before, snapshot(infusion))
+        write_about(infusion, "infusion.corrected", by=by, changes=changes, reason=reason)
+    stop = _stop_among(steps)
+    ended_at = stop.at if stop else None
+    if ended_at != infusion.ended_at and (stop or changed.reason == RateReason.STOP):
+        _end(infusion, ended_at, by=by, now=now)
+
+
+def _stop_among(steps: Iterable[RateStep]) -> RateStep | None:
+    return next((step for step in steps if step.reason == RateReason.STOP), None)
 
 
 def _correct(row: ChairsideRow, act: str, *, by: User, details: dict[str, Any], reason: str, seen_version: int) -> None:

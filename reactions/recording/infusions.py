@@ -53,6 +53,10 @@ class ImpossibleSteps(ValueError):
         self.problems = found
 
 
+class StepOutside(ImpossibleSteps):
+    """A rate step lies where the infusion was not running yet, or no more."""
+
+
 class ReactionBeforeStart(ValueError):
     """The infusion would start after a reaction to it began."""
 
@@ -119,7 +123,7 @@ def record_infusion(
         **details,
     )
     check = _safety_check(infusion, by, acknowledged, now)
-    _save_infusion(infusion)
+    save_infusion(infusion)
     check.infusion = infusion
     check.save()
     _replace_rows(infusion, vials, premedications)
@@ -163,7 +167,7 @@ def correct_infusion(
     for name, value in details.items():
         setattr(infusion, name, value)
     check = _check_of_correction(infusion, card_before, by, acknowledged, now)
-    _save_infusion(infusion)
+    save_infusion(infusion)
     if check:
         check.save()
     _replace_rows(infusion, vials, premedications)
@@ -346,10 +350,11 @@ def _answer_in_words(check: SafetyCheck) -> dict[str, Any]:
     return {"safety_card": asked, "acknowledged": check.reason} | decided
 
 
-def _save_infusion(infusion: Infusion) -> None:
+def save_infusion(infusion: Infusion, columns: list[str] | None = None) -> None:
+    """Write the infusion, or some of its columns. Raises AlreadyRecorded or ReactionBeforeStart."""
     try:
         with transaction.atomic():
-            infusion.save()
+            infusion.save(update_fields=columns)
     except IntegrityError as error:
         same_start = Infusion.objects.current().filter(patient=infusion.patient_id, started_at=infusion.started_at)
         if same_start.exclude(pk=infusion.pk).exists():
