@@ -6,6 +6,7 @@
 // - What is being typed is kept in the tab until the server has it, and is there again after a reload. Signing out, and
 //   somebody else signing in, forgets it.
 // - The numbers of a running infusion refresh by themselves.
+// - What was just saved is read aloud by a screen reader.
 // - A scanner's group separator, which browsers swallow, reaches the field.
 "use strict";
 
@@ -17,6 +18,7 @@
   const RETRY_MS = 4000;
   const REFRESH_MS = 30000;
   const ANSWER_WITHIN_MS = 4000;
+  const ANNOUNCE_AFTER_MS = 200;
   const NEVER_KEPT = new Set(["password", "file", "submit", "button"]);
 
   const keyOf = (form) => PREFIX + new URL(form.getAttribute("action") || "", location.href).pathname;
@@ -193,6 +195,14 @@
     }
   }
 
+  // Screen readers pass over words that come with the page in a status; they read those that enter it later.
+  function announce(status) {
+    const words = [...status.childNodes];
+    status.style.minHeight = `${status.offsetHeight}px`;
+    status.replaceChildren();
+    setTimeout(() => status.replaceChildren(...words), ANNOUNCE_AFTER_MS);
+  }
+
   if (document.body.dataset.user) forget((key) => !key.startsWith(PREFIX));
   document
     .querySelectorAll("form[action$='sign-out/']")
@@ -202,6 +212,7 @@
     form.addEventListener("input", () => remember(form));
     form.addEventListener("submit", onSubmit);
   }
+  document.querySelectorAll("main > [role='status']").forEach(announce);
   document.addEventListener("keydown", letGroupSeparatorIn);
   // A page that the browser kept for its back button may hold a form that was sent already.
   addEventListener("pageshow", (event) => {

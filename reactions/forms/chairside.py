@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from crispy_forms.helper import FormHelper
 from crispy_forms.layout import Column, Layout, Row
@@ -54,7 +54,7 @@ class MomentForm(forms.Form):
         super().__init__(data, initial=initial, **kwargs)
         self.infusion, self.row = infusion, row
         self.fields["at"] = ClinicDateTimeField(
-            zone=infusion.zone, required=row is not None, label="When", help_text="" if row else "Empty: now."
+            zone=infusion.zone, required=row is not None, label="When", help_text="" if row else self.empty_time()
         )
         if row:
             self.fields["reason"] = forms.CharField(
@@ -71,6 +71,14 @@ class MomentForm(forms.Form):
     def layout(self) -> Layout:
         raise NotImplementedError
 
+    def values(self) -> dict[str, Any]:
+        """Columns of the row but its time."""
+        raise NotImplementedError
+
+    def empty_time(self) -> str:
+        """What it means to leave the time empty."""
+        return "Empty: now."
+
     def clean_at(self) -> datetime:
         at: datetime | None = self.cleaned_data["at"]
         now = timezone.now()
@@ -79,16 +87,26 @@ class MomentForm(forms.Form):
             return tapped if self.to_the_second else tapped.replace(second=0, microsecond=0)
         if at > now + CLOCK_SLACK:
             raise forms.ValidationError("This time lies in the future. Check it, or leave it empty for now.")
-        return at
+        # The control shows no parts of a second: what it shows unchanged is the stored time.
+        return self.row.at if self.row and at == self.row.at.replace(microsecond=0) else at
 
     def accept_version(self, version: int) -> None:
         """Take the stored version as seen: the next saving of what was typed replaces it."""
         self.data = with_value(self.data, "seen_version", str(version))
 
     @property
-    def submission_id_given(self) -> UUID:
-        submission: UUID = self.cleaned_data["submission_id"]
-        return submission
+    def at_left_open(self) -> bool:
+        """Nobody typed a time."""
+        return not str(self.data.get(self.add_prefix("at"), "")).strip()
+
+    def moment(self) -> dict[str, Any]:
+        """When it was, and which form said so, for the verb that records it."""
+        names = ("at", "submission_id")
+        return {name: self.cleaned_data[name] for name in names} | {"at_left_open": self.at_left_open}
+
+    def details(self) -> dict[str, Any]:
+        """Columns of the row, for the verb that corrects it."""
+        return self.values() | {"at": self.cleaned_data["at"]}
 
 
 class StepForm(MomentForm):
@@ -110,6 +128,13 @@ class StepForm(MomentForm):
         self.last = last
         super().__init__(data, infusion=infusion, **kwargs)
         self.fields["seen_step"].initial = last.pk if last else None
+
+    def empty_time(self) -> str:
+        if self.last is None:
+            return f"Empty: the start, {_clock(self.infusion.started_at, self.infusion)}."
+        if ended := self.infusion.ended_at:
+            return f"Before the end, {_clock(ended, self.infusion)}."
+        return super().empty_time()
 
     def stored(self, row: Any) -> dict[str, Any]:
         return {"at": row.at, "rate_ml_per_h": row.rate_ml_per_h or None, "seen_version": row.version}
@@ -136,7 +161,14 @@ class StepForm(MomentForm):
             self.add_error("rate_ml_per_h", "Write the new rate.")
         if not needs_rate:
             values["rate_ml_per_h"] = Decimal(0)
+        # What was recorded without steps has its start, and may have its end.
+        ends = {RateReason.START: self.infusion.started_at, RateReason.STOP: self.infusion.ended_at}
+        if self.at_left_open and (recorded := ends.get(values["step"])):
+            values["at"] = recorded
         return values
+
+    def values(self) -> dict[str, Any]:
+        return {"rate_ml_per_h": self.cleaned_data["rate_ml_per_h"]}
 
     def _step_of(self, tapped: str, rate: Decimal | None) -> RateReason:
         """What the tapped button means here: a new rate is a start, a resumption, a step up or a slowing."""
@@ -183,7 +215,6 @@ class VitalsForm(MomentForm):
         return values
 
     def values(self) -> dict[str, Any]:
-        """Columns of Vitals as measured."""
         return {name: self.cleaned_data[name] for name in VITALS}
 
 
@@ -248,15 +279,17 @@ class TreatmentForm(MomentForm):
         return values
 
     def values(self) -> dict[str, Any]:
-        """Columns of Treatment but its time."""
         columns = {name: self.cleaned_data[name] for name in ("drug", "other_drug", "dose", "route")}
         return columns | ({"reaction": self.reactions.get(self.cleaned_data["reaction"])} if self.reactions else {})
 
 
 def _reaction_in_words(reaction: Reaction, infusion: Infusion) -> str:
     symptoms = ", ".join(symptom.name for symptom in reaction.symptoms.all())
-    onset = reaction.onset_at
-    return f"{symptoms}, {timezone.localtime(onset, infusion.zone):%H:%M}" if onset else symptoms
+    return f"{symptoms}, {_clock(reaction.onset_at, infusion)}" if reaction.onset_at else symptoms
+
+
+def _clock(at: datetime, infusion: Infusion) -> str:
+    return f"{timezone.localtime(at, infusion.zone):%H:%M}"
 
 
 class VialScanForm(forms.Form):

@@ -1,10 +1,11 @@
 """A running infusion: its page, the small forms on it, and correcting what they recorded."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
-from django.forms import Form
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -18,13 +19,31 @@ from patients.views.history import history_of
 from patients.views.voiding import void_page
 from reactions import recording, safety
 from reactions.forms.chairside import MomentForm, StepForm, TreatmentForm, VialScanForm, VitalsForm
-from reactions.models import ChairsideRow, Infusion, RateStep, Treatment, Vitals
+from reactions.models import ChairsideRow, Infusion, RateStep, Treatment, Vial, Vitals
 from reactions.views.records import find_infusion, find_infusion_to_change
 from reactions.views.running import running, warn_above_label
 
 STALE_RATE = "Somebody else has changed the rate since you opened this page. Look at it above, then save again."
 
 SENT_BEFORE = "This form was saved already, as it was before you changed it. To change what is stored, correct it:"
+
+SAME_START = "Another infusion of this patient has this start already."
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a kind of row is called, and the names of the addresses at which one is corrected and taken back."""
+
+    name: str
+    correct: str
+    void: str
+
+
+KINDS: dict[type[ChairsideRow], Kind] = {
+    RateStep: Kind("the rate step", "reactions:correct_step", "reactions:void_step"),
+    Vitals: Kind("the vital signs", "reactions:correct_vitals", "reactions:void_vitals"),
+    Treatment: Kind("the drug given", "reactions:correct_treatment", "reactions:void_treatment"),
+}
 
 
 @require_safe
@@ -37,33 +56,28 @@ def change_rate(request: StaffRequest, pk: int) -> HttpResponse:
     infusion = find_infusion_to_change(request.user, pk)
     last = running(infusion, timezone.now()).last_step
     form = StepForm(posted(request), infusion=infusion, last=last, prefix="step")
-    if not form.is_bound:
-        return redirect("reactions:running", pk)
-    if form.is_valid():
+
+    def save() -> str:
         values = form.cleaned_data
-        try:
-            recording.record_step(
-                infusion,
-                by=request.user,
-                at=values["at"],
-                rate_ml_per_h=values["rate_ml_per_h"],
-                reason=values["step"],
-                seen_step=values["seen_step"],
-                submission_id=form.submission_id_given,
-                at_left_open=_at_left_open(form),
-                now=timezone.now(),
-            )
-        except recording.ImpossibleSteps as error:
-            for problem in error.problems:
-                form.add_error("rate_ml_per_h", problem)
-        except recording.SentBefore as error:
-            _say_sent_before(form, "reactions:correct_step", error.record.pk)
-        except StaleRecord:
-            return _stale_rate(request, infusion, form)
-        else:
-            warn_above_label(request, infusion, values["rate_ml_per_h"])
-            return redirect("reactions:running", pk)
-    return _show(request, infusion, step_form=form)
+        step = recording.record_step(
+            infusion,
+            by=request.user,
+            rate_ml_per_h=values["rate_ml_per_h"],
+            reason=values["step"],
+            seen_step=values["seen_step"],
+            now=timezone.now(),
+            **form.moment(),
+        )
+        warn_above_label(request, infusion, step.rate_ml_per_h)
+        at = _clock(step)
+        if not step.rate_ml_per_h:
+            return f"{step.get_reason_display().lower()} at {at}"
+        return f"{step.rate_ml_per_h.normalize():f} mL/h from {at}"
+
+    try:
+        return _add(request, infusion, form, save)
+    except StaleRecord:
+        return _stale_rate(request, infusion, form)
 
 
 def _stale_rate(request: StaffRequest, infusion: Infusion, form: StepForm) -> HttpResponse:
@@ -81,92 +95,82 @@ def _stale_rate(request: StaffRequest, infusion: Infusion, form: StepForm) -> Ht
 def add_vitals(request: StaffRequest, pk: int) -> HttpResponse:
     infusion = find_infusion_to_change(request.user, pk)
     form = VitalsForm(posted(request), infusion=infusion, prefix="vitals")
-    if not form.is_bound:
-        return redirect("reactions:running", pk)
-    if form.is_valid():
-        try:
-            recording.record_vitals(
-                infusion,
-                by=request.user,
-                at=form.cleaned_data["at"],
-                values=form.values(),
-                submission_id=form.submission_id_given,
-                at_left_open=_at_left_open(form),
-            )
-        except recording.AlreadyThere as error:
-            return _already_there(request, infusion, error.stored, form, vitals_form=form)
-        except recording.SentBefore as error:
-            _say_sent_before(form, "reactions:correct_vitals", error.record.pk)
-        else:
-            return redirect("reactions:running", pk)
-    return _show(request, infusion, vitals_form=form)
+
+    def save() -> str:
+        vitals = recording.record_vitals(infusion, by=request.user, values=form.values(), **form.moment())
+        return f"vital signs at {_clock(vitals)}"
+
+    return _add(request, infusion, form, save)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def give_treatment(request: StaffRequest, pk: int) -> HttpResponse:
     infusion = find_infusion_to_change(request.user, pk)
     form = TreatmentForm(posted(request), infusion=infusion, prefix="treatment")
-    if not form.is_bound:
-        return redirect("reactions:running", pk)
-    if form.is_valid():
-        try:
-            recording.give_treatment(
-                infusion,
-                by=request.user,
-                at=form.cleaned_data["at"],
-                details=form.values(),
-                submission_id=form.submission_id_given,
-                at_left_open=_at_left_open(form),
-                now=timezone.now(),
-            )
-        except recording.AlreadyThere as error:
-            return _already_there(request, infusion, error.stored, form, treatment_form=form)
-        except recording.SentBefore as error:
-            _say_sent_before(form, "reactions:correct_treatment", error.record.pk)
-        else:
-            return redirect("reactions:running", pk)
-    return _show(request, infusion, treatment_form=form)
 
+    def save() -> str:
+        treatment = recording.give_treatment(
+            infusion, by=request.user, details=form.values(), now=timezone.now(), **form.moment()
+        )
+        return f"{treatment} at {_clock(treatment)}"
 
-def _at_left_open(form: MomentForm) -> bool:
-    """Nobody typed a time: it is the moment at which the form came."""
-    return not str(form.data.get(form.add_prefix("at"), "")).strip()
-
-
-def _say_sent_before(form: Form, address: str, pk: int) -> None:
-    form.add_error(None, f"{SENT_BEFORE} {reverse(address, args=[pk])}")
-
-
-def _already_there(
-    request: StaffRequest, infusion: Infusion, stored: ChairsideRow, form: MomentForm, **forms: Any
-) -> HttpResponse:
-    """Somebody else wrote a row for this minute: both stand on the page, and nothing was overwritten."""
-    at = timezone.localtime(stored.at, infusion.zone)
-    said = f"{stored.created_by} has recorded this minute ({at:%H:%M}) already. Write another time, or correct theirs."
-    form.add_error("at", said)
-    return _show(request, find_infusion(request.user, infusion.pk), status=409, stored_row=stored, **forms)
+    return _add(request, infusion, form, save)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def add_vial(request: StaffRequest, pk: int) -> HttpResponse:
     infusion = find_infusion_to_change(request.user, pk)
     form = VialScanForm(posted(request), infusion=infusion, prefix="vial")
+
+    def save() -> str:
+        submission_id = form.cleaned_data["submission_id"]
+        vial = recording.add_vial(infusion, by=request.user, vial=form.values(), submission_id=submission_id)
+        for warning in form.warnings:
+            messages.warning(request, f"Saved; please check: {warning}")
+        return f"vial of lot {vial.lot}"
+
+    return _add(request, infusion, form, save)
+
+
+def _add(
+    request: StaffRequest, infusion: Infusion, form: MomentForm | VialScanForm, save: Callable[[], str]
+) -> HttpResponse:
+    """Save one of the page's forms, and say what was recorded, as `save` words it. A refused form stays filled in."""
     if not form.is_bound:
-        return redirect("reactions:running", pk)
+        return redirect("reactions:running", infusion.pk)
+    context: dict[str, Any] = {f"{form.prefix}_form": form}
+    status = 200
     if form.is_valid():
         try:
-            recording.add_vial(
-                infusion, by=request.user, vial=form.values(), submission_id=form.cleaned_data["submission_id"]
-            )
-        except recording.SentBefore:
-            _say_sent_before(form, "reactions:correct_infusion", pk)
+            said = save()
+        except recording.SentBefore as error:
+            form.add_error(None, f"{SENT_BEFORE} {_where_to_correct(error.record)}")
+        except recording.AlreadyThere as error:
+            # Both stand on the page, and nothing was overwritten.
+            row, status = error.stored, 409
+            already = f"{row.created_by} has recorded this minute ({_clock(row)}) already."
+            form.add_error("at", f"{already} Write another time, or correct theirs.")
+            infusion, context["stored_row"] = find_infusion(request.user, infusion.pk), row
+        except recording.StepOutside as error:
+            form.add_error("at", error.problems)
+        except recording.ImpossibleSteps as error:
+            form.add_error("rate_ml_per_h", error.problems)
         except recording.VialThere as error:
             form.add_error("scan", str(error))
         else:
-            for warning in form.warnings:
-                messages.warning(request, f"Saved; please check: {warning}")
-            return redirect("reactions:running", pk)
-    return _show(request, infusion, vial_form=form)
+            messages.success(request, f"Recorded: {said}.")
+            return redirect("reactions:running", infusion.pk)
+    return _show(request, infusion, status=status, **context)
+
+
+def _clock(row: ChairsideRow) -> str:
+    return f"{timezone.localtime(row.at, row.infusion.zone):%H:%M}"
+
+
+def _where_to_correct(row: ChairsideRow | Vial) -> str:
+    if isinstance(row, Vial):
+        return reverse("reactions:correct_infusion", args=[row.infusion_id])
+    return reverse(KINDS[type(row)].correct, args=[row.pk])
 
 
 @require_POST
@@ -214,64 +218,46 @@ def correct_step(request: StaffRequest, pk: int) -> HttpResponse:
     step = find_row(RateStep, request.user, pk)
     form = StepForm(posted(request), infusion=step.infusion, row=step)
 
-    def save(values: dict[str, Any]) -> None:
-        details = {"at": values["at"], "rate_ml_per_h": values["rate_ml_per_h"]}
-        recording.correct_step(step, by=request.user, details=details, now=timezone.now(), **_reason(values))
-        warn_above_label(request, step.infusion, values["rate_ml_per_h"])
+    def correct(*args: Any, **kwargs: Any) -> ChairsideRow:
+        corrected = recording.correct_step(*args, now=timezone.now(), **kwargs)
+        warn_above_label(request, step.infusion, corrected.rate_ml_per_h)
+        return corrected
 
-    return _correct(request, step, form, save, name="the rate step", void="reactions:void_step")
+    return _correct(request, step, form, correct)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def correct_vitals(request: StaffRequest, pk: int) -> HttpResponse:
     vitals = find_row(Vitals, request.user, pk)
     form = VitalsForm(posted(request), infusion=vitals.infusion, row=vitals)
-
-    def save(values: dict[str, Any]) -> None:
-        details = form.values() | {"at": values["at"]}
-        recording.correct_vitals(vitals, by=request.user, details=details, **_reason(values))
-
-    return _correct(request, vitals, form, save, name="the vital signs", void="reactions:void_vitals")
+    return _correct(request, vitals, form, recording.correct_vitals)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def correct_treatment(request: StaffRequest, pk: int) -> HttpResponse:
     treatment = find_row(Treatment, request.user, pk)
     form = TreatmentForm(posted(request), infusion=treatment.infusion, row=treatment)
-
-    def save(values: dict[str, Any]) -> None:
-        details = form.values() | {"at": values["at"]}
-        recording.correct_treatment(treatment, by=request.user, details=details, now=timezone.now(), **_reason(values))
-
-    return _correct(request, treatment, form, save, name="the drug given", void="reactions:void_treatment")
-
-
-def _reason(values: dict[str, Any]) -> dict[str, Any]:
-    return {"reason": values["reason"], "seen_version": values["seen_version"] or 0}
+    return _correct(request, treatment, form, partial(recording.correct_treatment, now=timezone.now()))
 
 
 def _correct(
-    request: StaffRequest,
-    row: ChairsideRow,
-    form: MomentForm,
-    save: Callable[[dict[str, Any]], None],
-    *,
-    name: str,
-    void: str,
+    request: StaffRequest, row: ChairsideRow, form: MomentForm, correct: Callable[..., ChairsideRow]
 ) -> HttpResponse:
+    kind = KINDS[type(row)]
     context: dict[str, Any] = {
         "form": form,
         "row": row,
         "infusion": row.infusion,
         "patient": row.patient,
-        "name": name,
-        "void_address": reverse(void, args=[row.pk]),
+        "name": kind.name,
+        "void_address": reverse(kind.void, args=[row.pk]),
         "history": history_of(row),
     }
     status = 200
     if form.is_valid():
+        reason, seen_version = form.cleaned_data["reason"], form.cleaned_data["seen_version"] or 0
         try:
-            save(form.cleaned_data)
+            correct(row, by=request.user, details=form.details(), reason=reason, seen_version=seen_version)
         except StaleRecord:
             stored = type(row)._default_manager.filter(pk=row.pk).first()
             if stored is None or stored.is_void:
@@ -280,21 +266,21 @@ def _correct(
             context["stored"], status = stored, 409
         except recording.AlreadyThere as error:
             form.add_error("at", f"This minute has a row by {error.stored.created_by} already.")
+        except recording.AlreadyRecorded:
+            form.add_error("at", SAME_START)
         except recording.ReactionBeforeStart as error:
             form.add_error("at", str(error))
         except recording.ImpossibleSteps as error:
-            for problem in error.problems:
-                form.add_error("at", problem)
+            form.add_error("at", error.problems)
         else:
-            messages.success(request, "Corrected.")
+            messages.success(request, f"Corrected: {kind.name}.")
             return redirect("reactions:running", row.infusion.pk)
     return render(request, "reactions/row_form.html", context, status=status)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def void_step(request: StaffRequest, pk: int) -> HttpResponse:
-    step = find_row(RateStep, request.user, pk)
-    return _void(request, step, recording.void_step)
+    return _void(request, find_row(RateStep, request.user, pk), recording.void_step)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -308,15 +294,11 @@ def void_treatment(request: StaffRequest, pk: int) -> HttpResponse:
 
 
 def _void(request: StaffRequest, row: ChairsideRow, void: Callable[..., None]) -> HttpResponse:
+    back = reverse("reactions:running", args=[row.infusion.pk])
     try:
         return void_page(
-            request,
-            row,
-            void,
-            patient=row.patient,
-            said="Taken back.",
-            back=reverse("reactions:running", args=[row.infusion.pk]),
+            request, row, void, patient=row.patient, said=f"Taken back: {KINDS[type(row)].name}.", back=back
         )
     except recording.ImpossibleSteps as error:
         messages.error(request, f"It cannot be taken back: {error}")
-        return redirect("reactions:running", row.infusion.pk)
+        return redirect(back)

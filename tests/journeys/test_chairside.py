@@ -267,6 +267,23 @@ def test_a_double_click_is_one_row(new_person: NewPage, nurse: User, running: In
 
 
 @pytest.mark.django_db(transaction=True)
+def test_what_is_said_after_a_save_moves_no_button(
+    new_person: NewPage, nurse: User, running: Infusion, no_broker: None
+) -> None:
+    page = new_person()
+    page.set_viewport_size(TABLET)
+    sign_in(page, nurse)
+    page.goto(reverse("reactions:running", args=[running.pk]))
+    button = page.get_by_role("button", name="Suspected anaphylaxis")
+    place = button.bounding_box()
+    page.locator("#id_treatment-drug").select_option("acetaminophen")
+    page.get_by_role("button", name="Record the drug").click()
+    expect(page.locator("main > [role='status']")).to_contain_text("Recorded: Acetaminophen")
+    look_at(page, "running-saved")
+    assert button.bounding_box() == place
+
+
+@pytest.mark.django_db(transaction=True)
 def test_everything_works_without_a_script(
     browser: Browser, live_server: LiveServer, nurse: User, running: Infusion, no_broker: None
 ) -> None:

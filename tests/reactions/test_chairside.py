@@ -15,7 +15,7 @@ from django.utils import timezone
 from patients.models import AuditEvent, Patient, User
 from reactions import recording
 from reactions.models import CheckIn, ClinicProtocol, Infusion, Product, RateStep, SafetyCheck, Treatment, Vitals
-from tests.support.factories import make_booking, make_infusion, make_reaction
+from tests.support.factories import make_booking, make_checkins, make_infusion, make_reaction
 from tests.support.forms import infusion_form
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_broker")]
@@ -217,6 +217,34 @@ def test_a_rate_set_on_an_old_page_is_refused_and_both_are_shown(page: Client, i
 
 
 @pytest.mark.parametrize(
+    ("name", "form", "said"),
+    [
+        ("add_vitals", vitals(), "vital signs at {}"),
+        ("give_treatment", drug(), "Acetaminophen (paracetamol) 650 mg at {}"),
+        ("change_rate", {"step-rate_ml_per_h": "84,5"}, "84.5 mL/h from {}"),
+        ("change_rate", {"step-rate_ml_per_h": "120.0"}, "120 mL/h from {}"),
+        ("change_rate", {"step-tap": "pause"}, "pause at {}"),
+        ("change_rate", {"step-tap": "stop"}, "stop at {}"),
+        ("add_vial", vial(), "vial of lot SYN-9"),
+    ],
+)
+def test_what_was_saved_is_said_once(page: Client, infusion: Infusion, name: str, form: dict, said: str) -> None:
+    at = on_clock(infusion.started_at + timedelta(minutes=20), infusion)
+    data = step(infusion) | form if name == "change_rate" else form
+    send(page, name, infusion, data | dict.fromkeys(("step-at", "vitals-at", "treatment-at"), at))
+    shown = reverse("reactions:running", args=[infusion.pk])
+    assert f"Recorded: {said.format(at[-5:])}." in read_aloud(page.get(shown))
+    assert "Recorded" not in read_aloud(page.get(shown))
+
+
+def read_aloud(answer: Any) -> str:
+    """What stands where a screen reader looks for news; the place is there even when nothing is new."""
+    found = re.search(r'<div class="said" role="status">(.*?)</div>', answer.content.decode(), re.DOTALL)
+    assert found
+    return found.group(1)
+
+
+@pytest.mark.parametrize(
     ("name", "make", "model"),
     [
         ("add_vitals", vitals, Vitals),
@@ -314,6 +342,12 @@ def test_the_same_vial_scanned_twice_is_noticed(page: Client, infusion: Infusion
     send(page, "add_vial", infusion, vial(scan=scan, lot="", expires_on=""))
     text = send(page, "add_vial", infusion, vial(scan=scan, lot="", expires_on="")).content.decode()
     assert "This very vial is recorded already" in text
+    assert infusion.vials.count() == 1
+
+
+def test_a_scanned_vial_sent_again_is_one_and_no_fault(page: Client, infusion: Infusion) -> None:
+    scanned = vial(scan="010061414112345221ABC123\x1d10LOT456\x1d17291231", lot="", expires_on="")
+    assert [send(page, "add_vial", infusion, scanned).status_code for _ in range(2)] == [302, 302]
     assert infusion.vials.count() == 1
 
 
@@ -464,6 +498,169 @@ def test_a_step_is_corrected_and_start_and_end_follow(page: Client, infusion: In
     assert due == infusion.ended_at + timedelta(hours=24)
     stale = page.post(reverse("reactions:correct_step", args=[stop.pk]), data)
     assert stale.status_code == 409
+
+
+def correct(page: Client, row: Any, **changes: Any) -> Any:
+    """Send the form that corrects a row as it shows it, with changes."""
+    address = reverse(
+        {RateStep: "reactions:correct_step", Vitals: "reactions:correct_vitals"}[type(row)], args=[row.pk]
+    )
+    form = page.get(address).context["form"]
+    shown = {name: form[name].value() for name in form.fields}
+    data = {name: value for name, value in shown.items() if value is not None} | {"reason": "Typed wrong"}
+    return page.post(address, data | changes)
+
+
+def said_at(answer: Any, field: str) -> str:
+    return " ".join(answer.context["form"].errors.get(field, []))
+
+
+def test_correcting_the_start_moves_the_infusion_and_both_histories_say_so(page: Client, infusion: Infusion) -> None:
+    start, earlier = infusion.rate_steps.get(), infusion.started_at - timedelta(minutes=15)
+    correct(page, start, at=on_clock(earlier, infusion))
+    before = str(infusion.started_at)
+    infusion.refresh_from_db()
+    start.refresh_from_db()
+    assert (infusion.started_at, start.at, infusion.version) == (earlier, earlier, 2)
+    event = AuditEvent.objects.get(act="infusion.corrected")
+    assert (event.changes, event.reason) == ({"started_at": [before, str(earlier)]}, "Typed wrong")
+
+
+def test_the_start_is_not_moved_behind_a_reaction(page: Client, infusion: Infusion) -> None:
+    make_reaction(infusion, minutes=10)
+    start = infusion.rate_steps.get()
+    answer = correct(page, start, at=on_clock(infusion.started_at + timedelta(minutes=20), infusion))
+    assert "A reaction to this infusion began before this start" in said_at(answer, "at")
+    assert nothing_moved(infusion, start)
+
+
+def nothing_moved(infusion: Infusion, *rows: Any) -> bool:
+    """The infusion and its rows are stored as they were read before."""
+    return all(
+        getattr(type(row)._base_manager.get(pk=row.pk), name) == getattr(row, name)
+        for row in (infusion, *rows)
+        for name in ("version", "started_at" if row is infusion else "at")
+    )
+
+
+def test_the_start_is_not_moved_to_where_another_infusion_starts(page: Client, infusion: Infusion) -> None:
+    other = make_infusion(infusion.patient, product=infusion.product, started_at=timezone.now() - timedelta(hours=7))
+    other_start = other.started_at.replace(second=0, microsecond=0)
+    Infusion.objects.filter(pk=other.pk).update(started_at=other_start)
+    start = infusion.rate_steps.get()
+    answer = correct(page, start, at=on_clock(other_start, infusion))
+    assert "Another infusion of this patient has this start already" in said_at(answer, "at")
+    assert nothing_moved(infusion, start)
+
+
+def test_a_corrected_rate_must_still_fit_its_neighbours(page: Client, infusion: Infusion, stepped: RateStep) -> None:
+    answer = correct(page, stepped, rate_ml_per_h="21")
+    assert "is not above the 42 mL/h before it" in said_at(answer, "at")
+    stepped.refresh_from_db()
+    assert (stepped.rate_ml_per_h, stepped.version) == (84, 1)
+
+
+def test_vital_signs_are_not_moved_to_the_minute_of_others(page: Client, infusion: Infusion, nurse: User) -> None:
+    first, second = (
+        infusion.vitals.create(
+            at=infusion.started_at + timedelta(minutes=minutes), heart_rate_per_min=72, created_by=nurse
+        )
+        for minutes in (10, 20)
+    )
+    answer = correct(page, second, at=on_clock(first.at, infusion))
+    assert f"This minute has a row by {nurse} already" in said_at(answer, "at")
+    assert nothing_moved(infusion, first, second)
+
+
+def test_correcting_only_the_rate_leaves_the_moment_of_the_tap(page: Client, infusion: Infusion) -> None:
+    send(page, "change_rate", infusion, step(infusion))
+    tapped = infusion.rate_steps.latest("at")
+    RateStep.objects.filter(pk=tapped.pk).update(at=tapped.at.replace(microsecond=250_000))
+    assert correct(page, tapped, rate_ml_per_h="63").status_code == 302
+    again = RateStep.objects.get(pk=tapped.pk)
+    assert (again.rate_ml_per_h, again.at.microsecond) == (63, 250_000)
+
+
+@pytest.fixture
+def over(patient: Patient, product: Product) -> Infusion:
+    """Recorded afterwards: two hours that ended three hours ago, without rate steps."""
+    ended_at = (timezone.now() - timedelta(hours=3)).replace(second=0, microsecond=0)
+    return make_infusion(patient, product=product, started_at=ended_at - timedelta(hours=2), ended_at=ended_at)
+
+
+def after_start(infusion: Infusion, minutes: int) -> str:
+    return on_clock(infusion.started_at + timedelta(minutes=minutes), infusion)
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_the_first_rate_of_what_was_recorded_without_lies_at_its_start(
+    page: Client, over: Infusion, is_over: bool
+) -> None:
+    if not is_over:
+        Infusion.objects.filter(pk=over.pk).update(ended_at=None)
+    answer = send(page, "change_rate", over, step(over, at=after_start(over, 10)))
+    assert f"The infusion started at {after_start(over, 0).replace('T', ' ')}" in said_at_step(answer)
+    assert not over.rate_steps.exists()
+    send(page, "change_rate", over, step(over))
+    assert (over.rate_steps.get().reason, over.rate_steps.get().at) == ("start", over.started_at)
+
+
+def said_at_step(answer: Any) -> str:
+    return " ".join(answer.context["step_form"].errors.get("at", []))
+
+
+def test_rates_are_written_down_after_the_infusion(page: Client, over: Infusion) -> None:
+    ended_at = over.ended_at
+    make_checkins(over)
+    checkins = list(over.checkins.values_list("due_at", "state"))
+    shown = reverse("reactions:running", args=[over.pk])
+    assert "Start at this rate" in page.get(shown).content.decode()
+    for form in ({"rate_ml_per_h": "42"}, {"rate_ml_per_h": "84", "at": after_start(over, 30)}, {"tap": "stop"}):
+        assert send(page, "change_rate", over, step(over, **form)).status_code == 302
+    assert list(over.rate_steps.values_list("reason", "at")) == [
+        ("start", over.started_at),
+        ("step_up", over.started_at + timedelta(minutes=30)),
+        ("stop", ended_at),
+    ]
+    over.refresh_from_db()
+    assert over.ended_at == ended_at
+    assert list(over.checkins.values_list("due_at", "state")) == checkins
+    assert not AuditEvent.objects.filter(act="infusion.ended").exists()
+    assert "Set this rate" not in page.get(shown).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"at": 120}, "Write when before that this was"),
+        ({"at": 150}, "Write when before that this was"),
+        ({}, "Write when before that this was"),
+        ({"tap": "pause"}, "Write when before that this was"),
+        ({"tap": "stop", "at": 150}, "its stop belongs there"),
+        ({"tap": "stop", "at": 110}, "its stop belongs there"),
+    ],
+)
+def test_no_step_lies_behind_the_recorded_end(page: Client, over: Infusion, change: dict, said: str) -> None:
+    send(page, "change_rate", over, step(over, rate_ml_per_h="42"))
+    if "at" in change:
+        change = change | {"at": after_start(over, change["at"])}
+    answer = send(page, "change_rate", over, step(over, **change))
+    assert f"The infusion ended at {after_start(over, 120).replace('T', ' ')}" in said_at_step(answer)
+    assert said in said_at_step(answer)
+    assert over.rate_steps.count() == 1
+
+
+def test_correcting_a_rate_leaves_an_end_that_no_stop_tells(page: Client, over: Infusion) -> None:
+    send(page, "change_rate", over, step(over, rate_ml_per_h="42"))
+    start, ended_at = over.rate_steps.get(), over.ended_at
+    assert correct(page, start, rate_ml_per_h="21").status_code == 302
+    start.refresh_from_db()
+    answer = correct(page, start, at=after_start(over, 120))
+    assert "Write when before that this was" in said_at(answer, "at")
+    page.post(reverse("reactions:void_step", args=[start.pk]), {"seen_version": "2", "reason": "Not known"})
+    assert not over.rate_steps.current().exists()
+    over.refresh_from_db()
+    assert over.ended_at == ended_at
 
 
 def test_without_its_stop_an_infusion_runs_on(page: Client, infusion: Infusion) -> None:
