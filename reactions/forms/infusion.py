@@ -20,7 +20,7 @@ from patients.forms.fields import (
 )
 from patients.models import Patient
 from reactions.clinical.infusion_checks import POSSIBLE_RATE_ML_PER_H, why_impossible_dose, why_impossible_weight
-from reactions.models import Infusion, Product
+from reactions.models import Course, Infusion, Product
 from reactions.vocabulary import Indication, PremedicationRecord, ReactionRecord, Setting, choices
 
 # A nurse's watch may be ahead of the server's.
@@ -28,6 +28,8 @@ CLOCK_SLACK = timedelta(minutes=10)
 # What is started at the chairside began at most so long ago; the safety card shows what is known now.
 STARTED_AT_MOST = timedelta(hours=24)
 RECENT_COURSES = 6
+# A course that was booked this long ago and not given is still one to begin.
+BOOKED_UP_TO = timedelta(days=14)
 
 SAW_REACTION = "reaction"
 
@@ -43,6 +45,17 @@ COLUMNS = (
     "premedication_record",
     "notes",
 )
+
+
+class CourseField(forms.ModelChoiceField):
+    """A course by its label; one that is booked, with its day and plan. `booked` are the keys of those."""
+
+    def __init__(self, queryset: Any, *, booked: set[int], **kwargs: Any) -> None:
+        super().__init__(queryset, **kwargs)
+        self.booked = booked
+
+    def label_from_instance(self, course: Course) -> str:
+        return f"{course}, booked for {course.planned_for}, {course.plan}" if course.pk in self.booked else str(course)
 
 
 class InfusionForm(forms.Form):
@@ -108,8 +121,9 @@ class InfusionForm(forms.Form):
         products = Product.objects.filter(offered | Q(pk=infusion.product_id) if infusion else offered)
         self.fields["product"] = forms.ModelChoiceField(products.order_by("name"), empty_label="Choose")
         recent = list(patient.courses.order_by("-pk").values_list("pk", flat=True)[:RECENT_COURSES])
-        courses = patient.courses.filter(pk__in=recent)
-        self.fields["course"] = forms.ModelChoiceField(courses, required=False, empty_label="New course")
+        booked = {course.pk for course in patient.courses.booked(timezone.localdate() - BOOKED_UP_TO)}
+        courses = patient.courses.filter(pk__in=[*recent, *booked])
+        self.fields["course"] = CourseField(courses, booked=booked, required=False, empty_label="New course")
         if infusion is None:
             del self.fields["reason"]
             self.fields["planned_g"] = NumberField(

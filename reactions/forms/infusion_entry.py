@@ -19,8 +19,8 @@ from reactions.models import Course, Infusion
 from reactions.recording import Acknowledgement
 from reactions.vocabulary import PremedicationRecord
 
-# A course that was booked this long ago and not given is still the one to begin.
-BOOKED_UP_TO = timedelta(days=14)
+# A course booked for a day as close as this is the one that a new form proposes.
+BOOKED_WITHIN = timedelta(days=7)
 
 
 class InfusionEntry:
@@ -222,7 +222,9 @@ class InfusionEntry:
 def _first_values(patient: Patient) -> dict[str, Any]:
     """What a new form starts with: the patient's last product, weight and setting, and the course to go on with."""
     values: dict[str, Any] = {"submission_id": uuid4()}
-    if booked := patient.courses.booked(timezone.localdate() - BOOKED_UP_TO).first():
+    today = timezone.localdate()
+    booked = patient.courses.booked(today - BOOKED_WITHIN).filter(planned_for__lte=today + BOOKED_WITHIN).first()
+    if booked:
         values |= {"course": booked, "planned_days": booked.planned_days, "planned_g": booked.planned_g}
     last = patient.infusions.current().select_related("course", "product").first()
     if last is None:
@@ -236,7 +238,8 @@ def _first_values(patient: Patient) -> dict[str, Any]:
     values.setdefault("planned_days", last.course.planned_days)
     if last.product.is_current and last.product.is_intravenous:
         values["product"] = last.product
-    if last.day < last.course.planned_days:
+    # A day that was left out long ago does not come back in the place of a course that is booked for now.
+    if last.day < last.course.planned_days and not (booked and last.started_at < timezone.now() - BOOKED_WITHIN):
         values |= {"course": last.course, "day": last.day + 1, "dose_g": last.dose_g}
     return values
 

@@ -166,3 +166,46 @@ def test_bookings_are_found_from_the_day_on(patient: Patient) -> None:
     assert list(Course.objects.booked(date.min)) == [course]
     assert list(Course.objects.booked(course.planned_for)) == [course]
     assert not Course.objects.booked(course.planned_for + timedelta(days=1)).exists()
+
+
+def proposed(page: Client, patient: Patient) -> Course | None:
+    course: Course | None = (
+        page.get(reverse("reactions:start_infusion", args=[patient.pk])).context["entry"].form["course"].initial
+    )
+    return course
+
+
+@pytest.mark.parametrize(("days", "is_proposed"), [(-8, False), (-7, True), (0, True), (7, True), (8, False)])
+def test_a_course_booked_for_about_now_is_the_one_to_begin(
+    page: Client, patient: Patient, days: int, is_proposed: bool
+) -> None:
+    course = make_booking(patient, in_days=days)
+    assert proposed(page, patient) == (course if is_proposed else None)
+    text = page.get(reverse("reactions:start_infusion", args=[patient.pk])).content.decode()
+    assert f"Course {course.label}, booked for {in_days(days)}, 2 days, 140 g" in text
+
+
+def test_a_booked_course_is_offered_however_many_came_after_it(page: Client, patient: Patient) -> None:
+    course = make_booking(patient, in_days=2)
+    for days in range(10):
+        make_infusion(patient, ended_at=timezone.now() - timedelta(days=30 + days))
+    assert proposed(page, patient) == course
+    assert (
+        f"booked for {in_days(2)}" in page.get(reverse("reactions:start_infusion", args=[patient.pk])).content.decode()
+    )
+
+
+def test_a_course_that_has_begun_goes_on_unless_its_next_day_was_left_out_long_ago(
+    page: Client, patient: Patient
+) -> None:
+    booked = make_booking(patient, in_days=2)
+    begun = Course.objects.create(patient=patient, label="begun", planned_days=2, planned_for=in_days(-1))
+    infusion = make_infusion(patient, course=begun)
+    assert proposed(page, patient) == begun
+    Infusion.objects.filter(pk=infusion.pk).update(
+        started_at=timezone.now() - timedelta(days=20), ended_at=timezone.now() - timedelta(days=19)
+    )
+    assert proposed(page, patient) == booked
+    assert (
+        "Course begun, booked" not in page.get(reverse("reactions:start_infusion", args=[patient.pk])).content.decode()
+    )
