@@ -7,6 +7,7 @@
 //   somebody else signing in, forgets it.
 // - The numbers of a running infusion refresh by themselves.
 // - What was just saved is read aloud by a screen reader.
+// - Of the blank rows that a form has to spare one is shown; its button shows the next one at once.
 // - A scanner's group separator, which browsers swallow, reaches the field.
 "use strict";
 
@@ -182,6 +183,32 @@
     }
   }
 
+  const isBlank = (row) =>
+    !row.classList.contains("has-error") &&
+    [...row.querySelectorAll("input:not([type=hidden]), select, textarea")].every((field) =>
+      field.type === "checkbox" ? !field.checked : !field.value,
+    );
+
+  // One blank row of each set is enough to begin with. What is filled in, or came back wrong, is never hidden.
+  function foldRows(form) {
+    const seen = new Set();
+    for (const row of form.querySelectorAll("[data-row]")) {
+      const blank = isBlank(row);
+      row.hidden = blank && seen.has(row.dataset.row);
+      if (blank) seen.add(row.dataset.row);
+    }
+  }
+
+  // The next row is there already while one is hidden; after that the server gives one more.
+  function showNextRow(event) {
+    const button = event.target.closest("button[name='add_row']");
+    const next = button?.form.querySelector(`[data-row='${button.value}'][hidden]`);
+    if (!next) return;
+    event.preventDefault();
+    next.hidden = false;
+    next.querySelector("input:not([type=hidden]), select, textarea")?.focus();
+  }
+
   async function refresh() {
     const live = document.querySelector("[data-refresh]");
     if (!live || document.hidden) return;
@@ -208,7 +235,9 @@
     .querySelectorAll("form[action$='sign-out/']")
     .forEach((form) => form.addEventListener("submit", () => forget(() => true)));
   for (const form of document.querySelectorAll("form[data-keep]")) {
-    settle(form);
+    foldRows(form);
+    settle(form).then(() => foldRows(form));
+    form.addEventListener("click", showNextRow);
     form.addEventListener("input", () => remember(form));
     form.addEventListener("submit", onSubmit);
   }

@@ -1,5 +1,6 @@
 """Pages that a journey seldom meets: long names, full lists, records with a past, and links that are over."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -93,6 +94,31 @@ def test_the_header_takes_one_line_whatever_the_name(
     expect(page.get_by_role("link", name="Reaction rates")).to_be_visible()
     expect(page.get_by_text(f"{LONG} {LONGER}").last).to_be_in_viewport()
     look_at(page, "header-open")
+
+
+def test_a_form_shows_one_row_to_fill_in_and_the_next_when_asked(
+    new_person: NewPage, no_broker: None, past: Infusion, nurse: User
+) -> None:
+    page = new_person()
+    sign_in(page, nurse, f"/infusions/{past.pk}/reactions/new/")
+    terms = page.get_by_label("Symptom")
+    expect(terms.first).to_be_visible()
+    expect(terms.filter(visible=True)).to_have_count(1)
+    look_at(page, "reaction-new-rows")
+    terms.first.select_option("chills")
+    page.get_by_role("button", name="Add a symptom").click()
+    expect(terms.nth(1)).to_be_focused()
+    terms.nth(1).select_option("headache")
+    page.get_by_role("button", name="Add a symptom").click()
+    page.get_by_role("button", name="Add a symptom").click()
+    expect(page).to_have_url(re.compile("symptoms-last"))
+    expect(terms).to_have_count(4)
+    expect(terms.nth(1)).to_have_value("headache")
+    expect(terms.filter(visible=True)).to_have_count(3)
+    terms.nth(2).select_option("fever")
+    page.reload()
+    expect(terms.nth(2)).to_have_value("fever")
+    expect(terms.nth(2)).to_be_visible()
 
 
 def test_a_patient_whose_words_mean_danger_reads_that_first(

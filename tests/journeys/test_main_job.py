@@ -114,6 +114,8 @@ def record_infusion(page: Page, started_at: datetime) -> None:
 
 def record_reaction(page: Page, started_at: datetime) -> None:
     for number, (term, grade, minutes) in enumerate([("chills", "2", 40), ("urticaria", "1", 60)]):
+        if number:
+            page.get_by_role("button", name="Add a symptom").click()
         page.locator(f"#id_symptoms-{number}-term").select_option(term)
         page.locator(f"#id_symptoms-{number}-grade").select_option(grade)
         page.locator(f"#id_symptoms-{number}-onset_at").fill(clock(started_at + timedelta(minutes=minutes)))
