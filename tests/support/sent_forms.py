@@ -8,7 +8,10 @@ TYPED = {"text", "email", "tel", "number", "date", "datetime-local", "password",
 
 @dataclass
 class SentForm:
-    """A form with method POST: `data` is sent by a browser, `kinds` names the kind of every control."""
+    """A form with method POST: `data` is sent by a browser, `kinds` names the type of every control.
+
+    A text field that asks for the keys of a number counts as "number".
+    """
 
     action: str
     data: dict[str, list[str]] = field(default_factory=dict)
@@ -40,6 +43,8 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         has = dict(attrs)
         name, kind = has.get("name") or "", has.get("type") or "text"
+        if kind == "text" and has.get("inputmode") in {"decimal", "numeric"}:
+            kind = "number"
         if tag == "form":
             self.form = (
                 SentForm(has.get("action") or self.address) if (has.get("method") or "").lower() == "post" else None
