@@ -65,7 +65,8 @@ class Reaction(Record):
             ),
             models.CheckConstraint(
                 name="reactions_reaction_criteria_mean_serious",
-                condition=Q(serious_criteria=[]) | Q(is_serious=True),
+                # In SQL an unknown condition holds: that seriousness is known has to be said.
+                condition=Q(serious_criteria=[]) | Q(is_serious=True, is_serious__isnull=False),
                 violation_error_message="A reaction that meets a criterion is serious.",
             ),
         ]

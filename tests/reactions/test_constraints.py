@@ -130,7 +130,10 @@ BREAKS: dict[str, list[Break]] = {
     "reactions_vitals_spo2_percent": [changed(spo2_percent=101)],
     "reactions_reaction_void_is_whole": HALF_VOIDED,
     "reactions_reaction_resolves_after_onset": [changed(resolved_at=LONG_AGO)],
-    "reactions_reaction_criteria_mean_serious": [changed(serious_criteria=["death"], is_serious=False)],
+    "reactions_reaction_criteria_mean_serious": [
+        changed(serious_criteria=["death"], is_serious=False),
+        changed(serious_criteria=["death"], is_serious=None),
+    ],
     "reactions_symptom_ends_after_onset": [changed(ended_at=LONG_AGO)],
     "reactions_symptom_once": [twice()],
     "reactions_symptom_grade_1_to_5": [changed(grade=0), changed(grade=6)],

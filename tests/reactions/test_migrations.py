@@ -89,3 +89,14 @@ def test_what_contradicts_the_records_stays_out_of_them(clinic: Clinic, nurse: U
     infusion.refresh_from_db()
     reaction.refresh_from_db()
     assert (infusion.ended_at, infusion.rate_steps.count(), reaction.resolved_at) == (None, 2, None)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("latest")
+def test_criteria_without_a_word_on_seriousness_become_serious(infusion: Infusion) -> None:
+    unsaid, judged = make_reaction(infusion), make_reaction(infusion)
+    old = migrate(("reactions", "0009_card_of_a_correction")).get_model("reactions", "Reaction").objects
+    old.filter(pk=unsaid.pk).update(serious_criteria=["hospitalised"], is_serious=None)
+    old.filter(pk=judged.pk).update(serious_criteria=[], is_serious=None)
+    migrate(("reactions", "0010_criteria_mean_serious"))
+    assert list(Reaction.objects.order_by("pk").values_list("is_serious", flat=True)) == [True, None]
