@@ -230,7 +230,6 @@ class InfusionForm(forms.Form):
         if started and born and started.astimezone(self.patient.clinic.zone).date() < born:
             self.add_error("started_at", "This start lies before the patient was born. Check the year.")
         self._refuse_same_start(started)
-        self._refuse_start_after_onset(started)
         self._check_day(values)
         return values
 
@@ -252,17 +251,6 @@ class InfusionForm(forms.Form):
             same = same.exclude(submission_id=self.cleaned_data.get("submission_id"))
         if same.exists():
             self.add_error("started_at", "An infusion of this patient with the same start is already recorded.")
-
-    def _refuse_start_after_onset(self, started: Any) -> None:
-        if not started or self.infusion is None:
-            return
-        reactions = self.infusion.reactions.current().filter(onset_at__lt=started)
-        if first := reactions.order_by("onset_at").first():
-            began = timezone.localtime(first.onset_at, self.patient.clinic.zone)
-            self.add_error(
-                "started_at",
-                f"A reaction to this infusion began at {began:%Y-%m-%d %H:%M}, before this start. Correct that first.",
-            )
 
     def _check_day(self, values: dict[str, Any]) -> None:
         day, course = values.get("day"), values.get("course") or (self.infusion.course if self.infusion else None)

@@ -15,11 +15,11 @@ from uuid import UUID
 from django.db import transaction
 
 from patients.models import StaleRecord, User, difference, snapshot
-from reactions import tasks
+from reactions import safety, tasks
 from reactions.checkins.plan import plan_checkins
 from reactions.clinical.flow import STILL
 from reactions.models import ChairsideRow, Infusion, RateStep, Reaction, Treatment, Vial, Vitals
-from reactions.recording.infusions import StepOutside, check_steps, save_infusion
+from reactions.recording.infusions import CardUnanswered, StepOutside, check_steps, on_clock, save_infusion
 from reactions.recording.reactions import changing
 from reactions.recording.writing import (
     AlreadyThere,
@@ -102,8 +102,9 @@ def correct_step(
 ) -> RateStep:
     """Change a step's time or rate; the infusion's start and end follow.
 
-    Raises StaleRecord, ImpossibleSteps, ReactionBeforeStart, AlreadyRecorded when another infusion of the patient has
-    the start, or StepOutside when the step would lie behind an end that no step of the infusion tells.
+    Raises StaleRecord, ImpossibleSteps, StartsTooLate, AlreadyRecorded when another infusion of the patient has the
+    start, CardUnanswered when at that start the safety card warns of more, or StepOutside when the step would lie
+    behind an end that no step of the infusion tells.
     """
     held = lock(step.infusion)
     claim(step, seen_version)
@@ -276,7 +277,7 @@ def _add_step(infusion: Infusion, step: RateStep, *, by: User) -> None:
     others = list(infusion.rate_steps.current())
     check_steps(infusion, [*others, step])
     if not others and step.at != infusion.started_at:
-        said = f"The infusion started at {_on_clock(infusion, infusion.started_at)}, and its first rate belongs there."
+        said = f"The infusion started at {on_clock(infusion, infusion.started_at)}, and its first rate belongs there."
         raise StepOutside([f"{said} Leave the time empty; if the start is wrong, correct the infusion."])
     _refuse_behind_end(infusion, step)
     step.save()
@@ -288,16 +289,12 @@ def _refuse_behind_end(infusion: Infusion, step: RateStep) -> None:
     """Raise StepOutside for a step that is not before the infusion's end, or a stop that is not at it."""
     if infusion.ended_at is None:
         return
-    said = f"The infusion ended at {_on_clock(infusion, infusion.ended_at)}"
+    said = f"The infusion ended at {on_clock(infusion, infusion.ended_at)}"
     if step.reason == RateReason.STOP and step.at != infusion.ended_at:
         said = f"{said}, and its stop belongs there. Leave the time empty; if the end is wrong, correct the infusion."
         raise StepOutside([said])
     if step.reason != RateReason.STOP and step.at >= infusion.ended_at:
         raise StepOutside([f"{said}. Write when before that this was."])
-
-
-def _on_clock(infusion: Infusion, at: datetime) -> str:
-    return f"{at.astimezone(infusion.zone):%Y-%m-%d %H:%M}"
 
 
 def _end(infusion: Infusion, at: datetime | None, *, by: User, now: datetime) -> None:
@@ -317,9 +314,12 @@ def _follow_ends(infusion: Infusion, changed: RateStep, *, by: User, reason: str
     """
     steps = list(infusion.rate_steps.current().order_by("at"))
     if steps and steps[0].at != infusion.started_at:
-        before = snapshot(infusion)
+        before, card_before = snapshot(infusion), safety.card_before(infusion, now=now)
         infusion.started_at = steps[0].at
         save_infusion(infusion, ["started_at"])
+        card_now = safety.card_before(infusion, now=now)
+        if asked := safety.asked_by_correction(infusion, card_before, card_now):
+            raise CardUnanswered(tuple(asked))
         changes = difference(before, snapshot(infusion))
         write_about(infusion, "infusion.corrected", by=by, changes=changes, reason=reason)
     stop = _stop_among(steps)

@@ -57,8 +57,8 @@ class StepOutside(ImpossibleSteps):
     """A rate step lies where the infusion was not running yet, or no more."""
 
 
-class ReactionBeforeStart(ValueError):
-    """The infusion would start after a reaction to it began."""
+class StartsTooLate(ValueError):
+    """The infusion would start after a reaction to it began, or after a drug that was given during it."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,8 @@ def record_infusion(
         infusion.rate_steps.create(
             at=infusion.started_at, rate_ml_per_h=start_rate_ml_per_h, reason=RateReason.START, created_by=by
         )
-    changes = difference({}, _infusion_snapshot(infusion) | {"safety_card": check.items, "acknowledged": check.reason})
+    answer = {"safety_card": check.items, "acknowledged": check.reason, "decided_by": check.decided_by}
+    changes = difference({}, _infusion_snapshot(infusion) | answer)
     write_about(infusion, "infusion.started" if at_chairside else "infusion.recorded", by=by, changes=changes)
     plan_checkins(infusion, now=now)
     tasks.wake_after_commit()
@@ -156,8 +157,8 @@ def correct_infusion(
     What the change brings onto the safety card is answered by `acknowledged`, and kept as one more card of the
     infusion; what was answered before is not asked again.
 
-    Raises StaleRecord, AlreadyRecorded, ReactionStands when it would deny a reaction that is recorded, ImpossibleSteps
-    when a rate step would lie outside the infusion, or CardUnanswered.
+    Raises StaleRecord, AlreadyRecorded, ReactionStands when it would deny a reaction that is recorded, StartsTooLate,
+    ImpossibleSteps when a rate step would lie outside the infusion, or CardUnanswered.
     """
     claim(infusion, seen_version)
     if details.get("reaction_record", ReactionRecord.OBSERVED) != ReactionRecord.OBSERVED:
@@ -248,10 +249,22 @@ def check_steps(infusion: Infusion, rows: Iterable[RateStep] | None = None) -> N
         raise ImpossibleSteps(found)
 
 
-def refuse_start_after_onset(infusion: Infusion) -> None:
-    """Raise ReactionBeforeStart when a reaction that is not void began before the infusion."""
-    if infusion.reactions.current().filter(onset_at__lt=infusion.started_at).exists():
-        raise ReactionBeforeStart("A reaction to this infusion began before this start. Correct the reaction first.")
+def _refuse_late_start(infusion: Infusion) -> None:
+    """Raise StartsTooLate when a reaction began, or a drug was given, before the infusion starts."""
+    start = infusion.started_at
+    onsets = infusion.reactions.current().filter(onset_at__lt=start).order_by("onset_at")
+    if onset := onsets.values_list("onset_at", flat=True).first():
+        said = f"A reaction to this infusion began at {on_clock(infusion, onset)}"
+    elif treatment := infusion.treatments.current().filter(at__lt=start).order_by("at").first():
+        said = f"{treatment} was given during this infusion at {on_clock(infusion, treatment.at)}"
+    else:
+        return
+    raise StartsTooLate(f"{said}, before this start. Correct that first.")
+
+
+def on_clock(infusion: Infusion, at: datetime) -> str:
+    """The moment as the clinic's clocks show it, with its day."""
+    return f"{at.astimezone(infusion.zone):%Y-%m-%d %H:%M}"
 
 
 def move_ends(infusion: Infusion, *, by: User, reason: str, now: datetime) -> None:
@@ -351,7 +364,7 @@ def _answer_in_words(check: SafetyCheck) -> dict[str, Any]:
 
 
 def save_infusion(infusion: Infusion, columns: list[str] | None = None) -> None:
-    """Write the infusion, or some of its columns. Raises AlreadyRecorded or ReactionBeforeStart."""
+    """Write the infusion, or some of its columns. Raises AlreadyRecorded or StartsTooLate."""
     try:
         with transaction.atomic():
             infusion.save(update_fields=columns)
@@ -360,7 +373,7 @@ def save_infusion(infusion: Infusion, columns: list[str] | None = None) -> None:
         if same_start.exclude(pk=infusion.pk).exists():
             raise AlreadyRecorded from error
         raise
-    refuse_start_after_onset(infusion)
+    _refuse_late_start(infusion)
 
 
 def _replace_rows(infusion: Infusion, vials: Rows, premedications: Rows) -> None:
@@ -369,7 +382,10 @@ def _replace_rows(infusion: Infusion, vials: Rows, premedications: Rows) -> None
 
 
 def _replace_vials(infusion: Infusion, vials: Rows) -> None:
-    """Bring the vials in line with the rows. A row with the `pk` of one corrects it and leaves what its code said."""
+    """Bring the vials in line with the rows. A row with the `pk` of one corrects it.
+
+    What was read from its code stays with it, unless the lot becomes another one.
+    """
     stored = {vial.pk: vial for vial in infusion.vials.all()}
     corrected, new = [], []
     for row in vials:
@@ -379,6 +395,9 @@ def _replace_vials(infusion: Infusion, vials: Rows) -> None:
         if vial is None:
             new.append(Vial(infusion=infusion, **values))
             continue
+        if values["lot"].upper() != vial.lot.upper():
+            # It is another vial than the one whose code was read.
+            values |= {"gtin": "", "serial": ""}
         for name, value in values.items():
             setattr(vial, name, value)
         corrected.append(vial)

@@ -27,6 +27,10 @@ STALE_RATE = "Somebody else has changed the rate since you opened this page. Loo
 
 SENT_BEFORE = "This form was saved already, as it was before you changed it. To change what is stored, correct it:"
 
+ASKS_MORE = (
+    "With this start the safety card warns of more, and that is answered where the infusion itself is corrected:"
+)
+
 SAME_START = "Another infusion of this patient has this start already."
 
 
@@ -268,8 +272,10 @@ def _correct(
             form.add_error("at", f"This minute has a row by {error.stored.created_by} already.")
         except recording.AlreadyRecorded:
             form.add_error("at", SAME_START)
-        except recording.ReactionBeforeStart as error:
+        except recording.StartsTooLate as error:
             form.add_error("at", str(error))
+        except recording.CardUnanswered as error:
+            form.add_error("at", f"{ASKS_MORE} {' '.join(item.text for item in error.items)}")
         except recording.ImpossibleSteps as error:
             form.add_error("at", error.problems)
         else:

@@ -129,7 +129,7 @@ def correct_infusion(request: StaffRequest, pk: int) -> HttpResponse:
             entry.refuse_card(error.items)
         except recording.ReactionStands as error:
             entry.form.add_error("reaction_seen", str(error))
-        except recording.ReactionBeforeStart as error:
+        except recording.StartsTooLate as error:
             entry.form.add_error("started_at", str(error))
         except recording.ImpossibleSteps as error:
             for problem in error.problems:

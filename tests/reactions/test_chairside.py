@@ -388,6 +388,23 @@ def test_a_correction_keeps_what_the_vials_code_said(page: Client, infusion: Inf
     assert [(row["lot"], row["serial"]) for row in after] == [("LOT456", "ABC123"), ("SYN-7", "")]
 
 
+@pytest.mark.parametrize(("lot", "code"), [("lot456", ("00614141123452", "ABC123")), ("LOT457", ("", ""))])
+def test_a_vial_of_another_lot_is_not_the_one_whose_code_was_read(
+    page: Client, infusion: Infusion, lot: str, code: tuple[str, str]
+) -> None:
+    send(
+        page, "add_vial", infusion, vial(scan="010061414112345221ABC123\x1d10LOT456\x1d17291231", lot="", expires_on="")
+    )
+    scanned = infusion.vials.get()
+    infusion.refresh_from_db()
+    data = infusion_form(seen_version=infusion.version, reason="Lot", ended_at="", still_running="on")
+    data |= {"started_at": on_clock(infusion.started_at, infusion)}
+    data |= {"vials-0-pk": scanned.pk, "vials-0-lot": lot, "vials-0-expires_on": "2029-12-31"}
+    assert page.post(reverse("reactions:correct_infusion", args=[infusion.pk]), data).status_code == 302
+    kept = infusion.vials.get()
+    assert (kept.pk, kept.lot, (kept.gtin, kept.serial)) == (scanned.pk, lot, code)
+
+
 def test_a_vial_of_another_infusion_is_never_taken_over(page: Client, infusion: Infusion, nurse: User) -> None:
     other = make_infusion(infusion.patient, product=infusion.product, started_at=timezone.now() - timedelta(days=9))
     foreign = other.vials.create(lot="SYN-4", serial="X1")
@@ -530,8 +547,36 @@ def test_the_start_is_not_moved_behind_a_reaction(page: Client, infusion: Infusi
     make_reaction(infusion, minutes=10)
     start = infusion.rate_steps.get()
     answer = correct(page, start, at=on_clock(infusion.started_at + timedelta(minutes=20), infusion))
-    assert "A reaction to this infusion began before this start" in said_at(answer, "at")
+    began = on_clock(infusion.started_at + timedelta(minutes=10), infusion).replace("T", " ")
+    assert f"A reaction to this infusion began at {began}, before this start" in said_at(answer, "at")
     assert nothing_moved(infusion, start)
+
+
+def test_the_start_is_not_moved_behind_a_drug_given_during_the_infusion(
+    page: Client, infusion: Infusion, nurse: User
+) -> None:
+    at, start = infusion.started_at + timedelta(minutes=10), infusion.rate_steps.get()
+    void, drug = (
+        infusion.treatments.create(at=at + timedelta(minutes=one), drug=name, created_by=nurse)
+        for one, name in enumerate(("paracetamol", "cetirizine"))
+    )
+    recording.void_treatment(void, by=nurse, reason="Twice", seen_version=1, now=timezone.now())
+    answer = correct(page, start, at=on_clock(at + timedelta(minutes=2), infusion))
+    assert f"{drug} was given during this infusion at {on_clock(drug.at, infusion).replace('T', ' ')}" in said_at(
+        answer, "at"
+    )
+    assert nothing_moved(infusion, start)
+    assert correct(page, start, at=on_clock(drug.at, infusion)).status_code == 302
+
+
+def test_a_start_of_which_the_safety_card_warns_is_answered_with_the_infusion(page: Client, infusion: Infusion) -> None:
+    last = infusion.started_at - timedelta(days=43) + timedelta(minutes=10)
+    make_infusion(infusion.patient, product=infusion.product, started_at=last)
+    start = infusion.rate_steps.get()
+    answer = correct(page, start, at=on_clock(infusion.started_at + timedelta(minutes=10), infusion))
+    assert "43 days since the last infusion" in said_at(answer, "at")
+    assert nothing_moved(infusion, start)
+    assert correct(page, start, at=on_clock(infusion.started_at + timedelta(minutes=9), infusion)).status_code == 302
 
 
 def nothing_moved(infusion: Infusion, *rows: Any) -> bool:
