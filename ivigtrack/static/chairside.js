@@ -211,7 +211,8 @@
 
   async function refresh() {
     const live = document.querySelector("[data-refresh]");
-    if (!live || document.hidden) return;
+    // What was recorded of a form that waited is said on the next page, and not used up here.
+    if (!live || document.hidden || waiting.length) return;
     try {
       const answer = await fetch(live.dataset.refresh || location.href, { cache: "no-store" });
       if (!answer.ok || answer.redirected) return;
