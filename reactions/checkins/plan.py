@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 
 from patients.models import Patient
 from reactions import outbox
-from reactions.models import CheckIn, Course, Infusion
+from reactions.models import AnaphylaxisRecord, CheckIn, Course, Infusion, Reaction
 from reactions.models.checkin import RECORDED_LATE
 from reactions.models.link import new_link
 from reactions.vocabulary import CheckInKind, CheckInState
@@ -35,12 +35,15 @@ DEFAULT_PLAN = (
     Step(CheckInKind.DAYS_28, timedelta(days=28), timedelta(days=14)),
 )
 
-# After suspected anaphylaxis one more is asked the same evening, since symptoms can come back (biphasic reactions).
+# After a reaction that meets criteria of anaphylaxis one more is asked the same evening, since symptoms can come back
+# (biphasic reactions, within 1 to 72 h). The hours are this project's own.
 EVENING_AT = time(20)
 EVENING_AT_THE_EARLIEST_IN = timedelta(hours=1)
 EVENING_OPEN_FOR = timedelta(hours=16)
+EVENING_WITHIN = timedelta(hours=12)
 
 NO_END = "The course has no finished infusion."
+NO_CRITERION = "No reaction to the infusion meets criteria of anaphylaxis any more."
 
 
 def plan_checkins(infusion: Infusion, *, now: datetime) -> list[CheckIn]:
@@ -81,23 +84,42 @@ def _plan_step(step: Step, course: Course, latest: Infusion, ended_at: datetime,
     CheckIn.objects.create(course=course, kind=step.kind, link_nonce=nonce, link_hash=link_hash, **values)
 
 
-def plan_extra_checkins(infusion: Infusion, *, now: datetime) -> None:
-    """One more check-in the same evening, on the patient's clocks. Doing it twice changes nothing."""
-    zone = infusion.patient.zone
-    evening = datetime.combine(now.astimezone(zone).date(), EVENING_AT, zone)
+def plan_evening(infusion: Infusion, *, now: datetime) -> None:
+    """One more check-in on the evening of a reaction that meets criteria of anaphylaxis, on the patient's clocks.
+
+    What is written down more than 12 h after the onset asks nobody that evening. Without such a reaction the check-in
+    is cancelled while it is not sent. Doing it twice changes nothing. Belongs inside the transaction of a verb.
+    """
+    planned = CheckIn.objects.filter(infusion=infusion, kind=CheckInKind.EVENING).first()
+    onset = _onset_of_anaphylaxis(infusion, now)
+    if onset is None:
+        if planned and planned.state == CheckInState.PLANNED:
+            _end(CheckIn.objects.filter(pk=planned.pk), NO_CRITERION)
+        return
+    if now - onset > EVENING_WITHIN or (planned and planned.state_reason != NO_CRITERION):
+        return
+    evening = datetime.combine(onset.astimezone(infusion.patient.zone).date(), EVENING_AT, infusion.patient.zone)
     due_at = max(evening, now + EVENING_AT_THE_EARLIEST_IN)
-    if CheckIn.objects.filter(infusion=infusion, kind=CheckInKind.EVENING).exists():
+    values = {"due_at": due_at, "closes_at": due_at + EVENING_OPEN_FOR}
+    if planned:
+        CheckIn.objects.filter(pk=planned.pk).update(state=CheckInState.PLANNED, state_reason="", **values)
         return
     nonce, link_hash = new_link()
     CheckIn.objects.create(
         course=infusion.course,
         infusion=infusion,
         kind=CheckInKind.EVENING,
-        due_at=due_at,
-        closes_at=due_at + EVENING_OPEN_FOR,
         link_nonce=nonce,
         link_hash=link_hash,
+        **values,
     )
+
+
+def _onset_of_anaphylaxis(infusion: Infusion, now: datetime) -> datetime | None:
+    """The latest onset of a reaction that meets criteria of anaphylaxis, now where it was not recorded; else None."""
+    records = AnaphylaxisRecord.objects.current().exclude(criteria=[])
+    reactions = Reaction.objects.current().filter(infusion=infusion, anaphylaxis__in=records)
+    return max((onset or now for onset in reactions.values_list("onset_at", flat=True)), default=None)
 
 
 def _can_move(checkin: CheckIn) -> bool:

@@ -9,7 +9,7 @@ from django.db.models import F
 
 from patients.models import StaleRecord, User, difference, snapshot
 from reactions import tasks, worklist
-from reactions.checkins.plan import plan_extra_checkins
+from reactions.checkins.plan import plan_evening
 from reactions.clinical.anaphylaxis import Evidence, assess
 from reactions.clinical.ctcae import version_for
 from reactions.models import AnaphylaxisRecord, Infusion, Reaction
@@ -126,8 +126,8 @@ def record_evidence(
     `moments` holds those of AnaphylaxisRecord.OWN_MOMENTS that were corrected, each as it was seen and as it shall be.
     Raises StaleRecord when somebody else has judged the evidence or changed one of these moments meanwhile.
 
-    Meeting a criterion plans the extra check-in. The reaction counts up: a signature under it is one of an earlier
-    version then.
+    Meeting a criterion plans the check-in of that evening, meeting none any more cancels it. The reaction counts up: a
+    signature under it is one of an earlier version then.
     """
     lock_reaction(record.reaction)
     claim(record, seen_version)
@@ -146,9 +146,8 @@ def record_evidence(
     Reaction.objects.filter(pk=record.reaction_id).update(version=F("version") + 1)
     record.reaction.refresh_from_db()
     worklist.follow(record.reaction, now=now)
-    if record.criteria:
-        plan_extra_checkins(record.reaction.infusion, now=now)
-        tasks.wake_after_commit()
+    plan_evening(record.reaction.infusion, now=now)
+    tasks.wake_after_commit()
     return record
 
 

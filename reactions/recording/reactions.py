@@ -11,6 +11,7 @@ from django.db.models import F
 
 from patients.models import User, difference, snapshot
 from reactions import worklist
+from reactions.checkins.plan import plan_evening
 from reactions.models import AnaphylaxisRecord, Infusion, Reaction, Symptom, Treatment
 from reactions.recording.writing import (
     AlreadyThere,
@@ -114,6 +115,7 @@ def void_reaction(reaction: Reaction, *, by: User, reason: str, seen_version: in
     for treatment in reaction.treatments.current():
         _belong(treatment, None, by=by, reason=reason)
     worklist.drop(reaction, because="The reaction was voided.", now=now)
+    plan_evening(reaction.infusion, now=now)
     infusion = Infusion.objects.select_related("patient__clinic").get(pk=reaction.infusion_id)
     if not infusion.reactions.current().exists() and infusion.reaction_record != ReactionRecord.NOT_RECORDED:
         # Nobody has said that there was none: with its only reaction void, the infusion says nothing.

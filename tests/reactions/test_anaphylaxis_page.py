@@ -429,9 +429,29 @@ def test_two_corrections_of_one_moment_do_not_overwrite_each_other(
     )
 
 
-def test_criteria_met_ask_whether_it_is_serious(page: Client, record: AnaphylaxisRecord, infusion: Infusion) -> None:
+def test_criteria_met_ask_the_patient_the_same_evening(
+    page: Client, suspected: AnaphylaxisRecord, running: Infusion, nurse: User
+) -> None:
+    def evening() -> str:
+        return str(running.checkins.get(kind=CheckInKind.EVENING).state)
+
+    page.post(address(suspected), evidence_form(suspected, "hives", "dyspnoea"))
+    assert evening() == "planned"
+    suspected.refresh_from_db()
+    page.post(address(suspected), evidence_form(suspected, dyspnoea=""))
+    assert evening() == "cancelled"
+    suspected.refresh_from_db()
+    page.post(address(suspected), evidence_form(suspected, "hives", "dyspnoea"))
+    assert evening() == "planned"
+    reaction = Reaction.objects.get()
+    recording.void_reaction(
+        reaction, by=nurse, reason="Another patient", seen_version=reaction.version, now=timezone.now()
+    )
+    assert evening() == "cancelled"
+
+
+def test_criteria_met_ask_whether_it_is_serious(page: Client, record: AnaphylaxisRecord) -> None:
     page.post(address(record), evidence_form(record, "hives", "dyspnoea"))
-    assert infusion.checkins.filter(kind=CheckInKind.EVENING).count() == 1
     shown = text_of(page.get(address(record)))
     section = shown[shown.index('id="is-serious"') : shown.index('id="criteria"')]
     assert "checked" not in section

@@ -7,11 +7,11 @@ from django.utils import timezone
 
 from patients.models import Patient, User
 from reactions.checkins.due import close_what_is_over, queue_what_is_due
-from reactions.checkins.plan import cancel_for_patient, plan_checkins
-from reactions.models import CheckIn, Course, Infusion, OutboxMessage
+from reactions.checkins.plan import NO_CRITERION, cancel_for_patient, plan_checkins, plan_evening
+from reactions.models import AnaphylaxisRecord, CheckIn, Course, Infusion, OutboxMessage, Reaction
 from reactions.recording import void_infusion, void_patient
 from reactions.vocabulary import CheckInKind, CheckInState
-from tests.support.factories import make_infusion
+from tests.support.factories import make_infusion, make_reaction
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 NOW = datetime.fromisoformat("2026-05-10T12:00:00+00:00")
@@ -52,6 +52,60 @@ def test_a_running_infusion_has_none(patient: Patient) -> None:
     infusion = make_infusion(patient, started_at=NOW - HOUR, ended_at=None)
     assert plan_checkins(infusion, now=NOW) == []
     assert not CheckIn.objects.exists()
+
+
+@pytest.fixture
+def anaphylaxis(patient: Patient) -> Reaction:
+    """A reaction at NOW, 08:00 in the patient's zone, that meets criteria of anaphylaxis."""
+    reaction = make_reaction(make_infusion(patient, started_at=NOW - HOUR, ended_at=None), minutes=60)
+    AnaphylaxisRecord.objects.create(reaction=reaction, criteria=["C1"], created_by=reaction.created_by)
+    return reaction
+
+
+def evening(reaction: Reaction, later: timedelta) -> tuple[str, datetime, str] | None:
+    """State, due time and reason of the evening's check-in, planned so long after NOW."""
+    plan_evening(reaction.infusion, now=NOW + later)
+    planned: tuple[str, datetime, str] | None = (
+        CheckIn.objects.filter(kind=CheckInKind.EVENING).values_list("state", "due_at", "state_reason").first()
+    )
+    return planned
+
+
+EVENING = datetime.fromisoformat("2026-05-11T00:00:00+00:00")
+
+
+@pytest.mark.parametrize(
+    ("later", "due_at"),
+    [
+        (0 * HOUR, EVENING),
+        (11 * HOUR, EVENING),
+        (12 * HOUR, EVENING + HOUR),
+        (12 * HOUR + timedelta(seconds=1), None),
+    ],
+)
+def test_the_evening_of_an_anaphylaxis_asks_once_more_unless_it_is_over(
+    anaphylaxis: Reaction, later: timedelta, due_at: datetime | None
+) -> None:
+    assert evening(anaphylaxis, later) == (due_at and (CheckInState.PLANNED, due_at, ""))
+    assert evening(anaphylaxis, later) == (due_at and (CheckInState.PLANNED, due_at, ""))
+
+
+def test_an_evening_without_anaphylaxis_asks_nobody(anaphylaxis: Reaction) -> None:
+    make_reaction(anaphylaxis.infusion)
+    assert evening(anaphylaxis, HOUR) is not None
+    AnaphylaxisRecord.objects.update(criteria=[])
+    assert evening(anaphylaxis, HOUR) == (CheckInState.CANCELLED, EVENING, NO_CRITERION)
+    AnaphylaxisRecord.objects.update(criteria=["W1"])
+    assert evening(anaphylaxis, 12 * HOUR) == (CheckInState.PLANNED, EVENING + HOUR, "")
+
+
+def test_an_evening_that_was_asked_or_cancelled_by_somebody_stays_so(anaphylaxis: Reaction) -> None:
+    evening(anaphylaxis, HOUR)
+    CheckIn.objects.update(state=CheckInState.CANCELLED, state_reason="The patient asked for none.")
+    assert evening(anaphylaxis, HOUR) == (CheckInState.CANCELLED, EVENING, "The patient asked for none.")
+    CheckIn.objects.update(state=CheckInState.SENT, state_reason="", sent_at=NOW)
+    AnaphylaxisRecord.objects.update(criteria=[])
+    assert evening(anaphylaxis, HOUR) == (CheckInState.SENT, EVENING, "")
 
 
 def test_the_next_day_of_a_course_takes_over_what_was_not_sent(patient: Patient) -> None:
