@@ -21,6 +21,7 @@ from patients.forms.fields import (
 from patients.models import Patient
 from reactions.clinical.infusion_checks import POSSIBLE_RATE_ML_PER_H, why_impossible_dose, why_impossible_weight
 from reactions.models import Course, Infusion, Product
+from reactions.recording import AlreadyRecorded
 from reactions.vocabulary import Indication, PremedicationRecord, ReactionRecord, Setting, choices
 
 # A nurse's watch may be ahead of the server's.
@@ -250,7 +251,7 @@ class InfusionForm(forms.Form):
             # The same form sent again is not a second infusion: the verb gives back the first.
             same = same.exclude(submission_id=self.cleaned_data.get("submission_id"))
         if same.exists():
-            self.add_error("started_at", "An infusion of this patient with the same start is already recorded.")
+            self.add_error("started_at", str(AlreadyRecorded()))
 
     def _check_day(self, values: dict[str, Any]) -> None:
         day, course = values.get("day"), values.get("course") or (self.infusion.course if self.infusion else None)

@@ -418,13 +418,12 @@ class ReactionEntry:
     @property
     def parts(self) -> tuple[forms.Form, ...]:
         """Every form of the page, in its order."""
-        return (*self.symptoms.forms, self.form)
+        return (*self.symptoms.forms, *self.treatments.forms, self.form)
 
     @property
     def failed(self) -> bool:
         """Something typed was refused."""
-        rows = (*self.symptoms.forms, *self.treatments.forms)
-        return bool(self.form.errors) or any(form.errors for form in rows)
+        return any(form.errors for form in self.parts)
 
     @property
     def hints(self) -> list[str]:

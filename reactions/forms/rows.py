@@ -65,9 +65,13 @@ class BaseRows(forms.BaseFormSet):
     _non_form_errors: ErrorList | None
 
     def __init__(self, data: Any = None, *, prefix: str, **kwargs: Any) -> None:
-        counts = [f"{prefix}-{count}_FORMS" for count in ("TOTAL", "INITIAL")]
-        if data is not None and not all(re.fullmatch(r"\d+", data.get(count, ""), re.ASCII) for count in counts):
-            data = _counted(data, prefix)
+        if data is not None:
+            for limit in ("MIN_NUM", "MAX_NUM"):
+                # The page sends them along; nobody goes by them.
+                data = with_value(data, f"{prefix}-{limit}_FORMS", "")
+            counts = [data.get(f"{prefix}-{count}_FORMS", "") for count in ("TOTAL", "INITIAL")]
+            if not all(re.fullmatch(r"\d+", count, re.ASCII) for count in counts):
+                data = _counted(data, prefix)
         super().__init__(data, prefix=prefix, **kwargs)
 
     def filled(self) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from reactions.models import Course, Infusion, Premedication, RateStep, SafetyCh
 from reactions.recording.writing import (
     Rows,
     claim,
+    lock,
     refuse_denial,
     refuse_other_words,
     replace_rows,
@@ -31,6 +32,9 @@ from reactions.vocabulary import RateReason, ReactionRecord
 
 class AlreadyRecorded(ValueError):
     """The patient has an infusion with the same start."""
+
+    def __init__(self) -> None:
+        super().__init__("An infusion of this patient with the same start is already recorded.")
 
 
 class AlreadyBooked(ValueError):
@@ -157,9 +161,10 @@ def correct_infusion(
     What the change brings onto the safety card is answered by `acknowledged`, and kept as one more card of the
     infusion; what was answered before is not asked again.
 
-    Raises StaleRecord, AlreadyRecorded, ReactionStands when it would deny a reaction that is recorded, StartsTooLate,
-    ImpossibleSteps when a rate step would lie outside the infusion, or CardUnanswered.
+    Raises StaleRecord, RecordVoided, AlreadyRecorded, ReactionStands when it would deny a reaction that is recorded,
+    StartsTooLate, ImpossibleSteps when a rate step would lie outside the infusion, or CardUnanswered.
     """
+    lock(infusion)
     claim(infusion, seen_version)
     if details.get("reaction_record", ReactionRecord.OBSERVED) != ReactionRecord.OBSERVED:
         refuse_denial(infusion)
@@ -182,7 +187,11 @@ def correct_infusion(
 
 @transaction.atomic
 def void_infusion(infusion: Infusion, *, by: User, reason: str, seen_version: int, now: datetime) -> None:
-    """Take the infusion and its reactions out of every count and cancel its check-ins. Raises StaleRecord."""
+    """Take the infusion and its reactions out of every count and cancel its check-ins.
+
+    Raises StaleRecord, or RecordVoided for one that is void.
+    """
+    lock(infusion)
     void(infusion, "infusion.voided", by=by, reason=reason, seen_version=seen_version, now=now)
     cancel_checkins(infusion, reason="The infusion was voided.", now=now)
 

@@ -10,6 +10,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from patients.access import StaffRequest, posted
@@ -22,16 +23,13 @@ from reactions.forms.chairside import MomentForm, StepForm, TreatmentForm, VialS
 from reactions.models import ChairsideRow, Infusion, RateStep, Treatment, Vial, Vitals
 from reactions.views.records import find_infusion, find_infusion_to_change
 from reactions.views.running import running, warn_above_label
+from reactions.views.saved import saved_before
 
 STALE_RATE = "Somebody else has changed the rate since you opened this page. Look at it above, then save again."
-
-SENT_BEFORE = "This form was saved already, as it was before you changed it. To change what is stored, correct it:"
 
 ASKS_MORE = (
     "With this start the safety card warns of more, and that is answered where the infusion itself is corrected:"
 )
-
-SAME_START = "Another infusion of this patient has this start already."
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def _stale_rate(request: StaffRequest, infusion: Infusion, form: StepForm) -> Ht
     again = StepForm(data, infusion=stored, last=newest, prefix="step")
     again.is_valid()
     again.add_error(None, STALE_RATE)
-    return _show(request, stored, status=409, step_form=again)
+    return _show(request, stored, status=409, step_form=again, refused=again)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -142,13 +140,13 @@ def _add(
     """Save one of the page's forms, and say what was recorded, as `save` words it. A refused form stays filled in."""
     if not form.is_bound:
         return redirect("reactions:running", infusion.pk)
-    context: dict[str, Any] = {f"{form.prefix}_form": form}
+    context: dict[str, Any] = {f"{form.prefix}_form": form, "refused": form}
     status = 200
     if form.is_valid():
         try:
             said = save()
         except recording.SentBefore as error:
-            form.add_error(None, f"{SENT_BEFORE} {_where_to_correct(error.record)}")
+            form.add_error(None, _saved_before(error.record))
         except recording.AlreadyThere as error:
             # Both stand on the page, and nothing was overwritten.
             row, status = error.stored, 409
@@ -171,10 +169,10 @@ def _clock(row: ChairsideRow) -> str:
     return f"{timezone.localtime(row.at, row.infusion.zone):%H:%M}"
 
 
-def _where_to_correct(row: ChairsideRow | Vial) -> str:
+def _saved_before(row: ChairsideRow | Vial) -> SafeString:
     if isinstance(row, Vial):
-        return reverse("reactions:correct_infusion", args=[row.infusion_id])
-    return reverse(KINDS[type(row)].correct, args=[row.pk])
+        return saved_before("reactions:correct_infusion", row.infusion_id)
+    return saved_before(KINDS[type(row)].correct, row.pk)
 
 
 @require_POST
@@ -204,7 +202,14 @@ def _show(request: StaffRequest, infusion: Infusion, *, status: int = 200, **con
     return render(
         request,
         "reactions/running.html",
-        {"chair": chair, "infusion": infusion, "patient": infusion.patient} | context | filled,
+        {
+            "chair": chair,
+            "infusion": infusion,
+            "patient": infusion.patient,
+            "locked": infusion.is_void or infusion.patient.is_void,
+        }
+        | context
+        | filled,
         status=status,
     )
 
@@ -270,9 +275,7 @@ def _correct(
             context["stored"], status = stored, 409
         except recording.AlreadyThere as error:
             form.add_error("at", f"This minute has a row by {error.stored.created_by} already.")
-        except recording.AlreadyRecorded:
-            form.add_error("at", SAME_START)
-        except recording.StartsTooLate as error:
+        except (recording.AlreadyRecorded, recording.StartsTooLate) as error:
             form.add_error("at", str(error))
         except recording.CardUnanswered as error:
             form.add_error("at", f"{ASKS_MORE} {' '.join(item.text for item in error.items)}")

@@ -20,9 +20,7 @@ from reactions.forms.infusion_entry import InfusionEntry
 from reactions.models import Infusion
 from reactions.views.records import find_infusion, find_infusion_to_change
 from reactions.views.running import running, warn_above_label
-
-SENT_BEFORE = "This form was saved already, as it was before you changed it. To change what is stored, correct it:"
-SAME_START = "An infusion of this patient with the same start is already recorded."
+from reactions.views.saved import saved_before
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -59,10 +57,10 @@ def _new_infusion(request: StaffRequest, patient_pk: int, *, starting: bool) -> 
                 start_rate_ml_per_h=entry.form.cleaned_data.get("start_rate_ml_per_h"),
                 now=timezone.now(),
             )
-        except recording.AlreadyRecorded:
-            entry.form.add_error("started_at", SAME_START)
+        except recording.AlreadyRecorded as error:
+            entry.form.add_error("started_at", str(error))
         except recording.SentBefore as error:
-            entry.form.add_error(None, f"{SENT_BEFORE} {reverse('reactions:infusion', args=[error.record.pk])}")
+            entry.form.add_error(None, saved_before("reactions:infusion", error.record.pk))
         except recording.CardUnanswered as error:
             entry.refuse_card(error.items)
         else:
@@ -123,8 +121,8 @@ def correct_infusion(request: StaffRequest, pk: int) -> HttpResponse:
                 acknowledged=entry.acknowledged,
                 now=timezone.now(),
             )
-        except recording.AlreadyRecorded:
-            entry.form.add_error("started_at", SAME_START)
+        except recording.AlreadyRecorded as error:
+            entry.form.add_error("started_at", str(error))
         except recording.CardUnanswered as error:
             entry.refuse_card(error.items)
         except recording.ReactionStands as error:

@@ -20,10 +20,9 @@ from reactions.forms.reaction import ReactionEntry
 from reactions.models import Infusion, Reaction
 from reactions.views.records import find_infusion_to_change, find_reaction, find_reaction_to_change
 from reactions.views.running import at_onset
+from reactions.views.saved import saved_before
 from reactions.vocabulary import Outcome
 from reactions.words import onset_in_words
-
-SENT_BEFORE = "This form was saved already, as it was before you changed it. To change what is stored, correct it:"
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -43,7 +42,7 @@ def record_reaction(request: StaffRequest, infusion_pk: int) -> HttpResponse:
                 now=timezone.now(),
             )
         except recording.SentBefore as error:
-            entry.form.add_error(None, f"{SENT_BEFORE} {reverse('reactions:reaction', args=[error.record.pk])}")
+            entry.form.add_error(None, saved_before("reactions:reaction", error.record.pk))
         except recording.AlreadyThere as error:
             entry.refuse_treatment(error.stored)
         else:

@@ -15,7 +15,7 @@ from patients.views.voiding import void_page
 from reactions import recording
 from reactions.forms.response import ResponseForm
 from reactions.models import Infusion, ResponseMeasures
-from reactions.views.infusions import SENT_BEFORE
+from reactions.views.saved import saved_before
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -28,7 +28,7 @@ def record_response(request: StaffRequest, pk: int) -> HttpResponse:
                 by=request.user, patient=patient, measures=form.measures(), submission_id=form.submission_id_given
             )
         except recording.SentBefore as error:
-            form.add_error(None, f"{SENT_BEFORE} {reverse('reactions:correct_response', args=[error.record.pk])}")
+            form.add_error(None, saved_before("reactions:correct_response", error.record.pk))
         else:
             messages.success(request, "The response is recorded.")
             return redirect("reactions:patient", pk)

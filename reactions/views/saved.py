@@ -1,8 +1,11 @@
-"""Whether a form has become a record: asked by the page that sent it, when it cannot know."""
+"""Whether a form has become a record: asked by the page that sent it, and said when it comes once more."""
 
 from uuid import UUID
 
 from django.http import HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -43,3 +46,11 @@ def was_saved(request: StaffRequest, submission_id: UUID) -> HttpResponse:
         for model, path in MADE_BY_FORMS
     )
     return HttpResponse(status=204 if saved else 404)
+
+
+def saved_before(name: str, pk: int) -> SafeString:
+    """What is said of a form that comes again with other words: it leads to the record, at the address `name`."""
+    said = "This form was saved already, as it was before you changed it."
+    return format_html(
+        '{} <a href="{}">Look at what is stored, and correct it there.</a>', said, reverse(name, args=[pk])
+    )

@@ -594,7 +594,7 @@ def test_the_start_is_not_moved_to_where_another_infusion_starts(page: Client, i
     Infusion.objects.filter(pk=other.pk).update(started_at=other_start)
     start = infusion.rate_steps.get()
     answer = correct(page, start, at=on_clock(other_start, infusion))
-    assert "Another infusion of this patient has this start already" in said_at(answer, "at")
+    assert "An infusion of this patient with the same start is already recorded" in said_at(answer, "at")
     assert nothing_moved(infusion, start)
 
 
@@ -827,7 +827,18 @@ def test_a_row_sent_again_with_other_words_says_that_it_was_saved_before(
         assert send(page, name, infusion, data).status_code == 302
     answer = send(page, name, infusion, data | changes)
     assert answer.status_code == 200
-    assert "This form was saved already" in answer.content.decode()
+    said = answer.content.decode()
+    assert "This form was saved already" in said
+    way = re.search(r'<a href="([^"]+)">Look at what is stored', said)
+    assert way
+    assert page.get(way[1]).status_code == 200
+
+
+def test_a_refused_form_is_named_at_the_head_of_the_page(page: Client, infusion: Infusion) -> None:
+    said = send(page, "add_vitals", infusion, vitals(systolic_mmhg="70", diastolic_mmhg="90")).content.decode()
+    head = said[: said.index('id="live"')]
+    assert re.search(r'role="alert" tabindex="-1" autofocus>\s*<p>Nothing was saved yet', head)
+    assert '<a href="#id_vitals-' in head
 
 
 def test_another_time_is_another_word_and_a_time_left_open_is_none(page: Client, infusion: Infusion) -> None:

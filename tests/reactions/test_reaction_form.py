@@ -149,6 +149,13 @@ def test_a_row_more_of_treatments_keeps_what_was_typed(page: Client, new: str) -
     assert 'value="25 mg"' in shown
 
 
+def test_a_treatment_alone_that_is_refused_is_named_at_the_head_of_the_page(page: Client, new: str) -> None:
+    shown = text_of(page.post(new, reaction_form(**{"treatments-0-drug": ""})))
+    head = shown[: shown.index("<form class=")]
+    assert "Nothing was saved yet" in head
+    assert 'href="#id_treatments-0-drug"' in head
+
+
 @pytest.fixture
 def at_chairside(given: Infusion, nurse: User) -> Treatment:
     """A drug recorded on the running page before anybody wrote down a reaction."""
