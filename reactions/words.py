@@ -6,7 +6,7 @@ from datetime import datetime
 from reactions.clinical.causality import NARANJO_LABELS, NARANJO_QUESTIONS, UMC_POINTS, NaranjoAnswer
 from reactions.clinical.onset import OnsetClass, is_within_label_window, onset_class
 from reactions.clinical.seriousness import CRITERIA
-from reactions.models import CausalityAssessment, Infusion, Reaction
+from reactions.models import CausalityAssessment, Infusion, Reaction, Treatment
 from reactions.vocabulary import CausalityScale
 
 ONSET_LABELS = {
@@ -53,6 +53,11 @@ def _duration(minutes: int) -> str:
         return f"{rest} min"
     days, hours_left = divmod(hours, 24)
     return f"{days} d {hours_left} h" if days else f"{hours} h {rest:02d} min"
+
+
+def is_before_onset(given: Treatment, reaction: Reaction) -> bool:
+    """The drug was given before the minute in which the reaction began; False where no onset was recorded."""
+    return reaction.onset_at is not None and given.at < reaction.onset_at.replace(second=0, microsecond=0)
 
 
 def serious_words(reaction: Reaction) -> str:

@@ -19,13 +19,15 @@ NOT_BESIDE_EPISODE = frozenset({"allergic_reaction", "anaphylaxis"})
 
 @dataclass(frozen=True)
 class ReactionFacts:
-    """What the checks look at. A grade of None was not recorded."""
+    """What the checks look at. A grade of None was not recorded; `is_resolved`: when it was over is recorded."""
 
     terms: Collection[str]
     grades: Collection[int | None]
     outcome: Outcome
     is_serious: bool | None
     death_is_recorded: bool
+    is_resolved: bool = True
+    given_before: Collection[str] = ()  # drugs recorded as given for it, with times before its onset
 
 
 def unlikely(facts: ReactionFacts) -> list[str]:
@@ -42,4 +44,11 @@ def unlikely(facts: ReactionFacts) -> list[str]:
         found.append("The outcome is fatal: write the date of death into the patient's details; it ends check-ins.")
     if EPISODE in facts.terms and NOT_BESIDE_EPISODE & set(facts.terms):
         found.append("CTCAE asks not to report an infusion related reaction and an allergic one together: keep one.")
+    if facts.outcome == Outcome.RECOVERED and not facts.is_resolved:
+        found.append("The outcome is recovered, but nobody wrote when it was over.")
+    if facts.given_before:
+        drugs = ", ".join(facts.given_before)
+        found.append(
+            f"Given for the reaction, and yet before it began: {drugs}. Check the times, or what it was given for."
+        )
     return found

@@ -1,6 +1,6 @@
 """Recording and correcting what was measured of the response to treatment."""
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,6 +18,8 @@ from reactions.models import Infusion, ResponseMeasures
 
 # How many of the latest infusions are offered as the one that the measures belong to.
 RECENT_INFUSIONS = 12
+# Measures further from an infusion than this do not belong to it: a slip of date or choice. This project's own limit.
+BELONGS_WITHIN = timedelta(days=14)
 BETTER = {True: "Higher is better.", False: "Lower is better."}
 
 
@@ -83,6 +85,12 @@ class ResponseForm(forms.Form):
             value: Decimal | None = values.get(column)
             if value is not None and (why := why_impossible(code, value)):
                 self.add_error(column, why)
+        day, infusion = values.get("measured_on"), values.get("infusion")
+        if day and infusion:
+            given = timezone.localtime(infusion.started_at, self.patient.clinic.zone).date()
+            if abs(given - day) > BELONGS_WITHIN:
+                apart = f"That infusion was {abs(given - day).days} days from the measures."
+                self.add_error("infusion", f"{apart} Check the date, or choose another or “None in particular”.")
         if not self.errors and all(values.get(column) is None for column in ResponseMeasures.MEASURES):
             self.add_error("mmt8", "Write at least one measure.")
         return values

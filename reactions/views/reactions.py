@@ -22,7 +22,7 @@ from reactions.views.records import find_infusion_to_change, find_reaction, find
 from reactions.views.running import at_onset
 from reactions.views.saved import saved_before
 from reactions.vocabulary import Outcome
-from reactions.words import onset_in_words
+from reactions.words import is_before_onset, onset_in_words
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -116,6 +116,12 @@ def hints(reaction: Reaction) -> list[str]:
         outcome=Outcome(reaction.outcome),
         is_serious=reaction.is_serious,
         death_is_recorded=reaction.patient.died_on is not None,
+        is_resolved=reaction.resolved_at is not None,
+        given_before=[
+            f"{row} at {timezone.localtime(row.at, reaction.infusion.zone):%H:%M}"
+            for row in reaction.treatments_given
+            if is_before_onset(row, reaction)
+        ],
     )
     ticked = frozenset(seriousness.Criterion(code) for code in reaction.serious_criteria)
     return [*unlikely(facts), *seriousness.hints(terms, grades, ticked=ticked)]

@@ -10,13 +10,13 @@ from django.views.decorators.http import require_safe
 
 from patients.access import StaffRequest
 from patients.models import IgaResult, User
-from reactions.models import AnaphylaxisRecord, Infusion, Reaction, Symptom
+from reactions.models import AnaphylaxisRecord, Infusion, Reaction, Symptom, Treatment
 from reactions.safety import age_on
 from reactions.views.anaphylaxis import judged
 from reactions.views.records import find_reaction
-from reactions.views.running import at_onset
+from reactions.views.running import at_onset, running
 from reactions.vocabulary import MOMENT_LABELS, PremedicationRecord, RateReason
-from reactions.words import cause_words, onset_in_words, serious_words
+from reactions.words import cause_words, is_before_onset, onset_in_words, serious_words
 
 NOT_RECORDED = "not recorded"
 
@@ -44,7 +44,7 @@ def report(reaction: Reaction, *, by: User, now: datetime) -> list[Section]:
     return [
         Section("Patient", _patient(reaction)),
         Section("Adverse event", _event(reaction, now)),
-        Section("Suspect product", _product(reaction)),
+        Section("Suspect product", _product(reaction, now)),
         Section("Other products given", _others(reaction)),
         Section("Reporter", [("Name", str(by)), ("Clinic", str(reaction.infusion.clinic)), _phone(reaction)]),
     ]
@@ -64,7 +64,7 @@ def _patient(reaction: Reaction) -> list[tuple[str, str]]:
         ("Age at the event", f"{age} years" if age is not None else NOT_RECORDED),
         ("Sex", str(patient.get_sex_display()).lower()),
         ("Weight", f"{infusion.weight_kg.normalize():f} kg" if infusion.weight_kg else NOT_RECORDED),
-        ("IgA at the time", f"{iga.get_status_display()}: {iga.as_text}" if iga else "not tested"),
+        ("IgA at the time", f"{iga.get_status_display()}: {iga.as_text()}" if iga else "not tested"),
     ]
 
 
@@ -103,7 +103,7 @@ def _story(reaction: Reaction) -> list[str]:
     said.append(f"Done to the infusion: {str(reaction.get_action_display()).lower()}.")
     if began and (changed := _rate_since(reaction)):
         said.append(f"Its rate since then: {'; '.join(changed)}.")
-    given = [f"{row} at {_clock(row.at, infusion)}" for row in reaction.treatments_given]
+    given = [_treatment(row, reaction) for row in reaction.treatments_given]
     given += [reaction.treatment] if reaction.treatment else []
     if given:
         said.append(f"Treatment: {'; '.join(given)}.")
@@ -138,7 +138,7 @@ def _symptom(symptom: Symptom, infusion: Infusion) -> str:
     return f"{symptom.name}, {grade}{ended}"
 
 
-def _product(reaction: Reaction) -> list[tuple[str, str]]:
+def _product(reaction: Reaction, now: datetime) -> list[tuple[str, str]]:
     infusion = reaction.infusion
     product = infusion.product
     lots = [f"{vial.lot}, expiry {vial.expires_on}" if vial.expires_on else vial.lot for vial in infusion.vials.all()]
@@ -151,12 +151,22 @@ def _product(reaction: Reaction) -> list[tuple[str, str]]:
         ("Strength", f"{strength.normalize():f} %" if strength is not None else NOT_RECORDED),
         ("Lots", "; ".join(dict.fromkeys(lots)) or NOT_RECORDED),
         ("Dose, route", f"{dose}{per_kg}, into a vein"),
+        ("Given of it", _given(infusion, now)),
         ("Given from", _clock(infusion.started_at, infusion)),
         ("Given until", _clock(infusion.ended_at, infusion) if infusion.ended_at else "still running"),
         ("Given for", infusion.get_indication_display() or infusion.patient.diagnosis or NOT_RECORDED),
         ("Abated when slowed or stopped", _lower(reaction.get_dechallenge_display())),
         ("Came back when given again", _lower(reaction.get_rechallenge_display())),
     ]
+
+
+def _given(infusion: Infusion, now: datetime) -> str:
+    """How much of the dose had run by now or the end, as far as rates were recorded."""
+    summary = running(infusion, now).summary
+    if summary is None:
+        return NOT_RECORDED
+    percent = f" ({summary.percent_of_dose:.0f} %)" if summary.percent_of_dose is not None else ""
+    return f"{summary.volume_ml:.0f} mL{percent}"
 
 
 def _lower(label: str) -> str:
@@ -169,8 +179,14 @@ def _others(reaction: Reaction) -> list[tuple[str, str]]:
         before = "; ".join(f"{drug.name} {drug.dose}".strip() for drug in infusion.premedications.all())
     else:
         before = str(infusion.get_premedication_record_display()).lower()
-    after = "; ".join(f"{row} at {_clock(row.at, infusion)}" for row in infusion.treatments.all() if not row.is_void)
-    return [("Before the start, to prevent", before), ("After the start, to treat", after or NOT_RECORDED)]
+    after = "; ".join(_treatment(row, reaction) for row in infusion.treatments.all() if not row.is_void)
+    return [("Before the start, to prevent", before), ("After the start", after or NOT_RECORDED)]
+
+
+def _treatment(row: Treatment, reaction: Reaction) -> str:
+    """A drug with its time; one that was there before the reaction is told from what was given against it."""
+    before = " (before the reaction began)" if is_before_onset(row, reaction) else ""
+    return f"{row} at {_clock(row.at, reaction.infusion)}{before}"
 
 
 def _clock(moment: datetime | None, infusion: Infusion) -> str:

@@ -186,7 +186,7 @@ def _dose_panel(grams: dict[date, Decimal], frame: _Frame, top: float) -> Panel:
     bars = "".join(f"M{frame.x(day):g} {bottom:g}V{y(float(given)):g}" for day, given in sorted(grams.items()))
     width = round(min(max(frame.day_width * 0.8, 1.5), 8), 1)
     return Panel(
-        label="Immune globulin given (g a day)",
+        label="Dose of immune globulin (g a day)",
         title_y=top + 16,
         top=plot_top,
         bottom=bottom,

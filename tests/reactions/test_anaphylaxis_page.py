@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django.fixtures import DjangoAssertNumQueries
 
-from patients.models import AuditEvent, Clinic, Patient, User
+from patients.models import AuditEvent, Clinic, IgaResult, Patient, User
 from reactions import recording
 from reactions.models import AnaphylaxisRecord, ClinicProtocol, Infusion, Reaction, WorkItem
 from reactions.vocabulary import CheckInKind
@@ -633,6 +633,31 @@ def test_the_draft_report_holds_the_facts_and_no_name(page: Client, patient: Pat
         assert fact in shown, fact
     assert "Tessa" not in shown
     assert patient.mrn not in shown
+
+
+def test_the_draft_report_tells_what_had_run_and_what_was_there_before(
+    page: Client, running: Infusion, nurse: User
+) -> None:
+    day = running.started_at.date()
+    IgaResult.objects.create(
+        patient=running.patient, measured_on=day, in_force_from=day, value=341, status="normal", created_by=nurse
+    )
+    reaction, began = make_reaction(running, minutes=30), running.started_at
+    for minutes, drug in ((29, "ondansetron"), (30, "oxygen")):
+        at = began + timedelta(minutes=minutes)
+        running.treatments.create(at=at, drug=drug, reaction=reaction, created_by=nurse)
+    ended = began + timedelta(minutes=35)
+    running.rate_steps.create(at=ended, rate_ml_per_h=0, reason="stop", created_by=nurse)
+    Infusion.objects.update(ended_at=ended)
+    shown = words_of(page.get(reverse("reactions:report", args=[reaction.pk])))
+    assert "Normal: IgA" not in shown
+    assert "IgA at the time Normal: 341 mg/dL" in shown
+    # 35 min at 60 mL/h, of 30 g in a solution of 10 %.
+    assert "Given of it 35 mL (12 %)" in shown
+    assert re.search(r"Ondansetron at \S+ \S+ \(before the reaction began\); Oxygen at \S+ \S+\.? ", shown)
+    page_shown = words_of(page.get(reverse("reactions:reaction", args=[reaction.pk])))
+    assert "Given for the reaction, and yet before it began: Ondansetron at" in page_shown
+    assert "Oxygen at" not in page_shown.split("and yet before it began")[1].split("Check the times")[0]
 
 
 def test_the_draft_report_tells_times_and_criteria_of_anaphylaxis(page: Client, record: AnaphylaxisRecord) -> None:

@@ -118,8 +118,18 @@ def test_from_an_infusions_page_its_day_and_the_infusion_are_filled_in(
     form = page.get(link).context["form"]
     day = infusion.started_at.astimezone(infusion.zone).date()
     assert (form["infusion"].value(), form["measured_on"].value()) == (infusion.pk, day)
-    page.post(link, response_form(infusion=str(infusion.pk)))
+    page.post(link, response_form(infusion=str(infusion.pk), measured_on=day))
     assert ResponseMeasures.objects.get().infusion == infusion
+
+
+@pytest.mark.parametrize(("days", "is_refused"), [(-15, True), (-14, False), (0, False)])
+def test_measures_long_before_an_infusion_do_not_belong_to_it(
+    page: Client, new: str, infusion: Infusion, days: int, is_refused: bool
+) -> None:
+    day = infusion.started_at.astimezone(infusion.zone).date() + timedelta(days=days)
+    answer = page.post(new, response_form(infusion=str(infusion.pk), measured_on=day))
+    assert ("That infusion was 15 days from the measures." in answer.content.decode()) == is_refused
+    assert ResponseMeasures.objects.exists() != is_refused
 
 
 @pytest.mark.parametrize("named", ["x", "999999", "9" * 40, "-1"])

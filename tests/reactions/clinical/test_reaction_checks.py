@@ -22,6 +22,7 @@ def facts(**changes: Any) -> ReactionFacts:
 def test_a_usual_reaction_raises_no_brow() -> None:
     assert unlikely(facts()) == []
     assert unlikely(facts(grades=[None], is_serious=None, outcome=Outcome.UNKNOWN)) == []
+    assert unlikely(facts(outcome=Outcome.RECOVERING, is_resolved=False)) == []
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,8 @@ def test_a_usual_reaction_raises_no_brow() -> None:
         ({"outcome": Outcome.FATAL, "grades": [5], "is_serious": True}, "write the date of death"),
         ({"terms": ["infusion_related_reaction", "allergic_reaction"]}, "keep one"),
         ({"terms": ["infusion_related_reaction", "anaphylaxis"]}, "keep one"),
+        ({"is_resolved": False}, "nobody wrote when it was over"),
+        ({"given_before": ["Ondansetron at 08:20", "Oxygen at 08:21"]}, "Ondansetron at 08:20, Oxygen at 08:21"),
     ],
 )
 def test_one_contradiction_is_one_sentence(changes: dict[str, Any], said: str) -> None:
