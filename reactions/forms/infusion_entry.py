@@ -21,6 +21,8 @@ from reactions.vocabulary import PremedicationRecord
 
 # A course booked for a day as close as this is the one that a new form proposes.
 BOOKED_WITHIN = timedelta(days=7)
+# After so long a new form does not propose the next day of a course that stopped early. Both are this project's own.
+GOES_ON_WITHIN = timedelta(days=7)
 
 
 class InfusionEntry:
@@ -38,7 +40,7 @@ class InfusionEntry:
         self.patient, self.infusion, self.starting = patient, infusion, starting
         if add_row in {"vials", "premedications"}:
             data = with_one_more(data, add_row)
-        initial = _stored_values(infusion) if infusion else _first_values(patient)
+        initial = _stored_values(infusion) if infusion else _first_values(patient, starting=starting)
         self.form = InfusionForm(data, patient=patient, infusion=infusion, starting=starting, initial=initial)
         self.safety = SafetyForm(data)
         self.vials: BaseRows = VialRows(
@@ -219,7 +221,7 @@ class InfusionEntry:
         return submission
 
 
-def _first_values(patient: Patient) -> dict[str, Any]:
+def _first_values(patient: Patient, *, starting: bool) -> dict[str, Any]:
     """What a new form starts with: the patient's last product, weight and setting, and the course to go on with."""
     values: dict[str, Any] = {"submission_id": uuid4()}
     today = timezone.localdate()
@@ -238,8 +240,9 @@ def _first_values(patient: Patient) -> dict[str, Any]:
     values.setdefault("planned_days", last.course.planned_days)
     if last.product.is_current and last.product.is_intravenous:
         values["product"] = last.product
-    # A day that was left out long ago does not come back in the place of a course that is booked for now.
-    if last.day < last.course.planned_days and not (booked and last.started_at < timezone.now() - BOOKED_WITHIN):
+    # A day that was left out long ago is not the one that starts now; it may be what is written down afterwards.
+    is_recent = timezone.now() - last.started_at <= GOES_ON_WITHIN
+    if last.day < last.course.planned_days and (is_recent or not (starting or booked)):
         values |= {"course": last.course, "day": last.day + 1, "dose_g": last.dose_g}
     return values
 

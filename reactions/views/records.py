@@ -11,7 +11,9 @@ from reactions.models import AnaphylaxisRecord, CheckIn, Infusion, Reaction
 def find_infusion(user: User, pk: int) -> Infusion:
     """The infusion with its details; 404 outside the user's clinics. Times are then shown on its clinic's clocks."""
     infusions = Infusion.objects.visible_to(user).with_details()
-    rows = infusions.prefetch_related("rate_steps__created_by", "vitals__created_by", "treatments__created_by")
+    rows = infusions.prefetch_related(
+        "rate_steps__created_by", "vitals__created_by", "treatments__created_by", "reactions__anaphylaxis"
+    )
     infusion: Infusion = get_object_or_404(rows, pk=pk)
     timezone.activate(infusion.zone)
     return infusion

@@ -429,6 +429,13 @@ def test_two_corrections_of_one_moment_do_not_overwrite_each_other(
     )
 
 
+def test_the_page_of_the_infusion_leads_back_to_a_suspicion_that_is_over(
+    page: Client, suspected: AnaphylaxisRecord, running: Infusion
+) -> None:
+    tap(page, suspected, "resolved_at")
+    assert address(suspected) in text_of(page.get(reverse("reactions:running", args=[running.pk])))
+
+
 def test_criteria_met_ask_the_patient_the_same_evening(
     page: Client, suspected: AnaphylaxisRecord, running: Infusion, nurse: User
 ) -> None:

@@ -206,6 +206,8 @@ def test_a_course_that_has_begun_goes_on_unless_its_next_day_was_left_out_long_a
         started_at=timezone.now() - timedelta(days=20), ended_at=timezone.now() - timedelta(days=19)
     )
     assert proposed(page, patient) == booked
+    Course.objects.filter(pk=booked.pk).update(planned_for=None)
+    assert proposed(page, patient) is None
     assert (
         "Course begun, booked" not in page.get(reverse("reactions:start_infusion", args=[patient.pk])).content.decode()
     )
