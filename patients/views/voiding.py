@@ -28,7 +28,7 @@ def void_page(
         try:
             void(record, by=request.user, now=timezone.now(), **form.cleaned_data)
         except StaleRecord:
-            form.add_error(None, "Somebody else changed this record in the meantime. Look at it again first.")
+            form.add_error(None, "This record was changed in the meantime. Look at it again first.")
         else:
             messages.success(request, said)
             return redirect(back)

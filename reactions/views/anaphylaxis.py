@@ -138,7 +138,7 @@ def _changed_meanwhile(reaction: Reaction) -> str:
     """What is stored now, beside what was ticked."""
     said = serious_words(reaction)
     return (
-        "Somebody else changed the reaction after you opened this page. Nothing of yours was saved."
+        "The reaction was changed after you opened this page. Nothing of yours was saved."
         f" Stored now: serious, {said}. Yours stands below; saving again replaces what is stored."
     )
 

@@ -25,7 +25,7 @@ from reactions.views.records import find_infusion, find_infusion_to_change
 from reactions.views.running import running, warn_above_label
 from reactions.views.saved import saved_before
 
-STALE_RATE = "Somebody else has changed the rate since you opened this page. Look at it above, then save again."
+STALE_RATE = "The rate was changed after you opened this page. Look at it above, then save again."
 
 ASKS_MORE = (
     "With this start the safety card warns of more, and that is answered where the infusion itself is corrected:"

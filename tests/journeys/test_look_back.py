@@ -138,7 +138,7 @@ def test_noting_risks_and_history(new_person: NewPage, patient: Patient, nurse: 
     del factors[RiskFactor.AGE_OVER_65]
     recording.set_risks(patient, by=nurse, factors=factors, now=timezone.now())
     page.get_by_role("button", name="Save risks and history").click()
-    expect(page.get_by_text("Somebody else changed this")).to_be_visible()
+    expect(page.get_by_text("was changed after you opened it")).to_be_visible()
     look_at(page, "full-risks")
     page.goto(f"/patients/{patient.pk}/")
     look_at(page, "full-patient-risks")
@@ -174,7 +174,7 @@ def test_the_response_over_time(new_person: NewPage, treated: Patient, nurse: Us
     recording.correct_response(stored, by=nurse, measures={"mmt8": 140}, reason="Misread", seen_version=1)
     page.get_by_label("Reason for the correction").fill("Misread")
     page.get_by_role("button", name="Save the correction").click()
-    expect(page.get_by_text("Somebody else changed this")).to_be_visible()
+    expect(page.get_by_text("was changed after you opened it")).to_be_visible()
     look_at(page, "response-stale")
 
 

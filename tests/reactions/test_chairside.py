@@ -208,7 +208,7 @@ def test_a_rate_set_on_an_old_page_is_refused_and_both_are_shown(page: Client, i
     answer = send(page, "change_rate", infusion, seen)
     text = answer.content.decode()
     assert answer.status_code == 409
-    assert text.count("Somebody else has changed the rate") == 1
+    assert text.count("The rate was changed") == 1
     assert 'value="63"' in text
     assert "Step up, 84 mL/h" in text
     again = seen | {"step-seen_step": infusion.rate_steps.latest("at").pk}
