@@ -96,7 +96,8 @@ def void_iga(iga: IgaResult, *, by: User, reason: str, seen_version: int, now: d
 
 def hold_patient(patient: Patient) -> Patient:
     """The patient as stored, held until the transaction ends. Raises RecordVoided."""
-    held = Patient.objects.select_for_update().get(pk=patient.pk)
+    # Rows that point to the patient are written meanwhile: only a lock on its key would hold them up.
+    held = Patient.objects.select_for_update(no_key=True).get(pk=patient.pk)
     if held.is_void:
         raise RecordVoided
     return held

@@ -52,7 +52,7 @@ def plan_checkins(infusion: Infusion, *, now: datetime) -> list[CheckIn]:
     What has not been sent moves to the latest infusion; what was sent stays. Without a finished infusion what is
     planned is cancelled. Returns the check-ins of the latest infusion. Belongs inside the transaction of a verb.
     """
-    course = Course.objects.select_for_update().get(pk=infusion.course_id)
+    course = Course.objects.select_for_update(no_key=True).get(pk=infusion.course_id)
     latest = course.infusions.current().exclude(ended_at=None).order_by("-ended_at", "-pk").first()
     if latest is None or latest.ended_at is None:
         _planned(course).update(state=CheckInState.CANCELLED, state_reason=NO_END)

@@ -13,13 +13,21 @@ from typing import Any, cast
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
 from patients.models import StaleRecord, User, difference, snapshot
 from reactions import safety, tasks
 from reactions.checkins.plan import plan_checkins
 from reactions.clinical.flow import STILL
 from reactions.models import ChairsideRow, Infusion, RateStep, Reaction, Treatment, Vial, Vitals
-from reactions.recording.infusions import CardUnanswered, StepOutside, check_steps, on_clock, save_infusion
+from reactions.recording.infusions import (
+    CardUnanswered,
+    StepOutside,
+    check_steps,
+    on_clock,
+    outdate_what_tells_the_end,
+    save_infusion,
+)
 from reactions.recording.reactions import changing
 from reactions.recording.writing import (
     AlreadyThere,
@@ -88,6 +96,8 @@ def stop_infusion(infusion: Infusion, *, by: User, at: datetime, now: datetime) 
     One that was recorded without rate steps just ends.
     """
     held = lock(infusion)
+    if at <= held.started_at:
+        raise StepOutside([f"The infusion starts at {on_clock(held, held.started_at)}: it cannot be over by then."])
     if held.rate_steps.current().exists():
         stop = RateStep(infusion=held, at=at, rate_ml_per_h=Decimal(0), reason=RateReason.STOP, created_by=by)
         _add_step(held, stop, by=by)
@@ -183,7 +193,7 @@ def give_treatment(
 ) -> Treatment:
     """Write down a drug or measure given after the start. Raises AlreadyThere for the same drug in the same minute.
 
-    It is given for `reaction`; where none is named, for the newest that had begun and is not resolved, if there is one.
+    It is given for `reaction`; where none is named, for the newest that was going on then, if there is one.
     """
     held = lock(infusion)
     if before := made_before(held.treatments, submission_id, _told(details, at, at_left_open=at_left_open)):
@@ -205,7 +215,7 @@ def correct_treatment(
 ) -> Treatment:
     """Change a treatment, or say for which reaction it was given; the reactions count up.
 
-    Raises StaleRecord, or AlreadyThere for the drug at that minute.
+    Raises StaleRecord, also when that reaction was voided meanwhile, or AlreadyThere for the drug at that minute.
     """
     held = lock(treatment.infusion)
     same = held.treatments.current().filter(
@@ -213,6 +223,9 @@ def correct_treatment(
     )
     if stored := same.exclude(pk=treatment.pk).first():
         raise AlreadyThere(stored)
+    given_for = details.get("reaction")
+    if given_for and not held.reactions.current().filter(pk=given_for.pk).exists():
+        raise StaleRecord
     # The one that it was given for, and the one that it is given for now.
     reactions = {treatment.reaction, details.get("reaction", treatment.reaction)}
     with ExitStack() as around:
@@ -268,7 +281,7 @@ def _told(values: dict[str, Any], at: datetime, *, at_left_open: bool) -> dict[s
 
 
 def _going_on(infusion: Infusion, at: datetime) -> Reaction | None:
-    begun = infusion.reactions.current().filter(onset_at__lte=at, resolved_at=None)
+    begun = infusion.reactions.current().filter(Q(resolved_at=None) | Q(resolved_at__gte=at), onset_at__lte=at)
     newest: Reaction | None = begun.order_by("onset_at", "pk").last()
     return newest
 
@@ -303,6 +316,7 @@ def _end(infusion: Infusion, at: datetime | None, *, by: User, now: datetime) ->
     changes = {"ended_at": [str(before) if before else None, str(at) if at else None]}
     write_about(infusion, "infusion.ended" if at else "infusion.resumed", by=by, changes=changes)
     infusion.ended_at = at
+    outdate_what_tells_the_end(infusion, by=by, now=now)
     plan_checkins(infusion, now=now)
     tasks.wake_after_commit()
 
@@ -310,7 +324,8 @@ def _end(infusion: Infusion, at: datetime | None, *, by: User, now: datetime) ->
 def _follow_ends(infusion: Infusion, changed: RateStep, *, by: User, reason: str, now: datetime) -> None:
     """Bring the infusion's start and end in line with its first step and its stop, after a step was changed.
 
-    An end that no stop tells is left as it is, unless it was the stop that changed.
+    An end that no stop tells is left as it is, unless the stop that told it was taken back: without it, what was
+    recorded as it happened runs on.
     """
     steps = list(infusion.rate_steps.current().order_by("at"))
     if steps and steps[0].at != infusion.started_at:
@@ -324,7 +339,8 @@ def _follow_ends(infusion: Infusion, changed: RateStep, *, by: User, reason: str
         write_about(infusion, "infusion.corrected", by=by, changes=changes, reason=reason)
     stop = _stop_among(steps)
     ended_at = stop.at if stop else None
-    if ended_at != infusion.ended_at and (stop or changed.reason == RateReason.STOP):
+    took_back_the_end = changed.reason == RateReason.STOP and infusion.is_chairside
+    if ended_at != infusion.ended_at and (stop or took_back_the_end):
         _end(infusion, ended_at, by=by, now=now)
 
 

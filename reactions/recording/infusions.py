@@ -11,15 +11,16 @@ from django.db import IntegrityError, transaction
 
 from patients.models import Patient, User, difference, snapshot, write_event
 from patients.registering import hold_patient
-from reactions import safety, tasks
+from reactions import safety, tasks, worklist
 from reactions.checkins.plan import cancel_checkins, plan_checkins
 from reactions.clinical.flow import problems
 from reactions.clinical.safety_card import CardItem
-from reactions.models import Course, Infusion, Premedication, RateStep, SafetyCheck, Vial
+from reactions.models import AnaphylaxisRecord, Course, Infusion, Premedication, RateStep, SafetyCheck, Vial
 from reactions.recording.writing import (
     Rows,
     claim,
     lock,
+    outdate_signature,
     refuse_denial,
     refuse_other_words,
     replace_rows,
@@ -180,6 +181,8 @@ def correct_infusion(
     move_ends(infusion, by=by, reason=reason, now=now)
     changes = difference(before, _infusion_snapshot(infusion) | (_answer_in_words(check) if check else {}))
     write_about(infusion, "infusion.corrected", by=by, changes=changes, reason=reason)
+    if "ended_at" in changes:
+        outdate_what_tells_the_end(infusion, by=by, now=now)
     plan_checkins(infusion, now=now)
     tasks.wake_after_commit()
     return infusion
@@ -241,6 +244,14 @@ def unbook_course(course: Course, *, by: User, reason: str) -> None:
     )
 
 
+def outdate_what_tells_the_end(infusion: Infusion, *, by: User, now: datetime) -> None:
+    """Signatures under suspected anaphylaxis tell when the infusion was stopped: another end is not what was signed."""
+    suspected = AnaphylaxisRecord.objects.current().filter(reaction__infusion=infusion, reaction__voided_at=None)
+    for record in suspected.select_related("reaction__infusion__patient__clinic"):
+        if outdate_signature(record.reaction, by=by):
+            worklist.follow(record.reaction, now=now)
+
+
 def next_course_label(patient: Patient) -> str:
     """The number after the highest numbered course of the patient."""
     numbers = [int(label) for label in patient.courses.values_list("label", flat=True) if label.isdecimal()]
@@ -258,7 +269,7 @@ def check_steps(infusion: Infusion, rows: Iterable[RateStep] | None = None) -> N
         raise ImpossibleSteps(found)
 
 
-def _refuse_late_start(infusion: Infusion) -> None:
+def refuse_late_start(infusion: Infusion) -> None:
     """Raise StartsTooLate when a reaction began, or a drug was given, before the infusion starts."""
     start = infusion.started_at
     onsets = infusion.reactions.current().filter(onset_at__lt=start).order_by("onset_at")
@@ -382,7 +393,7 @@ def save_infusion(infusion: Infusion, columns: list[str] | None = None) -> None:
         if same_start.exclude(pk=infusion.pk).exists():
             raise AlreadyRecorded from error
         raise
-    _refuse_late_start(infusion)
+    refuse_late_start(infusion)
 
 
 def _replace_rows(infusion: Infusion, vials: Rows, premedications: Rows) -> None:

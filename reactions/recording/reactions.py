@@ -13,6 +13,7 @@ from patients.models import User, difference, snapshot
 from reactions import worklist
 from reactions.checkins.plan import plan_evening
 from reactions.models import AnaphylaxisRecord, Infusion, Reaction, Symptom, Treatment
+from reactions.recording.infusions import refuse_late_start
 from reactions.recording.writing import (
     AlreadyThere,
     Rows,
@@ -48,11 +49,15 @@ def record_reaction(
     """Add a reaction with its symptoms and treatments; its onset is the earliest of theirs.
 
     `taken_along` are the keys of treatments recorded at the chairside that were given for it; one that belongs to
-    another reaction by now stays there. A form sent twice makes one reaction. Raises SentBefore when it comes again
-    with other words, and AlreadyThere when one of `treatments` is recorded at its minute already.
+    another reaction by now stays there. A form sent twice makes one reaction.
+
+    Raises SentBefore when it comes again with other words, AlreadyThere when one of `treatments` is recorded at its
+    minute already, and StartsTooLate when the infusion's start was moved behind it meanwhile.
     """
     held = lock(infusion)
-    made_before = Reaction.objects.filter(submission_id=submission_id, infusion=infusion).first()
+    made_before = Reaction.objects.filter(submission_id=submission_id).first()
+    if made_before and made_before.infusion_id != held.pk:
+        raise SentBefore(made_before)
     if made_before:
         refuse_other_words(made_before, details, symptoms=symptoms)
         # Those of the form: neither recorded at the chairside, with an id of their own, nor taken along from before.
@@ -64,6 +69,7 @@ def record_reaction(
     _replace_symptoms(reaction, symptoms)
     take_along(reaction, free_treatments(held).filter(pk__in=taken_along), by=by)
     _add_treatments(reaction, treatments, by=by)
+    refuse_late_start(held)
     say_observed(held)
     write_about(reaction, "reaction.recorded", by=by, changes=difference({}, reaction_snapshot(reaction)))
     worklist.follow(reaction, now=now)
@@ -83,12 +89,12 @@ def correct_reaction(
     seen_version: int,
     now: datetime,
 ) -> Reaction:
-    """Change a reaction with its symptoms and treatments. Raises StaleRecord or AlreadyThere.
+    """Change a reaction with its symptoms and treatments. Raises StaleRecord, AlreadyThere or StartsTooLate.
 
     A treatment of the reaction that stands in no row any more is voided. `taken_along` are the keys of those recorded
     at the chairside that were given for it too.
     """
-    lock(reaction.infusion)
+    held = lock(reaction.infusion)
     claim(reaction, seen_version)
     before = reaction_snapshot(reaction)
     for name, value in details.items():
@@ -98,6 +104,7 @@ def correct_reaction(
     _replace_symptoms(reaction, symptoms)
     _replace_treatments(reaction, treatments, by=by, now=now)
     take_along(reaction, free_treatments(reaction.infusion).filter(pk__in=taken_along), by=by)
+    refuse_late_start(held)
     changes = difference(before, reaction_snapshot(reaction))
     write_about(reaction, "reaction.corrected", by=by, changes=changes, reason=reason)
     worklist.follow(reaction, now=now)

@@ -92,12 +92,14 @@ def same_rows(stored: Iterable[Any], sent: Rows) -> bool:
 def made_before(stored: Any, submission_id: UUID, details: dict[str, Any]) -> Any:
     """The record among `stored` that the form made when it came first; None when it comes for the first time.
 
-    Raises SentBefore when it says something else now. `details` hold what a person typed: a time that was left open is
-    the moment of arrival, another one each time.
+    Raises SentBefore when it says something else now, or belongs elsewhere. `details` hold what a person typed: a time
+    that was left open is the moment of arrival, another one each time.
     """
     record = stored.filter(submission_id=submission_id).first()
     if record:
         refuse_other_words(record, details)
+    elif elsewhere := stored.model._base_manager.filter(submission_id=submission_id).first():
+        raise SentBefore(elsewhere)
     return record
 
 

@@ -170,8 +170,9 @@ def _clock(row: ChairsideRow) -> str:
 
 
 def _saved_before(row: ChairsideRow | Vial) -> SafeString:
-    if isinstance(row, Vial):
-        return saved_before("reactions:correct_infusion", row.infusion_id)
+    if isinstance(row, Vial) or row.is_void:
+        # What was taken back since stands in the history of the infusion.
+        return saved_before("reactions:infusion", row.infusion.pk)
     return saved_before(KINDS[type(row)].correct, row.pk)
 
 

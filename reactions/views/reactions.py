@@ -45,6 +45,8 @@ def record_reaction(request: StaffRequest, infusion_pk: int) -> HttpResponse:
             entry.form.add_error(None, saved_before("reactions:reaction", error.record.pk))
         except recording.AlreadyThere as error:
             entry.refuse_treatment(error.stored)
+        except recording.StartsTooLate as error:
+            entry.form.add_error(None, str(error))
         else:
             messages.success(request, "The reaction is recorded.")
             return redirect("reactions:reaction", reaction.pk)
@@ -100,6 +102,8 @@ def correct_reaction(request: StaffRequest, pk: int) -> HttpResponse:
             return render(request, "reactions/reaction_form.html", context | {"differences": differences}, status=409)
         except recording.AlreadyThere as error:
             entry.refuse_treatment(error.stored)
+        except recording.StartsTooLate as error:
+            entry.form.add_error(None, str(error))
         else:
             messages.success(request, "The reaction is corrected.")
             return redirect("reactions:reaction", reaction.pk)

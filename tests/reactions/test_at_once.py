@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from patients.models import AuditEvent, Patient, StaleRecord, User
 from reactions import recording
 from reactions.clinical.anaphylaxis import Evidence
 from reactions.models import Alert, AnaphylaxisRecord, CheckIn, Course, Infusion, OutboxMessage, Product, Reaction
+from reactions.recording import infusions
 from reactions.vocabulary import CheckInKind, RateReason, SignatureMeaning
 from tests.support import PASSWORD
 from tests.support.factories import make_checkins, make_infusion, make_reaction, suspect
@@ -70,6 +71,53 @@ def record(no_broker: None, patient: Patient, nurse: User, product: Product) -> 
         )
 
     return one
+
+
+def test_the_second_day_and_a_reaction_to_the_first_do_not_hold_each_other_up(
+    no_broker: None, patient: Patient, nurse: User, product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    course = Course.objects.create(patient=patient, label="S", planned_days=2)
+    first = make_infusion(patient, course=course)
+    holds_the_patient, reaction_is_there = threading.Event(), threading.Event()
+    plan_at_once = infusions.plan_checkins
+
+    def plan_later(infusion: Infusion, *, now: datetime) -> Any:
+        holds_the_patient.set()
+        # On SQLite, where one writes at a time, the reaction comes after this.
+        reaction_is_there.wait(1)
+        return plan_at_once(infusion, now=now)
+
+    monkeypatch.setattr(infusions, "plan_checkins", plan_later)
+
+    def second_day() -> Infusion:
+        details = {"product": product, "started_at": timezone.now() - timedelta(hours=2), "dose_g": Decimal(35)}
+        return recording.record_infusion(
+            by=nurse,
+            patient=patient,
+            course=course,
+            planned_days=2,
+            details=details | {"day": 2},
+            vials=[],
+            premedications=[],
+            acknowledged=recording.Acknowledgement("Known", "Dr Synthetic"),
+            submission_id=uuid4(),
+            now=timezone.now(),
+        )
+
+    def reaction() -> Reaction:
+        holds_the_patient.wait(5)
+        recorded = recording.record_reaction(
+            by=nurse,
+            infusion=first,
+            details={},
+            symptoms=[{"term": "chills", "grade": 2, "ctcae_version": "5.0"}],
+            submission_id=uuid4(),
+            now=timezone.now(),
+        )
+        reaction_is_there.set()
+        return recorded
+
+    assert [type(one).__name__ for one in at_once(second_day, reaction)] == ["Infusion", "Reaction"]
 
 
 def test_a_form_sent_twice_makes_one_infusion(record: Callable[..., Infusion]) -> None:

@@ -1,0 +1,269 @@
+"""What comes late, twice, out of order, or while somebody else changes the ground: nothing contradicts itself."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from patients.models import Clinic, Patient, RecordVoided, StaleRecord, User
+from reactions import recording
+from reactions.models import AnaphylaxisRecord, Infusion, Reaction, Signature, Treatment, WorkItem
+from reactions.vocabulary import RateReason, SignatureMeaning
+from tests.support import PASSWORD
+from tests.support.factories import make_infusion, make_patient, make_reaction, suspect
+from tests.support.forms import reaction_form
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def page(client: Client, nurse: User) -> Client:
+    client.force_login(nurse)
+    return client
+
+
+@pytest.fixture
+def running(clinic: Clinic, nurse: User, no_broker: None) -> Infusion:
+    """Started an hour ago at 60 mL/h."""
+    return runs(make_patient(clinic), nurse)
+
+
+def runs(patient: Patient, by: User) -> Infusion:
+    started_at = timezone.now().replace(second=0, microsecond=0) - timedelta(hours=1)
+    infusion = make_infusion(patient, started_at=started_at, ended_at=None, is_chairside=True)
+    infusion.rate_steps.create(at=started_at, rate_ml_per_h=60, reason="start", created_by=by)
+    return infusion
+
+
+def after(infusion: Infusion, minutes: int) -> datetime:
+    return infusion.started_at + timedelta(minutes=minutes)
+
+
+def give(infusion: Infusion, by: User, minutes: int, drug: str = "oxygen") -> Treatment:
+    return recording.give_treatment(
+        infusion,
+        by=by,
+        at=after(infusion, minutes),
+        submission_id=uuid4(),
+        now=timezone.now(),
+        details={"drug": drug, "other_drug": "", "dose": "", "route": ""},
+    )
+
+
+def sign(record: AnaphylaxisRecord, by: User) -> Signature:
+    reaction = Reaction.objects.get(pk=record.reaction_id)
+    return recording.sign_reaction(
+        reaction,
+        by=by,
+        password=PASSWORD,
+        meaning=SignatureMeaning.REVIEW,
+        seen_version=reaction.version,
+        now=timezone.now(),
+    )
+
+
+def judge_serious(reaction: Reaction, by: User) -> None:
+    recording.judge_seriousness(
+        reaction, by=by, is_serious=True, criteria=["important_event"], seen_version=1, now=timezone.now()
+    )
+
+
+def stop(infusion: Infusion, by: User, at: datetime) -> Any:
+    return recording.record_step(
+        infusion,
+        by=by,
+        at=at,
+        rate_ml_per_h=Decimal(0),
+        reason=RateReason.STOP,
+        seen_step=infusion.rate_steps.current().last().pk,
+        submission_id=uuid4(),
+        now=timezone.now(),
+    )
+
+
+@pytest.mark.parametrize("how", ["stopped", "corrected step", "step taken back", "corrected infusion"])
+def test_a_signature_is_outdated_when_the_stop_that_it_tells_changes(running: Infusion, nurse: User, how: str) -> None:
+    record = suspect(running)
+    if how != "stopped":
+        stop(running, nurse, after(running, 40))
+    signature = sign(record, nurse)
+    now = timezone.now()
+    if how == "stopped":
+        stop(running, nurse, after(running, 40))
+    elif how == "corrected infusion":
+        running.refresh_from_db()
+        recording.correct_infusion(
+            running,
+            by=nurse,
+            details={"ended_at": after(running, 50)},
+            vials=[],
+            premedications=[],
+            reason="Misread",
+            seen_version=running.version,
+            now=now,
+        )
+    elif how == "corrected step":
+        step = running.rate_steps.get(reason="stop")
+        details = {"at": after(running, 50)}
+        recording.correct_step(step, by=nurse, details=details, reason="Misread", seen_version=1, now=now)
+    else:
+        step = running.rate_steps.get(reason="stop")
+        recording.void_step(step, by=nurse, reason="It runs on", seen_version=1, now=now)
+    stored = AnaphylaxisRecord.objects.get()
+    told = signature.content["anaphylaxis"]["stopped_at"]
+    assert told != (str(stored.stopped_at) if stored.stopped_at else None)
+    assert stored.reaction.version > signature.version
+
+
+def test_a_tap_on_a_signed_reaction_opens_its_work_again(running: Infusion, nurse: User) -> None:
+    record = suspect(running)
+    reaction = Reaction.objects.get()
+    recording.judge_seriousness(
+        reaction, by=nurse, is_serious=True, criteria=["important_event"], seen_version=1, now=timezone.now()
+    )
+    sign(record, nurse)
+    WorkItem.objects.update(closed_at=timezone.now(), closed_because="Signed.")
+    recording.stamp(record, "ems_called_at", by=nurse, at=after(running, 35), now=timezone.now())
+    assert WorkItem.objects.filter(closed_at=None).count() == 1
+
+
+def test_a_void_reaction_leaves_the_worklist(running: Infusion, nurse: User) -> None:
+    suspect(running)
+    reaction = Reaction.objects.get()
+    recording.judge_seriousness(
+        reaction, by=nurse, is_serious=True, criteria=["important_event"], seen_version=1, now=timezone.now()
+    )
+    assert WorkItem.objects.get().closed_at is None
+    recording.void_reaction(reaction, by=nurse, reason="Twice", seen_version=2, now=timezone.now())
+    assert WorkItem.objects.get().closed_at is not None
+
+
+def test_a_step_taken_back_makes_a_form_opened_before_it_stale(running: Infusion, nurse: User) -> None:
+    step = stop(running, nurse, after(running, 40))
+    running.refresh_from_db()
+    seen = running.version
+    recording.void_step(step, by=nurse, reason="It runs on", seen_version=1, now=timezone.now())
+    with pytest.raises(StaleRecord):
+        recording.correct_infusion(
+            running,
+            by=nurse,
+            details={},
+            vials=[],
+            premedications=[],
+            reason="x",
+            seen_version=seen,
+            now=timezone.now(),
+        )
+
+    patient = running.patient
+    seen = Infusion.objects.get(pk=running.pk)
+    recording.void_patient(patient, by=nurse, reason="Twice", seen_version=patient.version, now=timezone.now())
+    with pytest.raises(RecordVoided):
+        give(running, nurse, 5)
+    with pytest.raises(RecordVoided):
+        recording.correct_infusion(
+            seen,
+            by=nurse,
+            details={},
+            vials=[],
+            premedications=[],
+            reason="x",
+            seen_version=seen.version,
+            now=timezone.now(),
+        )
+
+
+@pytest.mark.parametrize(("minutes", "belongs"), [(19, "first"), (20, "second"), (40, "second"), (41, "first")])
+def test_a_drug_belongs_to_the_newest_reaction_that_went_on_when_it_was_given(
+    running: Infusion, nurse: User, minutes: int, belongs: str
+) -> None:
+    both = {
+        "first": make_reaction(running, {"headache": 1}, minutes=5),
+        "second": make_reaction(running, {"urticaria": 2}, minutes=20, resolved_at=after(running, 40)),
+    }
+    assert give(running, nurse, minutes).reaction == both[belongs]
+
+
+def test_a_drug_is_not_moved_to_a_reaction_that_was_voided_meanwhile(running: Infusion, nurse: User) -> None:
+    reaction = make_reaction(running, minutes=5, resolved_at=after(running, 6))
+    given = give(running, nurse, 1)
+    seen = Reaction.objects.get(pk=reaction.pk)
+    recording.void_reaction(reaction, by=nurse, reason="Twice", seen_version=1, now=timezone.now())
+    details = {"at": given.at, "drug": "oxygen", "other_drug": "", "dose": "", "route": "", "reaction": seen}
+    with pytest.raises(StaleRecord):
+        recording.correct_treatment(
+            given, by=nurse, details=details, reason="x", seen_version=given.version, now=timezone.now()
+        )
+    given.refresh_from_db()
+    assert given.reaction is None
+
+
+def test_a_reaction_is_not_recorded_before_a_start_that_was_moved_meanwhile(running: Infusion, nurse: User) -> None:
+    seen = Infusion.objects.get(pk=running.pk)
+    start = running.rate_steps.get()
+    later = {"at": after(running, 10)}
+    recording.correct_step(start, by=nurse, details=later, reason="Misread", seen_version=1, now=timezone.now())
+    symptom = {"term": "chills", "grade": 2, "ctcae_version": "5.0", "onset_at": after(seen, 5)}
+    with pytest.raises(recording.StartsTooLate):
+        recording.record_reaction(
+            by=nurse, infusion=seen, details={}, symptoms=[symptom], submission_id=uuid4(), now=timezone.now()
+        )
+    assert not Reaction.objects.exists()
+
+
+def test_a_stop_recorded_afterwards_and_taken_back_leaves_the_recorded_end(infusion: Infusion, nurse: User) -> None:
+    ended = infusion.ended_at
+    infusion.rate_steps.create(at=infusion.started_at, rate_ml_per_h=60, reason="start", created_by=nurse)
+    assert ended
+    step = stop(infusion, nurse, ended)
+    recording.void_step(step, by=nurse, reason="Twice", seen_version=1, now=timezone.now())
+    infusion.refresh_from_db()
+    assert infusion.ended_at == ended
+
+
+def test_an_infusion_that_begins_in_some_minutes_cannot_be_stopped_before(page: Client, clinic: Clinic) -> None:
+    # The clocks of a ward differ: a start some minutes ahead is taken.
+    started = timezone.now().replace(second=0, microsecond=0) + timedelta(minutes=5)
+    record = suspect(make_infusion(make_patient(clinic), started_at=started, ended_at=None), at=started)
+    answer = page.post(reverse("reactions:stamp", args=[record.reaction_id]), {"name": "stopped_at"}, follow=True)
+    assert answer.status_code == 200
+    assert "it cannot be over by then" in answer.content.decode()
+    assert Infusion.objects.get().ended_at is None
+
+
+def test_a_row_that_was_taken_back_since_leads_to_the_infusion(page: Client, running: Infusion, nurse: User) -> None:
+    data = {"vitals-heart_rate_per_min": "80", "vitals-submission_id": str(uuid4())}
+    address = reverse("reactions:add_vitals", args=[running.pk])
+    page.post(address, data)
+    vitals = running.vitals.get()
+    recording.void_vitals(vitals, by=nurse, reason="Twice", seen_version=1, now=timezone.now())
+    shown = page.post(address, data).content.decode()
+    assert f'<a href="{reverse("reactions:infusion", args=[running.pk])}">Look at what is stored' in shown
+    assert not running.vitals.current().exists()
+
+
+@pytest.mark.parametrize("kind", ["rate", "vitals", "treatment", "vial", "reaction"])
+def test_a_form_sent_to_another_infusion_than_before_is_refused(
+    page: Client, running: Infusion, clinic: Clinic, nurse: User, kind: str
+) -> None:
+    same = str(uuid4())
+    other = runs(make_patient(clinic), nurse)
+    began = timezone.localtime(after(running, 5), running.zone).strftime("%Y-%m-%dT%H:%M")
+    times = dict.fromkeys(("symptoms-0-onset_at", "symptoms-1-onset_at", "treatments-0-at"), began)
+    for infusion, status in ((running, 302), (other, 200)):
+        seen = str(infusion.rate_steps.get(reason="start").pk)
+        name, data = {
+            "rate": ("change_rate", {"step-tap": "pause", "step-submission_id": same, "step-seen_step": seen}),
+            "vitals": ("add_vitals", {"vitals-heart_rate_per_min": "80", "vitals-submission_id": same}),
+            "treatment": ("give_treatment", {"treatment-drug": "epinephrine", "treatment-submission_id": same}),
+            "vial": ("add_vial", {"vial-lot": "SYN-9", "vial-submission_id": same}),
+            "reaction": ("record_reaction", reaction_form(submission_id=same, resolved_at="", **times)),
+        }[kind]
+        answer = page.post(reverse(f"reactions:{name}", args=[infusion.pk]), data)
+        assert answer.status_code == status
+    assert "This form was saved already" in answer.content.decode()
