@@ -212,6 +212,19 @@ class CardCode(StrEnum):
     LABEL_MAXIMUM_MISSING = "label_maximum_missing"
 
 
+# Remarks on the form and not on the patient: while it is being filled in, nobody needs to read them. That no age is
+# recorded is not one of them, since the form does not ask for it.
+NOT_FILLED_IN = frozenset(
+    {
+        CardCode.DOSE_MISSING,
+        CardCode.WEIGHT_MISSING,
+        CardCode.RATE_MISSING,
+        CardCode.PRODUCT_NOT_COMPARED,
+        CardCode.LABEL_MAXIMUM_MISSING,
+    }
+)
+
+
 @dataclass(frozen=True)
 class CardItem:
     code: CardCode | RiskFactor

@@ -10,7 +10,7 @@ from django.utils import timezone
 from patients.forms.fields import Difference, differences, with_value
 from patients.models import Patient
 from reactions import safety
-from reactions.clinical.safety_card import CardItem, Level
+from reactions.clinical.safety_card import NOT_FILLED_IN, CardItem
 from reactions.forms.infusion import COLUMNS, SAW_REACTION, InfusionForm
 from reactions.forms.infusion_rows import PremedicationRows, VialRows
 from reactions.forms.rows import BaseRows, forget_errors, with_one_more
@@ -58,7 +58,7 @@ class InfusionEntry:
             else [],
         )
         self.draft = self._draft(initial)
-        self.card = self._card(only_warnings=infusion is None and (data is None or bool(add_row)))
+        self.card = self._card(being_filled_in=infusion is None and (data is None or bool(add_row)))
         self.asked = self._asked()
         if add_row:
             forget_errors(self.form, self.vials, self.premedications)
@@ -76,10 +76,10 @@ class InfusionEntry:
         self._check_card()
         return all(parts) and not self.failed
 
-    def _card(self, *, only_warnings: bool) -> tuple[CardItem, ...]:
+    def _card(self, *, being_filled_in: bool) -> tuple[CardItem, ...]:
         """The card of the infusion as far as it is filled in. Before it is sent, what is missing needs no remark."""
         items = safety.card_before(self.draft, now=timezone.now())
-        return tuple(item for item in items if not only_warnings or item.level != Level.NOTE)
+        return tuple(item for item in items if not being_filled_in or item.code not in NOT_FILLED_IN)
 
     def _draft(self, initial: dict[str, Any]) -> Infusion:
         """The infusion for the safety card, as it is typed or else stored; never saved."""

@@ -336,8 +336,8 @@ def test_a_card_without_warnings_does_not_talk_over_the_history(
 ) -> None:
     patient.iga_results.create(value=180, measured_on=infusion.started_at.date(), created_by=nurse)
     start = reverse("reactions:start_infusion", args=[patient.pk])
-    assert "Nothing on record speaks for special caution" in page.get(start).content.decode()
+    assert "No warnings found in what is recorded." in page.get(start).content.decode()
     patient.risks.create(factor="hypersensitivity", created_by=nurse)
     text = page.get(start).content.decode()
     assert "Noted in the history" in text
-    assert "Nothing on record" not in text
+    assert "No warnings found" not in text

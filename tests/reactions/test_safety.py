@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from patients.models import Patient, User
@@ -130,3 +132,43 @@ def test_a_start_not_written_yet_is_now(patient: Patient) -> None:
     make_infusion(patient, started_at=now + timedelta(minutes=5), ended_at=None)
     draft = Infusion(patient=patient, course=Course(patient=patient), day=1)
     assert safety.facts_before(draft, now=now).days_since_last == 30
+
+
+@pytest.fixture
+def known(patient: Patient, infusion: Infusion, nurse: User) -> Patient:
+    """Nothing speaks for caution: a normal IgA, and an infusion of the same product the day before."""
+    patient.iga_results.create(value=180, measured_on=infusion.started_at.date(), created_by=nurse)
+    return patient
+
+
+def first_view(client: Client, patient: Patient, nurse: User) -> str:
+    client.force_login(nurse)
+    return client.get(reverse("reactions:start_infusion", args=[patient.pk])).content.decode()
+
+
+def test_the_form_says_what_studies_name_before_anything_is_filled_in(
+    client: Client, known: Patient, nurse: User
+) -> None:
+    for factor in ("non_o_blood_group", "current_infection", "migraine"):
+        known.risks.create(factor=factor, created_by=nurse)
+    text = first_view(client, known, nurse)
+    for words in ("Blood group other than O", "Infection at present", "History of migraine"):
+        assert words in text
+    assert "No warnings found" not in text
+
+
+def test_an_age_that_is_not_recorded_is_said_before_anything_is_filled_in(
+    client: Client, known: Patient, nurse: User
+) -> None:
+    Patient.objects.filter(pk=known.pk).update(birth_date=None)
+    assert "No age is recorded" in first_view(client, known, nurse)
+
+
+def test_what_is_not_filled_in_yet_needs_no_remark_and_an_empty_card_promises_nothing(
+    client: Client, known: Patient, nurse: User
+) -> None:
+    text = first_view(client, known, nurse)
+    assert '<li class="note note-plain">No warnings found in what is recorded.</li>' in text
+    assert "was not checked" not in text
+    assert "compared with the label" not in text
+    assert "is not in the table" not in text
