@@ -17,6 +17,7 @@ from reactions.clinical.safety_card import (
     CardCode,
     CardFacts,
     CardItem,
+    LabelRate,
     Level,
     PastReaction,
     RateRule,
@@ -96,7 +97,8 @@ def facts_before(infusion: Infusion, *, now: datetime) -> CardFacts:
         planned_rate_ml_per_kg_h=_per_kg(infusion.planned_rate_ml_per_h, weight),
         label_max_ml_per_kg_h=None,
     )
-    return replace(facts, label_max_ml_per_kg_h=_label_maximum(infusion, risk_factors(facts)))
+    label = _label_rate(infusion, risk_factors(facts))
+    return replace(facts, label_max_ml_per_kg_h=label.max_ml_per_kg_h if label else None, label=label)
 
 
 def above_label(infusion: Infusion, rate_ml_per_h: Decimal) -> CardItem | None:
@@ -109,8 +111,9 @@ def above_label(infusion: Infusion, rate_ml_per_h: Decimal) -> CardItem | None:
     patient = infusion.patient
     noted = set(patient.risks.current().values_list("factor", flat=True))
     age = age_on(infusion.started_at.astimezone(patient.clinic.zone).date(), patient.birth_date)
-    highest = _label_maximum(infusion, with_age(_risk_factors(noted, infusion), age))
-    return rate_above_label(rate_ml_per_h, infusion.weight_kg, highest)
+    label = _label_rate(infusion, with_age(_risk_factors(noted, infusion), age))
+    highest = label.max_ml_per_kg_h if label else None
+    return rate_above_label(rate_ml_per_h, infusion.weight_kg, highest, label=label)
 
 
 def earlier_reactions(patient: Patient, *, before: datetime, infusion: Infusion | None = None) -> list[EarlierReaction]:
@@ -256,7 +259,7 @@ def _course_grams(infusion: Infusion) -> Decimal | None:
     return given + infusion.dose_g * days_left
 
 
-def _label_maximum(infusion: Infusion, factors: frozenset[RiskFactor]) -> Decimal | None:
+def _label_rate(infusion: Infusion, factors: frozenset[RiskFactor]) -> LabelRate | None:
     if not infusion.product_id:
         return None
     rules = [
@@ -268,8 +271,7 @@ def _label_maximum(infusion: Infusion, factors: frozenset[RiskFactor]) -> Decima
         )
         for rate in infusion.product.rates.all()
     ]
-    limit = label_rate(rules, indication=infusion.indication or None, at_risk=is_at_risk(factors))
-    return limit.max_ml_per_kg_h if limit else None
+    return label_rate(rules, indication=infusion.indication or None, at_risk=is_at_risk(factors))
 
 
 def _per_kg(rate: Decimal | None, weight: Decimal | None) -> Decimal | None:

@@ -7,7 +7,8 @@ Signatures
     is_at_risk(factors) -> bool                             a boxed warning names one: the label's lower limit applies
     is_severe_systemic(reaction) -> bool                    the rule for an earlier reaction, below
     label_rate(rules, *, indication, at_risk) -> LabelRate | None   None when the table has nothing that fits
-    above_label(rate_ml_per_h, weight_kg, max_ml_per_kg_h) -> CardItem | None   of a rate that runs; None when it is not
+    above_label(rate_ml_per_h, weight_kg, max_ml_per_kg_h, *, label=None) -> CardItem | None   of a rate that runs;
+                                                            None when it is not above
     ml_per_kg_h(mg_per_kg_min, percent) -> Decimal          10 %: x 0.6; 5 %: x 1.2
     mg_per_kg_min(ml_per_kg_h, percent) -> Decimal          the way back
 
@@ -31,7 +32,7 @@ Sources
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from enum import StrEnum
 
@@ -53,6 +54,7 @@ GAP_SOURCE = "Premier database study, PMC8561696"
 DOSE_SOURCE = "Usual course, 0.2 to 2.4 g/kg: dermatomyositis label (Octagam 10 %), replacement dosing"
 RATE_SOURCE = "The product's label, as in the clinic's product table"
 RECORD_SOURCE = "The clinic's own records"
+NO_RISK_LIMIT = "The table holds no limit for patients at risk: compared with the usual maximum."
 NAMED_PERSON_DECIDES = "A named clinician decides, with a reason on record."
 
 
@@ -152,6 +154,28 @@ RISK_FACTORS: dict[RiskFactor, RiskText] = {
 }
 
 
+@dataclass(frozen=True)
+class RateRule:
+    """One row of a product's table of rates, in mL/kg/h. `indication` None, or blank, stands for any."""
+
+    indication: str | None
+    start_ml_per_kg_h: Decimal
+    max_ml_per_kg_h: Decimal
+    at_risk_max_ml_per_kg_h: Decimal | None = None
+
+
+@dataclass(frozen=True)
+class LabelRate:
+    """What the label allows here, in mL/kg/h."""
+
+    start_ml_per_kg_h: Decimal
+    max_ml_per_kg_h: Decimal
+    is_for_indication: bool  # False: the row for any indication
+    is_lowered_for_risk: bool
+    # At risk, but the table has no limit for that. A remark on the rate, which does not make it another one.
+    lacks_risk_limit: bool = field(default=False, compare=False)
+
+
 @dataclass(frozen=True, kw_only=True)
 class PastReaction:
     """One earlier reaction. None where nobody graded it, or nobody judged its seriousness."""
@@ -166,6 +190,8 @@ class PastReaction:
 @dataclass(frozen=True, kw_only=True)
 class CardFacts:
     """What is known before the infusion. Kilograms, grams for the whole course, mL/kg/h; None where not recorded.
+
+    `label_max_ml_per_kg_h` is what is compared with; `label` adds from which row of the table it comes.
 
     Raises ValueError for a weight that is not above 0.
     """
@@ -184,6 +210,7 @@ class CardFacts:
     weight_kg: Decimal | None
     planned_rate_ml_per_kg_h: Decimal | None
     label_max_ml_per_kg_h: Decimal | None
+    label: LabelRate | None = None  # what the maximum was taken from, so that the card can say it
 
     def __post_init__(self) -> None:
         if self.weight_kg is not None and self.weight_kg <= 0:
@@ -204,6 +231,8 @@ class CardCode(StrEnum):
     DOSE_LOW = "dose_low"
     DOSE_HIGH = "dose_high"
     RATE_ABOVE_LABEL = "rate_above_label"
+    RISK_LIMIT_MISSING = "risk_limit_missing"
+    FIRST_RATE = "first_rate"
     PRODUCT_NOT_COMPARED = "product_not_compared"
     AGE_MISSING = "age_missing"
     DOSE_MISSING = "dose_missing"
@@ -405,6 +434,8 @@ def _history(facts: CardFacts) -> list[CardItem]:
                 LOWEST_RATE_SOURCE,
             )
         )
+    if found and facts.label:
+        found.append(_first_rate(facts.label, facts.weight_kg))
     if facts.days_since_last is not None and not (before and now):
         found.append(
             CardItem(
@@ -415,6 +446,14 @@ def _history(facts: CardFacts) -> list[CardItem]:
             )
         )
     return found
+
+
+def _first_rate(label: LabelRate, weight_kg: Decimal | None) -> CardItem:
+    """The number behind "the lowest rate", where the table has it."""
+    start = label.start_ml_per_kg_h
+    pump = f" ({_on_the_pump(start, weight_kg)} at {_plain(weight_kg)} kg)" if weight_kg else ""
+    text = f"The label starts at {_plain(start)} mL/kg/h {_row(label)}{pump}."
+    return CardItem(CardCode.FIRST_RATE, Level.NOTE, text, RATE_SOURCE)
 
 
 def _name(product: str | None) -> str:
@@ -463,12 +502,30 @@ def _rate(facts: CardFacts) -> list[CardItem]:
             CardItem(
                 CardCode.RATE_ABOVE_LABEL,
                 Level.CAUTION,
-                f"The planned rate of {_rounded_up(planned)} mL/kg/h is above the label's {_plain(highest)} mL/kg/h "
-                "for this product, indication and risk.",
+                f"The planned rate of {_rounded_up(planned)} mL/kg/h is above the label's {_plain(highest)} mL/kg/h"
+                f"{_compared_with(facts.label)}.",
                 RATE_SOURCE,
             )
         )
+    if planned is not None and highest is not None and facts.label and facts.label.lacks_risk_limit:
+        found.append(CardItem(CardCode.RISK_LIMIT_MISSING, Level.NOTE, NO_RISK_LIMIT, RATE_SOURCE))
     return found
+
+
+def _row(label: LabelRate) -> str:
+    return "for this product and indication" if label.is_for_indication else "for this product, whatever the indication"
+
+
+def _compared_with(label: LabelRate | None) -> str:
+    """What the maximum is for, to follow it in a sentence; empty where it was not told."""
+    if label is None:
+        return ""
+    return f" {_row(label)}{', lowered for patients at risk' if label.is_lowered_for_risk else ''}"
+
+
+def _on_the_pump(rate_ml_per_kg_h: Decimal, weight_kg: Decimal) -> str:
+    """The rate in mL/h, rounded down."""
+    return f"{_plain((rate_ml_per_kg_h * weight_kg).quantize(Decimal('0.1'), rounding=ROUND_DOWN))} mL/h"
 
 
 def risk_factors(facts: CardFacts) -> frozenset[RiskFactor]:
@@ -513,26 +570,6 @@ def _plain(number: Decimal) -> str:
     return format(number.normalize(), "f")
 
 
-@dataclass(frozen=True)
-class RateRule:
-    """One row of a product's table of rates, in mL/kg/h. `indication` None, or blank, stands for any."""
-
-    indication: str | None
-    start_ml_per_kg_h: Decimal
-    max_ml_per_kg_h: Decimal
-    at_risk_max_ml_per_kg_h: Decimal | None = None
-
-
-@dataclass(frozen=True)
-class LabelRate:
-    """What the label allows here, in mL/kg/h."""
-
-    start_ml_per_kg_h: Decimal
-    max_ml_per_kg_h: Decimal
-    is_for_indication: bool  # False: the row for any indication
-    is_lowered_for_risk: bool
-
-
 def label_rate(rules: Iterable[RateRule], *, indication: str | None, at_risk: bool) -> LabelRate | None:
     """The row of the indication before the row for any; at risk the lower of the limits. None without a row.
 
@@ -547,14 +584,14 @@ def label_rate(rules: Iterable[RateRule], *, indication: str | None, at_risk: bo
     if not chosen:
         return None
     usual = min(rule.max_ml_per_kg_h for rule in chosen)
-    highest = usual
-    if at_risk:
-        highest = min([usual, *(_risk_limits(chosen) or _risk_limits(general))])
+    limits = (_risk_limits(chosen) or _risk_limits(general)) if at_risk else []
+    highest = min([usual, *limits])
     return LabelRate(
         start_ml_per_kg_h=min(highest, *(rule.start_ml_per_kg_h for rule in chosen)),
         max_ml_per_kg_h=highest,
         is_for_indication=bool(own),
         is_lowered_for_risk=highest < usual,
+        lacks_risk_limit=at_risk and not limits,
     )
 
 
@@ -562,20 +599,26 @@ def _risk_limits(rules: list[RateRule]) -> list[Decimal]:
     return [rule.at_risk_max_ml_per_kg_h for rule in rules if rule.at_risk_max_ml_per_kg_h is not None]
 
 
-def above_label(rate_ml_per_h: Decimal, weight_kg: Decimal | None, max_ml_per_kg_h: Decimal | None) -> CardItem | None:
+def above_label(
+    rate_ml_per_h: Decimal,
+    weight_kg: Decimal | None,
+    max_ml_per_kg_h: Decimal | None,
+    *,
+    label: LabelRate | None = None,
+) -> CardItem | None:
     """The caution about a rate that runs, or is about to; None when it is not above, or cannot be compared.
 
-    The label's limit is said in mL/h too, rounded down, as the pump shows it.
+    The label's limit is said in mL/h too, rounded down, as the pump shows it. `label` adds what the limit is for.
     """
     if not weight_kg or max_ml_per_kg_h is None or rate_ml_per_h / weight_kg <= max_ml_per_kg_h:
         return None
-    at_most = (max_ml_per_kg_h * weight_kg).quantize(Decimal("0.1"), rounding=ROUND_DOWN)
+    at_most = _on_the_pump(max_ml_per_kg_h, weight_kg)
     return CardItem(
         CardCode.RATE_ABOVE_LABEL,
         Level.CAUTION,
         f"The rate of {_plain(rate_ml_per_h)} mL/h is {_rounded_up(rate_ml_per_h / weight_kg)} mL/kg/h, above the "
-        f"label's {_plain(max_ml_per_kg_h)} mL/kg/h for this product, indication and risk ({_plain(at_most)} mL/h at "
-        f"{_plain(weight_kg)} kg).",
+        f"label's {_plain(max_ml_per_kg_h)} mL/kg/h{_compared_with(label)} ({at_most} at "
+        f"{_plain(weight_kg)} kg).{f' {NO_RISK_LIMIT}' if label and label.lacks_risk_limit else ''}",
         RATE_SOURCE,
     )
 

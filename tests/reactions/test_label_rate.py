@@ -20,7 +20,7 @@ from tests.support.forms import infusion_form
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_broker")]
 
 # Privigen for CIDP: 4.8 mL/kg/h, at 70 kg 336 mL/h.
-ABOVE = "The rate of 350 mL/h is 5 mL/kg/h, above the label&#x27;s 4.8 mL/kg/h for this product, indication and risk"
+ABOVE = "The rate of 350 mL/h is 5 mL/kg/h, above the label&#x27;s 4.8 mL/kg/h for this product and indication"
 SAVED = (
     f"Saved; please check: {ABOVE} (336 mL/h at 70 kg). The product&#x27;s label, as in the clinic&#x27;s product table"
 )
@@ -111,6 +111,15 @@ def test_the_notice_ends_with_the_infusion(page: Client, infusion: Infusion, run
     assert "above the label" not in page.get(running).content.decode()
 
 
+def test_a_table_without_a_limit_for_the_risk_is_said_with_the_usual_maximum(
+    page: Client, infusion: Infusion, running: str, nurse: User
+) -> None:
+    set_rate(infusion, 350)
+    assert "holds no limit for patients at risk" not in page.get(running).content.decode()
+    infusion.patient.risks.create(factor="diabetes", created_by=nurse)
+    assert "(336 mL/h at 70 kg). The table holds no limit for patients at risk" in page.get(running).content.decode()
+
+
 @pytest.fixture
 def lower_at_risk(infusion: Infusion) -> None:
     """The label gives 2 mL/kg/h, at 70 kg 140 mL/h, where there is a risk."""
@@ -124,7 +133,8 @@ def test_a_risk_noted_while_it_runs_lowers_the_maximum(
 ) -> None:
     assert "above the label" not in page.get(running).content.decode()
     risk = infusion.patient.risks.create(factor="prior_thrombosis", created_by=nurse)
-    assert "above the label&#x27;s 2 mL/kg/h" in page.get(running).content.decode()
+    text = page.get(running).content.decode()
+    assert "above the label&#x27;s 2 mL/kg/h for this product and indication, lowered for patients at risk" in text
     risk.voided_at, risk.voided_by, risk.void_reason = timezone.now(), nurse, "Not so"
     risk.save()
     assert "above the label" not in page.get(running).content.decode()

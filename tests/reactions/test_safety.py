@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from patients.models import Patient, User
 from reactions import safety
-from reactions.models import Course, Infusion
+from reactions.models import Course, Infusion, Product
 from tests.support.factories import make_infusion, make_reaction
 
 pytestmark = pytest.mark.django_db
@@ -172,3 +172,28 @@ def test_what_is_not_filled_in_yet_needs_no_remark_and_an_empty_card_promises_no
     assert "was not checked" not in text
     assert "compared with the label" not in text
     assert "is not in the table" not in text
+
+
+@pytest.mark.parametrize(
+    ("factor", "product", "said"),
+    [
+        ("diabetes", "Privigen", True),
+        ("migraine", "Privigen", False),
+        ("diabetes", "Gammagard Liquid", False),
+    ],
+)
+def test_a_risk_for_which_the_table_has_no_limit_is_said_below_the_usual_maximum_too(
+    patient: Patient, nurse: User, factor: str, product: str, said: bool
+) -> None:
+    patient.risks.create(factor=factor, created_by=nurse)
+    planned = make_infusion(
+        patient,
+        product=Product.objects.for_infusion().get(name=product),
+        indication="primary_immunodeficiency",
+        planned_rate_ml_per_h=Decimal(329),
+    )
+    cards = {item.code: item.text for item in safety.card_before(planned, now=timezone.now())}
+    assert ("risk_limit_missing" in cards) is said
+    # 4.7 mL/kg/h: below Privigen's 4.8, above Gammagard's 1.98 for patients at risk.
+    lowered = "1.98 mL/kg/h for this product and indication, lowered for patients at risk"
+    assert (lowered in cards.get("rate_above_label", "")) is (product == "Gammagard Liquid")

@@ -327,7 +327,7 @@ def test_a_change_of_product_after_a_long_gap_says_both() -> None:
         (
             replace(QUIET, planned_rate_ml_per_kg_h=Decimal("4.810")),
             CardCode.RATE_ABOVE_LABEL,
-            "The planned rate of 4.81 mL/kg/h is above the label's 4.8 mL/kg/h for this product, indication and risk.",
+            "The planned rate of 4.81 mL/kg/h is above the label's 4.8 mL/kg/h.",
         ),
         (
             replace(QUIET, days_since_last=43),
@@ -465,6 +465,15 @@ facts_of_any_kind = st.builds(
     weight_kg=st.none() | st.decimals("0.5", 200, places=1),
     planned_rate_ml_per_kg_h=st.none() | st.decimals(0, 10, places=2),
     label_max_ml_per_kg_h=st.none() | st.decimals(0, 10, places=2),
+    label=st.none()
+    | st.builds(
+        LabelRate,
+        start_ml_per_kg_h=st.decimals("0.1", 1, places=2),
+        max_ml_per_kg_h=st.decimals(1, 10, places=2),
+        is_for_indication=st.booleans(),
+        is_lowered_for_risk=st.booleans(),
+        lacks_risk_limit=st.booleans(),
+    ),
 )
 
 
@@ -632,7 +641,97 @@ def test_what_is_above_the_label_never_reads_as_equal_to_it() -> None:
     assert item == CardItem(
         CardCode.RATE_ABOVE_LABEL,
         Level.CAUTION,
-        "The rate of 160.1 mL/h is 2.41 mL/kg/h, above the label's 2.4 mL/kg/h for this product, indication and risk "
-        "(160 mL/h at 66.7 kg).",
+        "The rate of 160.1 mL/h is 2.41 mL/kg/h, above the label's 2.4 mL/kg/h (160 mL/h at 66.7 kg).",
         "The product's label, as in the clinic's product table",
     )
+
+
+# What a maximum is for, in words, and whether the table lacks a limit for the risk: rules, indication, at risk.
+COMPARED: list[tuple[str, list[RateRule], str | None, bool, str, bool]] = [
+    ("own row", [DM, ANY], DM.indication, False, "2.4 mL/kg/h for this product and indication", False),
+    ("own row at risk", [DM, ANY], DM.indication, True,
+     "1.98 mL/kg/h for this product and indication, lowered for patients at risk", False),
+    ("row for any", [DM, ANY], None, False, "5 mL/kg/h for this product, whatever the indication", False),
+    ("row for any at risk", [DM, ANY], "x", True,
+     "2 mL/kg/h for this product, whatever the indication, lowered for patients at risk", False),
+    ("own row lowered by that for any", [ITP, ANY], ITP.indication, True,
+     "2 mL/kg/h for this product and indication, lowered for patients at risk", False),
+    ("no limit at risk", [ITP], ITP.indication, True, "7.2 mL/kg/h for this product and indication", True),
+    ("no limit, no risk", [ITP], ITP.indication, False, "7.2 mL/kg/h for this product and indication", False),
+    ("a limit that lowers nothing", [replace(ITP, at_risk_max_ml_per_kg_h=Decimal("7.2"))], ITP.indication, True,
+     "7.2 mL/kg/h for this product and indication", False),
+]  # fmt: skip
+NO_LIMIT = "The table holds no limit for patients at risk: compared with the usual maximum."
+
+
+@pytest.mark.parametrize(
+    ("rules", "indication", "at_risk", "words", "lacks_limit"),
+    [one[1:] for one in COMPARED],
+    ids=[c[0] for c in COMPARED],
+)
+def test_a_rate_above_the_label_says_against_what_it_was_compared(
+    rules: list[RateRule], indication: str | None, at_risk: bool, words: str, lacks_limit: bool
+) -> None:
+    label = label_rate(rules, indication=indication, at_risk=at_risk)
+    assert label is not None
+    planned = replace(
+        QUIET, label=label, label_max_ml_per_kg_h=label.max_ml_per_kg_h, planned_rate_ml_per_kg_h=Decimal(8)
+    )
+    said = f"above the label's {words}"
+    assert item(planned, CardCode.RATE_ABOVE_LABEL).text == f"The planned rate of 8 mL/kg/h is {said}."
+    running = above_label(Decimal(80), Decimal(10), label.max_ml_per_kg_h, label=label)
+    assert running is not None
+    assert running.text.startswith(f"The rate of 80 mL/h is 8 mL/kg/h, {said} (")
+    assert running.text.endswith(f" at 10 kg). {NO_LIMIT}" if lacks_limit else " at 10 kg).")
+
+
+@pytest.mark.parametrize(
+    ("rules", "indication", "at_risk", "words", "lacks_limit"),
+    [one[1:] for one in COMPARED],
+    ids=[c[0] for c in COMPARED],
+)
+def test_a_rate_below_a_maximum_that_knows_no_risk_is_no_silence(
+    rules: list[RateRule], indication: str | None, at_risk: bool, words: str, lacks_limit: bool
+) -> None:
+    label = label_rate(rules, indication=indication, at_risk=at_risk)
+    assert label is not None
+    assert label.lacks_risk_limit is lacks_limit
+    facts = replace(QUIET, label=label, label_max_ml_per_kg_h=label.max_ml_per_kg_h)
+    planned = replace(facts, planned_rate_ml_per_kg_h=Decimal(1))
+    found = [(one.level, one.text) for one in card(planned)]
+    assert found == ([(Level.NOTE, NO_LIMIT)] if lacks_limit else [])
+    assert codes(replace(planned, planned_rate_ml_per_kg_h=None)) == [CardCode.RATE_MISSING]
+
+
+@pytest.mark.parametrize(
+    ("change", "is_said"),
+    [
+        ({"days_since_last": None}, True),
+        ({"days_since_last": 43}, True),
+        ({"product": "Octagam"}, True),
+        ({"days_since_last": 42}, False),
+    ],
+)
+def test_where_labels_start_at_the_lowest_rate_the_card_says_which_it_is(
+    change: dict[str, object], is_said: bool
+) -> None:
+    label = label_rate([DM, ANY], indication=DM.indication, at_risk=False)
+    facts = replace(QUIET, label=label, **change)
+    assert (CardCode.FIRST_RATE in codes(facts)) is is_said
+    assert CardCode.FIRST_RATE not in codes(replace(facts, label=None))
+
+
+@pytest.mark.parametrize(
+    ("indication", "weight", "text"),
+    [
+        (DM.indication, "70", "0.6 mL/kg/h for this product and indication (42 mL/h at 70 kg)."),
+        (DM.indication, "70.4", "0.6 mL/kg/h for this product and indication (42.2 mL/h at 70.4 kg)."),
+        (DM.indication, None, "0.6 mL/kg/h for this product and indication."),
+        (None, "70", "0.5 mL/kg/h for this product, whatever the indication (35 mL/h at 70 kg)."),
+    ],
+)
+def test_the_first_rate_is_said_as_the_pump_shows_it(indication: str | None, weight: str | None, text: str) -> None:
+    label = label_rate([DM, ANY], indication=indication, at_risk=False)
+    facts = replace(QUIET, days_since_last=None, label=label, weight_kg=weight and Decimal(weight))
+    found = item(facts, CardCode.FIRST_RATE)
+    assert (found.level, found.text) == (Level.NOTE, f"The label starts at {text}")
