@@ -419,8 +419,8 @@ def _history(facts: CardFacts) -> list[CardItem]:
             CardItem(
                 CardCode.LONG_GAP,
                 Level.CAUTION,
-                f"{facts.days_since_last} days since the last infusion, more than {LONG_GAP_ABOVE_DAYS}: effectively a "
-                "first one. Labels start again at the lowest rate.",
+                f"{facts.days_since_last} days since the last infusion, more than {LONG_GAP_ABOVE_DAYS}: a study calls "
+                "this “effectively IVIg-naive”. Labels start again at the lowest rate.",
                 f"{GAP_SOURCE}; {LOWEST_RATE_SOURCE}",
             )
         )

@@ -332,8 +332,8 @@ def test_a_change_of_product_after_a_long_gap_says_both() -> None:
         (
             replace(QUIET, days_since_last=43),
             CardCode.LONG_GAP,
-            "43 days since the last infusion, more than 42: effectively a first one. Labels start again at the lowest "
-            "rate.",
+            "43 days since the last infusion, more than 42: a study calls this “effectively IVIg-naive”. Labels start "
+            "again at the lowest rate.",
         ),
         (
             replace(QUIET, product=" Octagam "),
