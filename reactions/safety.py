@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from zlib import crc32
 
-from django.db.models import Sum
+from django.db.models import Max, Sum
 
 from patients.iga import Status
 from patients.models import IgaResult, Patient
@@ -96,6 +96,7 @@ def facts_before(infusion: Infusion, *, now: datetime) -> CardFacts:
         weight_kg=weight,
         planned_rate_ml_per_kg_h=_per_kg(infusion.planned_rate_ml_per_h, weight),
         label_max_ml_per_kg_h=None,
+        running_since=_running_since(infusion, starts),
     )
     label = _label_rate(infusion, risk_factors(facts))
     return replace(facts, label_max_ml_per_kg_h=label.max_ml_per_kg_h if label else None, label=label)
@@ -228,6 +229,16 @@ def _in_its_time(reaction: Reaction) -> EarlierReaction:
         lots=tuple(dict.fromkeys(vial.lot for vial in infusion.vials.all())),
         premedication=drugs if drugs or infusion.premedication_record == "none" else None,
     )
+
+
+def _running_since(infusion: Infusion, starts: datetime) -> datetime | None:
+    """Since when another infusion has been running that this one would overlap; of several the latest."""
+    others = Infusion.objects.running().filter(patient=infusion.patient).exclude(pk=infusion.pk)
+    if infusion.submission_id:
+        # A form that was sent twice is no second infusion: what its first copy began is this one.
+        others = others.exclude(submission_id=infusion.submission_id)
+    begun: datetime | None = others.overlapping(starts, infusion.ended_at).aggregate(at=Max("started_at"))["at"]
+    return begun.astimezone(infusion.zone) if begun else None
 
 
 def _hypersensitivity(noted: set[str]) -> bool | None:

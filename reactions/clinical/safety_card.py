@@ -33,6 +33,7 @@ Sources
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from enum import StrEnum
 
@@ -211,6 +212,7 @@ class CardFacts:
     planned_rate_ml_per_kg_h: Decimal | None
     label_max_ml_per_kg_h: Decimal | None
     label: LabelRate | None = None  # what the maximum was taken from, so that the card can say it
+    running_since: datetime | None = None  # the start of another infusion without an end, in the clinic's zone
 
     def __post_init__(self) -> None:
         if self.weight_kg is not None and self.weight_kg <= 0:
@@ -218,6 +220,7 @@ class CardFacts:
 
 
 class CardCode(StrEnum):
+    ANOTHER_RUNNING = "another_running"
     PRIOR_SEVERE_REACTION = "prior_severe_reaction"
     IGA_ANTI_IGA_HYPERSENSITIVITY = "iga_anti_iga_hypersensitivity"
     POSSIBLY_SEVERE_REACTION = "possibly_severe_reaction"
@@ -265,6 +268,7 @@ class CardItem:
 def card(facts: CardFacts) -> tuple[CardItem, ...]:
     """Everything to be seen, the worst level first, and within a level in the order of the record."""
     found = [
+        *_running(facts),
         *_reactions(facts),
         *_iga(facts),
         *_history(facts),
@@ -274,6 +278,15 @@ def card(facts: CardFacts) -> tuple[CardItem, ...]:
     ]
     worst_first = list(Level)
     return tuple(sorted(found, key=lambda item: worst_first.index(item.level)))
+
+
+def _running(facts: CardFacts) -> list[CardItem]:
+    if facts.running_since is None:
+        return []
+    text = (
+        f"An infusion of this patient has been running since {facts.running_since:%Y-%m-%d %H:%M}: it has no end yet."
+    )
+    return [CardItem(CardCode.ANOTHER_RUNNING, Level.CAUTION, text, RECORD_SOURCE)]
 
 
 def is_severe_systemic(reaction: PastReaction) -> bool:

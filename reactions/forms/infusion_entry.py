@@ -102,7 +102,8 @@ class InfusionEntry:
             infusion.pk = self.infusion.pk
         if values.get("product"):
             infusion.product = values["product"]
-        for name in ("started_at", "dose_g", "weight_kg", "planned_rate_ml_per_h"):
+        names = ("submission_id", "started_at", "ended_at", "dose_g", "weight_kg", "planned_rate_ml_per_h")
+        for name in names:
             setattr(infusion, name, values.get(name))
         infusion.indication = values.get("indication", "")
         if self.infusion and infusion.started_at is None:

@@ -1,6 +1,6 @@
 """An infusion day of a course."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Self
 from zoneinfo import ZoneInfo
@@ -35,6 +35,11 @@ class InfusionQuerySet(RecordQuerySet):
     def running(self) -> Self:
         """Begun and not over: what nobody has closed counts as running."""
         return self.filter(ended_at=None, voided_at=None, patient__voided_at=None)
+
+    def overlapping(self, started_at: datetime, ended_at: datetime | None) -> Self:
+        """Those that ran at some time between the two; what has no end goes on. An end on a start is no overlap."""
+        begun = self.filter(started_at__lt=ended_at) if ended_at else self
+        return begun.filter(Q(ended_at=None) | Q(ended_at__gt=started_at))
 
     def with_details(self) -> Self:
         """Everything an infusion's page or a timeline shows, in a number of queries that does not grow."""
@@ -140,7 +145,6 @@ class Infusion(Record):
     def cautions(self) -> list[str]:
         """What is unlikely about this infusion and worth a second look; four queries."""
         others = Infusion.objects.current().filter(patient=self.patient_id).exclude(pk=self.pk)
-        end = self.ended_at or self.started_at
         course_dose = others.filter(course=self.course_id).aggregate(grams=Sum("dose_g"))["grams"] or Decimal(0)
         grams = [vial.grams for vial in self.vials.all()]
         return unlikely(
@@ -152,6 +156,6 @@ class Infusion(Record):
                 duration=self.duration,
                 vial_grams=sum((g for g in grams if g), Decimal(0)) if grams and all(grams) else None,
                 same_day_recorded=others.filter(course=self.course_id, day=self.day).exists(),
-                overlaps_another=others.filter(started_at__lte=end, ended_at__gt=self.started_at).exists(),
+                overlaps_another=others.overlapping(self.started_at, self.ended_at).exists(),
             )
         )

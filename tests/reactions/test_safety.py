@@ -5,14 +5,17 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from patients.models import Patient, User
+from patients.models import Clinic, Patient, User
 from reactions import safety
 from reactions.models import Course, Infusion, Product
-from tests.support.factories import make_infusion, make_reaction
+from tests.support.factories import make_infusion, make_patient, make_reaction
+from tests.support.forms import infusion_form
 
 pytestmark = pytest.mark.django_db
 
@@ -197,3 +200,116 @@ def test_a_risk_for_which_the_table_has_no_limit_is_said_below_the_usual_maximum
     # 4.7 mL/kg/h: below Privigen's 4.8, above Gammagard's 1.98 for patients at risk.
     lowered = "1.98 mL/kg/h for this product and indication, lowered for patients at risk"
     assert (lowered in cards.get("rate_above_label", "")) is (product == "Gammagard Liquid")
+
+
+# Hours before now: when this infusion began and ended, and the other one; None while it runs.
+OVERLAPS = [
+    ((4, 2), (3, 1), True),
+    ((4, 2), (4.5, 3), True),
+    ((4, 2), (6, 4), False),
+    ((4, 2), (2, 1), False),
+    ((4, 2), (6, 5), False),
+    ((4, 2), (3, None), True),
+    ((4, 2), (5, None), True),
+    ((4, 2), (2, None), False),
+    ((4, 2), (1, None), False),
+    ((4, None), (5, None), True),
+    ((4, None), (3, None), True),
+    ((4, None), (3, 1), True),
+    ((4, None), (6, 4), False),
+]
+
+
+@pytest.mark.parametrize(("this", "other", "overlaps"), OVERLAPS)
+def test_infusions_of_one_patient_that_overlap_are_remarked_upon(
+    patient: Patient, this: tuple, other: tuple, overlaps: bool
+) -> None:
+    now = timezone.now()
+    made = [
+        make_infusion(
+            patient,
+            started_at=now - timedelta(hours=began),
+            ended_at=None if ended is None else now - timedelta(hours=ended),
+        )
+        for began, ended in (this, other)
+    ]
+    said = ["Another infusion of this patient overlaps with this one."] if overlaps else []
+    assert [[words for words in infusion.cautions() if "overlaps" in words] for infusion in made] == [said, said]
+    ours, theirs = made
+    card = {item.code for item in safety.card_before(ours, now=now)}
+    assert ("another_running" in card) is (overlaps and theirs.ended_at is None)
+
+
+def test_what_is_void_or_of_another_patient_does_not_run_beside(patient: Patient, clinic: Clinic, nurse: User) -> None:
+    now = timezone.now()
+    started_at = now - timedelta(hours=1)
+    make_infusion(make_patient(clinic), started_at=started_at, ended_at=None)
+    void = {"voided_at": now, "voided_by": nurse, "void_reason": "Twice"}
+    make_infusion(patient, started_at=started_at, ended_at=None, **void)
+    draft = Infusion(patient=patient, course=Course(patient=patient), day=1)
+    facts = safety.facts_before(draft, now=now)
+    assert facts.running_since is None
+    make_infusion(patient, started_at=started_at, ended_at=None)
+    make_infusion(patient, started_at=started_at - timedelta(hours=9), ended_at=None)
+    facts = safety.facts_before(draft, now=now)
+    assert facts.running_since == started_at
+    assert str(facts.running_since.tzinfo) == clinic.time_zone
+
+
+@pytest.fixture
+def running_already(known: Patient) -> str:
+    """What is said about an infusion that another nurse began half an hour ago."""
+    begun = make_infusion(known, started_at=timezone.now() - timedelta(minutes=30), ended_at=None)
+    clock = timezone.localtime(begun.started_at, known.clinic.zone)
+    return f"An infusion of this patient has been running since {clock:%Y-%m-%d %H:%M}"
+
+
+@pytest.mark.usefixtures("no_broker")
+def test_a_start_beside_an_infusion_that_runs_needs_an_answer(
+    client: Client, known: Patient, nurse: User, running_already: str
+) -> None:
+    assert running_already in first_view(client, known, nurse)
+    start = reverse("reactions:start_infusion", args=[known.pk])
+    # Also when it is said to have begun before the other one.
+    earlier = timezone.localtime(timezone.now() - timedelta(minutes=45), known.clinic.zone)
+    data = infusion_form(started_at=f"{earlier:%Y-%m-%dT%H:%M}", start_rate_ml_per_h="21")
+    refused = client.post(start, data | {"safety-reason": ""})
+    assert running_already in refused.content.decode()
+    assert "Read the card and write why the infusion goes on" in refused.content.decode()
+    assert client.post(start, data | {"safety-reason": "Two products, as ordered"}).status_code == 302
+    assert Infusion.objects.filter(ended_at=None).count() == 2
+
+
+@pytest.mark.usefixtures("no_broker", "running_already")
+def test_what_was_over_before_the_other_one_began_is_recorded_without_a_word(
+    client: Client, known: Patient, nurse: User
+) -> None:
+    client.force_login(nurse)
+    record = reverse("reactions:record_infusion", args=[known.pk])
+    shown = client.post(record, infusion_form(**{"safety-reason": ""})).context["entry"].card
+    assert "another_running" not in {item.code for item in shown}
+
+
+@pytest.mark.usefixtures("no_broker")
+def test_a_start_sent_twice_does_not_run_beside_itself(client: Client, known: Patient, nurse: User) -> None:
+    client.force_login(nurse)
+    start = reverse("reactions:start_infusion", args=[known.pk])
+    data = infusion_form(started_at="", start_rate_ml_per_h="21", **{"safety-shown": ""})
+    first, again = client.post(start, data), client.post(start, data)
+    begun = Infusion.objects.get(ended_at=None)
+    assert first.url == again.url == reverse("reactions:running", args=[begun.pk])
+
+
+def test_more_running_infusions_cost_no_more_queries(patient: Patient) -> None:
+    draft = Infusion(patient=patient, course=Course(patient=patient), day=1)
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as asked:
+            safety.card_before(draft, now=timezone.now())
+        return len(asked)
+
+    make_infusion(patient, started_at=timezone.now() - timedelta(hours=1), ended_at=None)
+    one = queries()
+    for hours in (2, 3, 4):
+        make_infusion(patient, started_at=timezone.now() - timedelta(hours=hours), ended_at=None)
+    assert queries() == one

@@ -1,8 +1,10 @@
 """The card before an infusion: the contraindication, every limit from both sides, and the label's rate."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import product as combinations
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -287,6 +289,7 @@ def test_earlier_reactions_are_counted_with_the_worst_grade(grades: tuple[int | 
         ("last_product", "Privigen", "  ", CardCode.PRODUCT_NOT_COMPARED, Level.NOTE),
         ("prior_severe_ig_reaction", False, True, CardCode.PRIOR_SEVERE_REACTION, Level.CONTRAINDICATION),
         ("past_reactions", (), (MILD,), CardCode.PRIOR_REACTION, Level.CAUTION),
+        ("running_since", None, datetime(2026, 5, 4, 9, tzinfo=UTC), CardCode.ANOTHER_RUNNING, Level.CAUTION),
     ],
 )
 def test_each_limit_has_two_sides(field: str, inside: object, beyond: object, code: str, level: Level) -> None:
@@ -354,6 +357,12 @@ def test_a_change_of_product_after_a_long_gap_says_both() -> None:
 )
 def test_numbers_in_the_text_are_those_that_were_compared(facts: CardFacts, code: str, text: str) -> None:
     assert item(facts, code).text == text
+
+
+def test_another_infusion_that_runs_is_said_on_the_clock_it_was_given_in() -> None:
+    new_york = datetime(2026, 5, 4, 23, 30, tzinfo=ZoneInfo("America/New_York"))
+    found = item(replace(QUIET, running_since=new_york), CardCode.ANOTHER_RUNNING)
+    assert found.text == "An infusion of this patient has been running since 2026-05-04 23:30: it has no end yet."
 
 
 @pytest.mark.parametrize("weight", [Decimal(0), Decimal(-1)])
