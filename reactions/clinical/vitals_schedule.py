@@ -3,7 +3,7 @@
 Signatures
     Schedule(baseline_within_minutes, first_after_minutes, rate_change_within_minutes, every_minutes,
              after_end_minutes, tolerance_minutes)               a clinic's settings
-    due(schedule, started_at, ended_at, rate_changes, measured, now) -> VitalsPlan
+    due(schedule, started_at, ended_at, rate_changes, measured, now, *, late_baseline=False) -> VitalsPlan
         VitalsPlan.moments, .next_due, .missed, .is_late
     why_impossible_vitals(values) -> dict[str, str]              field to a sentence for the person typing
     unlikely_vitals(values) -> list[str]                         sentences to look at; recorded all the same
@@ -12,20 +12,25 @@ Sources of the default: nursing protocols differ, and no standard was found. See
 before, a set 15 min after the start, at each rate change, hourly once the rate is steady, at the end, and 30 and 60 min
 after it (hospital policies on allnurses.com and medx.it.com, a nursing question on nclex.me). A chart review of 731
 infusions found few reactions by vital signs alone (Camp-Sorrell 1994, PMID 8052549), so a clinic may want fewer. The
-tolerance, the minutes by which two expected sets count as one, and the end of the watch are this project's.
+tolerance, the minutes by which two expected sets count as one, the late baseline and the end of the watch are this
+project's.
 
 How measurements are matched, always the same way for the same record: every expected set has a window, and a
 measurement inside it can satisfy it. The closest pairs are matched first, of equally close ones the earlier. A set
 takes one measurement. A measurement serves one set and those that coincide with it: sets that fall due within 5 min of
 the first of them, such as a rate change and the hourly set. A measurement outside every window satisfies none.
+
+A baseline is taken before the start. With `late_baseline` one that nobody took in time can still be taken in the first
+minutes: for as long as other sets may be late, and until the first set can be taken. Before that it is due, not missed.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+# This project's: one look at the patient serves both.
 COINCIDING_WITHIN = timedelta(minutes=5)
 # An infusion that has run for longer was never closed: no routine sets are expected after this.
 LONGEST_WATCH = timedelta(hours=24)
@@ -116,8 +121,12 @@ def due(
     rate_changes: Sequence[datetime],
     measured: Sequence[datetime],
     now: datetime,
+    *,
+    late_baseline: bool = False,
 ) -> VitalsPlan:
     """What is expected, done, due and missed at `now`. Rate changes count strictly between start and end.
+
+    `late_baseline` lets a forgotten baseline be taken in the first minutes after the start.
 
     The plan is late when a set was missed, nothing has been measured since it fell due, and there are sets to come:
     when the watch is over, a missed set is missed and no longer late.
@@ -126,6 +135,8 @@ def due(
     end = ended_at.astimezone(UTC) if ended_at else None
     taken = sorted({moment.astimezone(UTC) for moment in measured if moment.astimezone(UTC) <= now})
     expected = _expected(schedule, start, end, [change.astimezone(UTC) for change in rate_changes], now)
+    if late_baseline:
+        expected = [_open_longer(moment, schedule, taken) for moment in expected]
     matched = _matched(expected, taken)
     moments = tuple(_with_state(moment, matched.get(n), now) for n, moment in enumerate(expected))
     missed = [moment for moment in moments if moment.state == MomentState.MISSED]
@@ -161,6 +172,15 @@ def _expected(
             label = f"{minutes} min after the end" if minutes else "At the end"
             found.append(Moment(Occasion.AFTER_END, label, at, at - early, at + late))
     return sorted(found, key=lambda moment: moment.due_at)
+
+
+def _open_longer(moment: Moment, schedule: Schedule, taken: Sequence[datetime]) -> Moment:
+    """A baseline that nobody took in time, with its later end; every other set as it is."""
+    if moment.occasion != Occasion.BASELINE or any(moment.opens_at <= at <= moment.closes_at for at in taken):
+        return moment
+    before_first_set = max(schedule.first_after_minutes - schedule.tolerance_minutes, 0)
+    late = min(schedule.tolerance_minutes, before_first_set)
+    return replace(moment, closes_at=moment.due_at + _minutes(late))
 
 
 def _routine(
@@ -208,7 +228,7 @@ def _with_state(moment: Moment, measured_at: datetime | None, now: datetime) -> 
         state = MomentState.MISSED
     else:
         state = MomentState.DUE if now >= moment.opens_at else MomentState.UPCOMING
-    return Moment(moment.occasion, moment.label, moment.due_at, moment.opens_at, moment.closes_at, state, measured_at)
+    return replace(moment, state=state, measured_at=measured_at)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What the page of a running infusion shows: composed here, so that the template only lays it out."""
 
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,8 +10,9 @@ from django.http import HttpRequest
 
 from reactions import safety
 from reactions.clinical.flow import Summary, next_reasons, rate_before, summarise, volume_at
+from reactions.clinical.infusion_checks import VIAL_TOLERANCE_G
 from reactions.clinical.safety_card import CardItem
-from reactions.clinical.vitals_schedule import Moment, MomentState, Occasion, Schedule, VitalsPlan, due, unlikely_vitals
+from reactions.clinical.vitals_schedule import VitalsPlan, due, unlikely_vitals
 from reactions.models import ClinicProtocol, Infusion, RateStep, Reaction, Treatment, Vitals
 from reactions.vocabulary import RateReason
 
@@ -36,7 +37,6 @@ class Running:
     treatments: list[Treatment]
     summary: Summary | None
     plan: VitalsPlan
-    baseline_until: datetime
     vial_grams: Decimal | None
     can: frozenset[RateReason]
     onsets: list[AtOnset]
@@ -60,7 +60,7 @@ class Running:
     @property
     def vials_differ(self) -> bool:
         """The vials hold another amount than the dose."""
-        return self.vial_grams is not None and abs(self.vial_grams - self.infusion.dose_g) > Decimal("0.5")
+        return self.vial_grams is not None and abs(self.vial_grams - self.infusion.dose_g) > VIAL_TOLERANCE_G
 
     @property
     def above_plan(self) -> bool:
@@ -74,28 +74,6 @@ class Running:
         if self.is_over or not self.summary:
             return None
         return safety.above_label(self.infusion, self.summary.current_rate_ml_per_h)
-
-    @property
-    def forgotten_baseline(self) -> Moment | None:
-        """The baseline that nobody took before the start, nor in the first minutes after it."""
-        baseline = next((moment for moment in self.plan.missed if moment.occasion == Occasion.BASELINE), None)
-        taken = baseline and any(baseline.due_at < row.at < self.baseline_until for row in self.vitals)
-        return None if taken else baseline
-
-    @property
-    def next_due(self) -> Moment | None:
-        """The set to measure now or next. A forgotten baseline is still due in the first minutes."""
-        baseline = self.forgotten_baseline
-        if baseline and self.now < self.baseline_until:
-            return replace(baseline, state=MomentState.DUE)
-        return self.plan.next_due
-
-    @property
-    def missed(self) -> list[Moment]:
-        """The sets that nobody can take any more."""
-        others = [moment for moment in self.plan.missed if moment.occasion != Occasion.BASELINE]
-        baseline = self.forgotten_baseline
-        return [baseline, *others] if baseline and self.now >= self.baseline_until else others
 
     def unusual(self) -> list[str]:
         """What is worth a second look in the newest vital signs."""
@@ -118,7 +96,6 @@ def running(infusion: Infusion, now: datetime) -> Running:
             concentration_percent=infusion.product.concentration_percent,
             until=until,
         )
-    schedule = ClinicProtocol.of(infusion.clinic).schedule()
     grams = [vial.grams for vial in infusion.vials.all()]
     changes = [step.at for step in steps if step.reason in {RateReason.STEP_UP, RateReason.RESUME, RateReason.SLOW}]
     return Running(
@@ -129,24 +106,18 @@ def running(infusion: Infusion, now: datetime) -> Running:
         treatments=treatments,
         summary=summary,
         plan=due(
-            schedule,
+            ClinicProtocol.of(infusion.clinic).schedule(),
             infusion.started_at,
             infusion.ended_at,
             changes,
             [row.at for row in vitals],
             now,
+            late_baseline=True,
         ),
-        baseline_until=_baseline_until(schedule, infusion.started_at),
         vial_grams=sum((g for g in grams if g is not None), Decimal(0)) if grams and None not in grams else None,
         can=frozenset(next_reasons(RateReason(steps[-1].reason) if steps else None)),
         onsets=[at_onset(reaction, infusion, pure) for reaction in infusion.reactions.all() if not reaction.is_void],
     )
-
-
-def _baseline_until(schedule: Schedule, started_at: datetime) -> datetime:
-    """Until when the baseline can be taken late: by as much as other sets, but not when the first set can be taken."""
-    before_first_set = max(schedule.first_after_minutes - schedule.tolerance_minutes, 0)
-    return started_at + timedelta(minutes=min(schedule.tolerance_minutes, before_first_set))
 
 
 def at_onset(reaction: Reaction, infusion: Infusion, steps: list[Any]) -> AtOnset:

@@ -39,9 +39,11 @@ def plan(
     ended: float | None = None,
     changes: tuple[float, ...] = (),
     schedule: Schedule = USUAL,
+    late: bool = False,
 ) -> VitalsPlan:
     end = None if ended is None else at(ended)
-    return due(schedule, START, end, [at(one) for one in changes], [at(one) for one in measured], at(now))
+    moments = [at(one) for one in changes], [at(one) for one in measured]
+    return due(schedule, START, end, *moments, at(now), late_baseline=late)
 
 
 def minutes(moment: datetime) -> float:
@@ -263,6 +265,59 @@ def test_the_next_set(now: float, measured: tuple[float, ...], next_due: float) 
     assert minutes(found.due_at) == next_due
 
 
+def baseline(found: VitalsPlan) -> Moment:
+    (only,) = (one for one in found.moments if one.occasion == "baseline")
+    return only
+
+
+@pytest.mark.parametrize(
+    ("now", "measured", "state"),
+    [
+        (0.1, (), DUE),
+        (5, (), DUE),
+        (5.1, (), MISSED),
+        (5.1, (-61,), MISSED),
+        (5.1, (0.1,), DONE),
+        (5.1, (5,), DONE),
+        (6, (5.1,), MISSED),
+        (5.1, (-60,), DONE),
+    ],
+)
+def test_a_forgotten_baseline_may_be_taken_in_the_first_minutes(
+    now: float, measured: tuple[float, ...], state: MomentState
+) -> None:
+    found = plan(now, measured, late=True)
+    assert baseline(found).state == state
+    assert (baseline(found) in found.missed) is (state == MISSED)
+    assert (found.next_due == baseline(found)) is (state == DUE)
+    assert found.is_late is (state == MISSED and not any(minute > 0 for minute in measured))
+    assert {one.occasion for one in found.moments if one.measured_at} == ({"baseline"} if state == DONE else set()) | (
+        {"first"} if measured == (5.1,) else set()
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "tolerance", "minutes_late"),
+    [(15, 10, 5), (12, 10, 2), (10, 10, 0), (5, 10, 0), (20, 10, 10), (120, 10, 10), (120, 30, 30), (15, 0, 0)],
+)
+def test_a_baseline_may_be_as_late_as_other_sets_until_the_first_set_can_be_taken(
+    first: int, tolerance: int, minutes_late: int
+) -> None:
+    schedule = replace(USUAL, first_after_minutes=first, tolerance_minutes=tolerance)
+    assert minutes(baseline(plan(999, ended=300, schedule=schedule, late=True)).closes_at) == minutes_late
+
+
+def test_a_baseline_in_time_leaves_what_is_measured_later_to_other_sets() -> None:
+    assert done(plan(90, (-5, 2), changes=(6,), late=True)) == {("baseline", 0): -5, ("rate_change", 6): 2}
+    assert done(plan(90, (2,), changes=(6,), late=True)) == {("baseline", 0): 2}
+
+
+def test_only_the_baseline_may_be_taken_later() -> None:
+    usual, longer = (expected(plan(999, ended=200, changes=(30,), late=late)) for late in (False, True))
+    assert longer[0] == ("Before the start", 0, -60, 5)
+    assert longer[1:] == usual[1:]
+
+
 def test_nothing_is_due_when_the_watch_is_over() -> None:
     assert plan(310, ended=240).next_due is not None
     assert plan(310.1, ended=240).next_due is None
@@ -346,6 +401,7 @@ records = st.fixed_dictionaries(
     {
         "changes": st.lists(st.integers(1, 300), max_size=6).map(tuple),
         "ended": st.none() | st.integers(5, 300),
+        "late": st.booleans(),
     }
 )
 
