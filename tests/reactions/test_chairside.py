@@ -490,6 +490,26 @@ def test_how_late_a_baseline_may_be_follows_the_schedule(
     assert "1 missed" in vitals_panel(page, infusion)
 
 
+def test_sets_that_are_late_are_said_until_something_is_measured(page: Client, infusion: Infusion, nurse: User) -> None:
+    begun(infusion, 4)
+    assert "Late" not in vitals_panel(page, infusion)
+    begun(infusion, 26)
+    first = timezone.localtime(infusion.started_at + timedelta(minutes=15), infusion.zone)
+    assert f"Late Nothing was measured since {first:%H:%M}" in vitals_panel(page, infusion)
+    infusion.vitals.create(at=timezone.now(), heart_rate_per_min=72, created_by=nurse)
+    assert "Late" not in vitals_panel(page, infusion)
+    assert "2 missed" in vitals_panel(page, infusion)
+
+
+def test_the_mean_rate_is_said_with_and_without_pauses(page: Client, infusion: Infusion, nurse: User) -> None:
+    begun(infusion, 60)
+    address = reverse("reactions:running", args=[infusion.pk])
+    assert "without pauses" not in page.get(address).content.decode()
+    at = infusion.started_at + timedelta(minutes=30)
+    infusion.rate_steps.create(at=at, rate_ml_per_h=0, reason="pause", created_by=nurse)
+    assert "21 mL/h, 42 mL/h without pauses" in page.get(address).content.decode()
+
+
 def test_observed_without_a_reaction_is_an_entry_of_its_own(page: Client, infusion: Infusion, nurse: User) -> None:
     Infusion.objects.filter(pk=infusion.pk).update(reaction_record="not_recorded")
     send(page, "say_observed", infusion, {})
