@@ -78,9 +78,9 @@ def unlikely(facts: InfusionFacts) -> list[str]:
             found.append(f"The weight of {_plain(facts.weight_kg)} kg is unusual.")
         found += _unlikely_dose(facts, facts.weight_kg)
     if facts.duration is not None and facts.duration < USUAL_DURATION[0]:
-        found.append("The infusion took less than 30 minutes.")
+        found.append(f"The infusion took less than {USUAL_DURATION[0] // timedelta(minutes=1)} minutes.")
     if facts.duration is not None and facts.duration > USUAL_DURATION[1]:
-        found.append("The infusion took more than 12 hours.")
+        found.append(f"The infusion took more than {USUAL_DURATION[1] // timedelta(hours=1)} hours.")
     if facts.vial_grams is not None and abs(facts.vial_grams - facts.dose_g) > VIAL_TOLERANCE_G:
         found.append(f"The vials hold {_plain(facts.vial_grams)} g, the dose is {_plain(facts.dose_g)} g.")
     if facts.overlaps_another:
@@ -100,9 +100,9 @@ def _unlikely_dose(facts: InfusionFacts, weight_kg: Decimal) -> list[str]:
     day, course = facts.dose_g / weight_kg, facts.course_dose_g / weight_kg
     low, high = COURSE_G_PER_KG
     if day > DAY_G_PER_KG:
-        found.append(f"{day:.2f} g/kg in one day is more than the usual 1 g/kg.")
+        found.append(f"{day:.2f} g/kg in one day is more than the usual {_plain(DAY_G_PER_KG)} g/kg.")
     if course > high:
-        found.append(f"{course:.2f} g/kg in this course is above 2.4 g/kg.")
+        found.append(f"{course:.2f} g/kg in this course is above {high} g/kg.")
     if facts.planned_days == 1 and course < low:
-        found.append(f"{course:.2f} g/kg in this course is below 0.2 g/kg.")
+        found.append(f"{course:.2f} g/kg in this course is below {low} g/kg.")
     return found

@@ -40,6 +40,20 @@ def test_each_limit_has_two_sides(change: str, at_the_edge: object, beyond: obje
     assert len(unlikely(replace(facts, **{change: beyond}))) == 1
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"dose_g": Decimal(77)}, "1.10 g/kg in one day is more than the usual 1 g/kg."),
+        ({"course_dose_g": Decimal(175)}, "2.50 g/kg in this course is above 2.4 g/kg."),
+        ({"course_dose_g": Decimal(7)}, "0.10 g/kg in this course is below 0.2 g/kg."),
+        ({"duration": timedelta(minutes=29)}, "The infusion took less than 30 minutes."),
+        ({"duration": timedelta(hours=13)}, "The infusion took more than 12 hours."),
+    ],
+)
+def test_a_sentence_names_the_limit_that_was_passed(change: dict[str, object], said: str) -> None:
+    assert unlikely(replace(USUAL, vial_grams=None, **change)) == [said]
+
+
 def test_a_low_course_dose_is_only_odd_when_the_course_is_over_in_a_day() -> None:
     assert unlikely(replace(USUAL, course_dose_g=Decimal(5), planned_days=3)) == []
 
