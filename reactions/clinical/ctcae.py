@@ -36,6 +36,9 @@ V5 = "5.0"
 V6 = "6.0"
 VERSIONS = (V5, V6)
 OTHER = "other"
+# The term for an episode as a whole.
+EPISODE = "infusion_related_reaction"
+DEATH_GRADE = 5
 TABLE = Path(__file__).resolve().parent.parent / "data" / "ctcae.csv"
 SAME_AS_V5 = "="
 

@@ -10,10 +10,9 @@ reaction or anaphylaxis are not to be reported together (notes of CTCAE v5.0 and
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from reactions.clinical.ctcae import DEATH_GRADE, EPISODE
 from reactions.vocabulary import Outcome
 
-DEATH_GRADE = 5
-EPISODE = "infusion_related_reaction"
 NOT_BESIDE_EPISODE = frozenset({"allergic_reaction", "anaphylaxis"})
 
 

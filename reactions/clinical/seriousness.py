@@ -15,9 +15,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reactions.clinical.ctcae import TERMS
+from reactions.clinical.ctcae import DEATH_GRADE, TERMS
 
-DEATH_GRADE = 5
 LIFE_THREATENING_GRADE = 4
 
 

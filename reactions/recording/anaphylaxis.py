@@ -11,7 +11,7 @@ from patients.models import StaleRecord, User, difference, snapshot
 from reactions import tasks, worklist
 from reactions.checkins.plan import plan_evening
 from reactions.clinical.anaphylaxis import Evidence, assess
-from reactions.clinical.ctcae import version_for
+from reactions.clinical.ctcae import EPISODE, version_for
 from reactions.models import AnaphylaxisRecord, Infusion, Reaction
 from reactions.recording.chairside import give_treatment, stop_infusion
 from reactions.recording.reactions import changing, free_treatments, reaction_snapshot, say_observed, take_along
@@ -26,8 +26,6 @@ from reactions.recording.writing import (
 )
 from reactions.vocabulary import ADRENALINE, Action
 
-# CTCAE's term for the episode as a whole, until its symptoms are written down.
-EPISODE = "infusion_related_reaction"
 # A drug given so shortly before the tap was given for what led to it; an earlier one is for a person to assign.
 GIVEN_FOR_IT = timedelta(minutes=30)
 
