@@ -5,9 +5,9 @@ Signatures
     why_impossible(code, value) -> str                 a sentence for the person typing; empty when it is possible
     change(code, first, latest) -> str                 in words: "8 points higher, better"
 
-A change is given with its direction and no more: how much of it is a response depends on several measures together,
-and is a clinician's to say. The limits of a scale are its ends; those of a blood value and of a distance only catch
-slips of the keyboard.
+A change is given with its direction and whether that is better or worse on this one measure, and no more: whether it is
+a response depends on several measures together, and is a clinician's to say. The limits of a scale are its ends; those
+of a blood value and of a distance only catch slips of the keyboard.
 """
 
 from dataclasses import dataclass

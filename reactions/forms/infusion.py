@@ -24,7 +24,7 @@ from reactions.models import Course, Infusion, Product
 from reactions.recording import AlreadyRecorded
 from reactions.vocabulary import Indication, PremedicationRecord, ReactionRecord, Setting, choices
 
-# A nurse's watch may be ahead of the server's.
+# A nurse's watch may be ahead of the server's; by how much is this project's guess.
 CLOCK_SLACK = timedelta(minutes=10)
 # What is started at the chairside began at most so long ago; the safety card shows what is known now.
 STARTED_AT_MOST = timedelta(hours=24)

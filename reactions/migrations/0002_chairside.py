@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('scale', models.CharField(choices=[('who_umc', 'WHO-UMC'), ('naranjo', 'Naranjo')], max_length=10)),
-                ('answers', models.JSONField(default=dict, help_text='WHO-UMC: points ticked. Naranjo: question to yes, no, unknown.')),
+                ('answers', models.JSONField(default=dict, help_text='WHO-UMC: points ticked. Naranjo: question to yes, no, dont_know.')),
                 ('category', models.CharField(blank=True, help_text='Empty while the score is unfinished.', max_length=30)),
                 ('score', models.SmallIntegerField(blank=True, null=True)),
                 ('note', models.CharField(blank=True, max_length=500)),

@@ -15,6 +15,7 @@ from reactions.models.course import Course
 from reactions.models.product import Product
 from reactions.vocabulary import Indication, PremedicationRecord, ReactionRecord, Setting, choices
 
+# This project's: an infusion takes hours, and one that has been open for a day was forgotten.
 OVERDUE_AFTER = timedelta(hours=24)
 
 

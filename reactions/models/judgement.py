@@ -18,7 +18,9 @@ class CausalityAssessment(models.Model):
 
     reaction = models.ForeignKey(Reaction, models.PROTECT, related_name="causality")
     scale = models.CharField(max_length=10, choices=choices(CausalityScale))
-    answers = models.JSONField(default=dict, help_text="WHO-UMC: points ticked. Naranjo: question to yes, no, unknown.")
+    answers = models.JSONField(
+        default=dict, help_text="WHO-UMC: points ticked. Naranjo: question to yes, no, dont_know."
+    )
     category = models.CharField(max_length=30, blank=True, help_text="Empty while the score is unfinished.")
     score = models.SmallIntegerField(null=True, blank=True)
     note = models.CharField(max_length=500, blank=True)

@@ -26,7 +26,8 @@ from reactions.recording.writing import (
 )
 from reactions.vocabulary import ADRENALINE, Action
 
-# A drug given so shortly before the tap was given for what led to it; an earlier one is for a person to assign.
+# A drug given so shortly before the tap was given for what led to it; an earlier one is for a person to assign. The
+# half hour is this project's.
 GIVEN_FOR_IT = timedelta(minutes=30)
 
 
