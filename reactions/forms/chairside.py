@@ -24,11 +24,12 @@ from patients.forms.fields import (
 from reactions.clinical.barcode import UnreadableBarcode
 from reactions.clinical.barcode import read as read_barcode
 from reactions.clinical.flow import next_reasons
-from reactions.clinical.infusion_checks import POSSIBLE_RATE_ML_PER_H, why_impossible_drug_dose, why_impossible_lot
+from reactions.clinical.infusion_checks import POSSIBLE_RATE_ML_PER_H, why_impossible_lot
 from reactions.clinical.vitals_schedule import why_impossible_vitals
+from reactions.forms.drugs import DrugFields
 from reactions.forms.infusion import CLOCK_SLACK
 from reactions.models import Infusion, RateStep, Reaction, Treatment, Vitals
-from reactions.vocabulary import DRUGS, RateReason, Route, choices
+from reactions.vocabulary import RateReason
 
 VITALS = (
     "temperature_c",
@@ -218,14 +219,10 @@ class VitalsForm(MomentForm):
         return {name: self.cleaned_data[name] for name in VITALS}
 
 
-class TreatmentForm(MomentForm):
-    drug = forms.ChoiceField(choices=[("", "Choose"), *((code, label) for code, (label, _) in DRUGS.items())])
-    other_drug = forms.CharField(required=False, max_length=100, label="Name, if other")
-    dose = forms.CharField(required=False, max_length=40)
-    route = forms.ChoiceField(required=False, choices=[("", "Not recorded"), *choices(Route)[:-1]])
-
+class TreatmentForm(DrugFields, MomentForm):
     def __init__(self, data: Any = None, *, infusion: Infusion, row: Treatment | None = None, **kwargs: Any) -> None:
         super().__init__(data, infusion=infusion, row=row, **kwargs)
+        self.fields["drug"].required = True
         self.reactions = {str(one.pk): one for one in infusion.reactions.all() if row and not one.is_void}
         if self.reactions:
             named = [(pk, _reaction_in_words(one, infusion)) for pk, one in self.reactions.items()]
@@ -255,12 +252,6 @@ class TreatmentForm(MomentForm):
             *(["reason"] if self.row else []),
         )
 
-    def clean_dose(self) -> str:
-        dose: str = self.cleaned_data["dose"]
-        if why := why_impossible_drug_dose(dose):
-            raise forms.ValidationError(why)
-        return dose
-
     def clean_at(self) -> datetime:
         at = super().clean_at()
         if at < self.infusion.started_at:
@@ -269,14 +260,6 @@ class TreatmentForm(MomentForm):
                 " infusion."
             )
         return at
-
-    def clean(self) -> dict[str, Any]:
-        values = super().clean() or self.cleaned_data
-        if values.get("drug") == "other" and not values.get("other_drug"):
-            self.add_error("other_drug", "Write the drug's name.")
-        elif values.get("drug") not in {None, "", "other"} and values.get("other_drug"):
-            self.add_error("other_drug", "Choose “Another drug”, or empty this name.")
-        return values
 
     def values(self) -> dict[str, Any]:
         columns = {name: self.cleaned_data[name] for name in ("drug", "other_drug", "dose", "route")}

@@ -5,9 +5,9 @@ from typing import Any
 from django import forms
 
 from patients.forms.fields import DateField, NumberField, WholeNumberField
-from reactions.clinical.infusion_checks import why_impossible_drug_dose, why_impossible_lot
-from reactions.forms.rows import OwnWordsField, RowForm, rows_of
-from reactions.vocabulary import DRUGS, Route, choices
+from reactions.clinical.infusion_checks import why_impossible_lot
+from reactions.forms.drugs import DrugFields
+from reactions.forms.rows import RowForm, rows_of
 
 MOST_MINUTES_BEFORE = 24 * 60
 
@@ -51,32 +51,17 @@ class VialForm(RowForm):
             )
 
 
-class PremedicationForm(RowForm):
+class PremedicationForm(DrugFields, RowForm):
     meaningful = ("drug", "other_drug", "dose", "minutes_before")
+    stands_in_logs = True
 
-    drug = forms.ChoiceField(
-        required=False, choices=[("", "Choose"), *((code, label) for code, (label, _) in DRUGS.items())]
-    )
-    other_drug = OwnWordsField(required=False, max_length=100, label="Name, if other")
-    dose = forms.CharField(required=False, max_length=40)
-    route = forms.ChoiceField(required=False, choices=[("", "Not recorded"), *choices(Route)[:-1]])
     minutes_before = WholeNumberField(
         required=False, min_value=0, max_value=MOST_MINUTES_BEFORE, label="Minutes before start"
     )
 
-    def clean_dose(self) -> str:
-        dose: str = self.cleaned_data["dose"]
-        if why := why_impossible_drug_dose(dose):
-            raise forms.ValidationError(why)
-        return dose
-
     def clean(self) -> dict[str, Any]:
-        values = super().clean() or self.cleaned_data
+        values = super().clean()
         self.need("drug", "Choose the drug, or empty this row.")
-        if values.get("drug") == "other":
-            self.need("other_drug", "Write the drug's name.")
-        elif values.get("other_drug") and values.get("drug"):
-            self.add_error("other_drug", "Choose “Another drug”, or empty this name.")
         return values
 
 

@@ -19,13 +19,13 @@ from patients.forms.fields import (
 )
 from reactions.clinical import seriousness
 from reactions.clinical.ctcae import OTHER, TERMS, UndefinedGrade, check_grade, version_for
-from reactions.clinical.infusion_checks import why_impossible_drug_dose
+from reactions.forms.drugs import DrugFields
 from reactions.forms.grades import Grades, grades_of
 from reactions.forms.infusion import CLOCK_SLACK
 from reactions.forms.rows import BaseRows, OwnWordsField, RowForm, forget_errors, rows_of, with_one_more
 from reactions.forms.seriousness import BOX, SeriousnessForm
 from reactions.models import ChairsideRow, Infusion, Reaction, Treatment
-from reactions.vocabulary import DRUGS, Action, Dechallenge, Outcome, Rechallenge, Route, choices
+from reactions.vocabulary import Action, Dechallenge, Outcome, Rechallenge, choices
 
 # Offered first: the terms that published series of IVIG reactions name most often (Stiehm, PMID 23835249).
 COMMON_TERMS = (
@@ -174,7 +174,7 @@ def not_before_the_start(moment: datetime, infusion: Infusion) -> datetime:
     return started if started.replace(second=0, microsecond=0) <= moment < started else moment
 
 
-class TreatmentRowForm(RowForm):
+class TreatmentRowForm(DrugFields, RowForm):
     """A drug or measure given after the start. Its time is typed; on the running page empty means now."""
 
     meaningful = ("drug", "other_drug", "dose", "route", "at")
@@ -186,34 +186,16 @@ class TreatmentRowForm(RowForm):
         "at": "col-lg-3",
     }
 
-    drug = forms.ChoiceField(
-        required=False,
-        choices=[("", "Choose"), *((code, label) for code, (label, _) in DRUGS.items())],
-        label="Drug or measure",
-    )
-    other_drug = OwnWordsField(required=False, max_length=100, label="Name, if other")
-    dose = forms.CharField(required=False, max_length=40)
-    route = forms.ChoiceField(required=False, choices=[("", "Not recorded"), *choices(Route)[:-1]])
-
     def __init__(self, *args: Any, infusion: Infusion, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.infusion = infusion
+        self.fields["drug"].label = "Drug or measure"
         self.fields["at"] = ClinicDateTimeField(zone=infusion.zone, required=False, label="Given at")
 
-    def clean_dose(self) -> str:
-        dose: str = self.cleaned_data["dose"]
-        if why := why_impossible_drug_dose(dose):
-            raise forms.ValidationError(why)
-        return dose
-
     def clean(self) -> dict[str, Any]:
-        values = super().clean() or self.cleaned_data
+        values = super().clean()
         self.need("drug", "Choose the drug, or empty this row.")
         self.need("at", "Write when it was given.")
-        if values.get("drug") == "other":
-            self.need("other_drug", "Write the drug's name.")
-        elif values.get("drug") and values.get("other_drug"):
-            self.add_error("other_drug", "Choose “Another drug”, or empty this name.")
         if at := values.get("at"):
             values["at"] = at = not_before_the_start(at, self.infusion)
             if at < self.infusion.started_at:
