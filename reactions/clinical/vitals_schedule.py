@@ -6,6 +6,7 @@ Signatures
     due(schedule, started_at, ended_at, rate_changes, measured, now, *, late_baseline=False) -> VitalsPlan
         VitalsPlan.moments, .next_due, .missed, .is_late
     why_impossible_vitals(values) -> dict[str, str]              field to a sentence for the person typing
+    why_impossible_moment(at, started_at) -> str                 a sentence; empty when they can belong to the infusion
     unlikely_vitals(values) -> list[str]                         sentences to look at; recorded all the same
 
 Sources of the default: nursing protocols differ, and no standard was found. Seen were a baseline within 15 or 60 min
@@ -34,6 +35,8 @@ from enum import StrEnum
 COINCIDING_WITHIN = timedelta(minutes=5)
 # An infusion that has run for longer was never closed: no routine sets are expected after this.
 LONGEST_WATCH = timedelta(hours=24)
+# What lies further before the start is a slip in the date (this project's limit), and no baseline of the infusion.
+MEASURED_BEFORE_AT_MOST = timedelta(hours=24)
 
 
 class Occasion(StrEnum):
@@ -271,6 +274,14 @@ def why_impossible_vitals(values: Mapping[str, Decimal | int | None]) -> dict[st
     if systolic is not None and diastolic is not None and diastolic >= systolic:
         found.setdefault("diastolic_mmhg", "The diastolic value must be below the systolic value.")
     return found
+
+
+def why_impossible_moment(at: datetime, started_at: datetime) -> str:
+    """A sentence about vital signs that were measured so long before the start that the date must be wrong."""
+    if at < started_at - MEASURED_BEFORE_AT_MOST:
+        hours = MEASURED_BEFORE_AT_MOST // timedelta(hours=1)
+        return f"This lies more than {hours} hours before the infusion started. Check the date."
+    return ""
 
 
 def unlikely_vitals(values: Mapping[str, Decimal | int | None]) -> list[str]:

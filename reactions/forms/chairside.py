@@ -25,7 +25,7 @@ from reactions.clinical.barcode import UnreadableBarcode
 from reactions.clinical.barcode import read as read_barcode
 from reactions.clinical.flow import next_reasons
 from reactions.clinical.infusion_checks import POSSIBLE_RATE_ML_PER_H, why_impossible_lot
-from reactions.clinical.vitals_schedule import why_impossible_vitals
+from reactions.clinical.vitals_schedule import why_impossible_moment, why_impossible_vitals
 from reactions.forms.drugs import DrugFields
 from reactions.forms.infusion import CLOCK_SLACK
 from reactions.models import Infusion, RateStep, Reaction, Treatment, Vitals
@@ -205,6 +205,12 @@ class VitalsForm(MomentForm):
             Row(Column("at", css_class="col-12 col-sm-8")),
             *(["reason"] if self.row else []),
         )
+
+    def clean_at(self) -> datetime:
+        at = super().clean_at()
+        if why := why_impossible_moment(at, self.infusion.started_at):
+            raise forms.ValidationError(why)
+        return at
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data

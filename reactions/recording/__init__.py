@@ -24,6 +24,7 @@ from reactions.recording.answers import (
     submit_answer,
 )
 from reactions.recording.chairside import (
+    MeasuredTooEarly,
     VialThere,
     add_vial,
     correct_step,
@@ -71,6 +72,7 @@ __all__ = [
     "CheckInClosed",
     "ImpossibleMoment",
     "ImpossibleSteps",
+    "MeasuredTooEarly",
     "NotBooked",
     "ReactionStands",
     "SentBefore",

@@ -19,6 +19,7 @@ from patients.models import StaleRecord, User, difference, snapshot
 from reactions import safety, tasks
 from reactions.checkins.plan import plan_checkins
 from reactions.clinical.flow import STILL
+from reactions.clinical.vitals_schedule import why_impossible_moment
 from reactions.models import ChairsideRow, Infusion, RateStep, Reaction, Treatment, Vial, Vitals
 from reactions.recording.infusions import (
     CardUnanswered,
@@ -44,6 +45,10 @@ from reactions.vocabulary import RateReason, ReactionRecord
 
 class VialThere(ValueError):
     """The infusion has the vial with this code and serial number already."""
+
+
+class MeasuredTooEarly(ValueError):
+    """Vital signs lie so long before the infusion that their date must be wrong."""
 
 
 @transaction.atomic
@@ -151,10 +156,16 @@ def record_vitals(
     submission_id: UUID,
     at_left_open: bool = False,
 ) -> Vitals:
-    """Add a set of vital signs. Raises AlreadyThere when somebody else has recorded one for this minute."""
+    """Add a set of vital signs.
+
+    Raises AlreadyThere when somebody else has recorded one for this minute, MeasuredTooEarly when it lies long before
+    the start.
+    """
     held = lock(infusion)
     if before := made_before(held.vitals, submission_id, _told(values, at, at_left_open=at_left_open)):
         return cast("Vitals", before)
+    if why := why_impossible_moment(at, held.started_at):
+        raise MeasuredTooEarly(why)
     if stored := held.vitals.current().filter(at=at).first():
         raise AlreadyThere(stored)
     vitals: Vitals = held.vitals.create(at=at, submission_id=submission_id, created_by=by, **values)
@@ -164,8 +175,10 @@ def record_vitals(
 
 @transaction.atomic
 def correct_vitals(vitals: Vitals, *, by: User, details: dict[str, Any], reason: str, seen_version: int) -> Vitals:
-    """Change a set of vital signs. Raises StaleRecord, or AlreadyThere when another set has this minute."""
+    """Change a set of vital signs. Raises StaleRecord, MeasuredTooEarly, or AlreadyThere: another has this minute."""
     held = lock(vitals.infusion)
+    if why := why_impossible_moment(details["at"], held.started_at):
+        raise MeasuredTooEarly(why)
     if stored := held.vitals.current().filter(at=details["at"]).exclude(pk=vitals.pk).first():
         raise AlreadyThere(stored)
     _correct(vitals, "vitals.corrected", by=by, details=details, reason=reason, seen_version=seen_version)

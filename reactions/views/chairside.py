@@ -155,6 +155,8 @@ def _add(
             infusion, context["stored_row"] = find_infusion(request.user, infusion.pk), row
         except recording.StepOutside as error:
             form.add_error("at", error.problems)
+        except recording.MeasuredTooEarly as error:
+            form.add_error("at", str(error))
         except recording.ImpossibleSteps as error:
             form.add_error("rate_ml_per_h", error.problems)
         except recording.VialThere as error:
@@ -276,7 +278,7 @@ def _correct(
             context["stored"], status = stored, 409
         except recording.AlreadyThere as error:
             form.add_error("at", f"This minute has a row by {error.stored.created_by} already.")
-        except (recording.AlreadyRecorded, recording.StartsTooLate) as error:
+        except (recording.AlreadyRecorded, recording.StartsTooLate, recording.MeasuredTooEarly) as error:
             form.add_error("at", str(error))
         except recording.CardUnanswered as error:
             form.add_error("at", f"{ASKS_MORE} {' '.join(item.text for item in error.items)}")

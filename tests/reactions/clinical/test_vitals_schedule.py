@@ -19,6 +19,7 @@ from reactions.clinical.vitals_schedule import (
     VitalsPlan,
     due,
     unlikely_vitals,
+    why_impossible_moment,
     why_impossible_vitals,
 )
 
@@ -476,6 +477,12 @@ def test_good_values_raise_nothing() -> None:
 def test_impossible_values(field: str, edge: object, beyond: object, said: str) -> None:
     assert why_impossible_vitals(GOOD | {field: Decimal(str(edge))}) == {}
     assert why_impossible_vitals(GOOD | {field: Decimal(str(beyond))})[field] == said
+
+
+def test_what_was_measured_on_another_day_before_the_start_is_a_slip() -> None:
+    assert why_impossible_moment(at(-24 * 60), START) == ""
+    assert why_impossible_moment(at(60 * 24 * 60), START) == ""
+    assert "more than 24 hours before the infusion started" in why_impossible_moment(at(-24 * 60) - SECOND, START)
 
 
 @pytest.mark.parametrize(
