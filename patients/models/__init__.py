@@ -1,3 +1,4 @@
+from patients.models.append_only import AppendOnly
 from patients.models.audit import AuditEvent, difference, snapshot, write_event
 from patients.models.clinic import Clinic, StaffRole, User, validate_time_zone
 from patients.models.iga import STATUS_LABELS, IgaResult
@@ -6,6 +7,7 @@ from patients.models.record import NeverDeleted, Record, RecordQuerySet, RecordV
 
 __all__ = [
     "STATUS_LABELS",
+    "AppendOnly",
     "AuditEvent",
     "Clinic",
     "IgaResult",

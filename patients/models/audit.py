@@ -1,24 +1,16 @@
 """What was done, by whom, to which record, and why. Rows are only ever added."""
 
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any
 
 from django.conf import settings
 from django.db import models
 
+from patients.models.append_only import AppendOnly
 from patients.models.clinic import Clinic, User
-from patients.models.record import NeverDeleted
 
 
-class AuditQuerySet(models.QuerySet):
-    def update(self, **kwargs: Any) -> NoReturn:
-        raise NeverDeleted("Audit events are never changed.")
-
-    def delete(self) -> NoReturn:
-        raise NeverDeleted("Audit events are never deleted.")
-
-
-class AuditEvent(models.Model):
+class AuditEvent(AppendOnly):
     """One act. No foreign keys to what it is about, so that it says the same whatever becomes of the record."""
 
     at = models.DateTimeField(auto_now_add=True)
@@ -31,8 +23,6 @@ class AuditEvent(models.Model):
     changes = models.JSONField(default=dict, help_text="Field: [old value, new value].")
     reason = models.CharField(max_length=500, blank=True)
 
-    objects = AuditQuerySet.as_manager()
-
     class Meta:
         ordering = ["-pk"]
         indexes = [
@@ -42,14 +32,6 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.act} {self.entity} {self.entity_id}"
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if self.pk is not None:
-            raise NeverDeleted("An audit event is never changed.")
-        super().save(*args, **kwargs)
-
-    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise NeverDeleted("An audit event is never deleted.")
 
 
 def write_event(

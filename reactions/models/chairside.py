@@ -188,6 +188,15 @@ class Vitals(ChairsideRow):
             models.CheckConstraint(
                 name="reactions_vitals_spo2_percent", condition=Q(spo2_percent=None) | Q(spo2_percent__lte=100)
             ),
+            models.CheckConstraint(
+                name="reactions_vitals_measure_something",
+                # With a systolic pressure there is a diastolic one.
+                condition=Q(temperature_c__isnull=False)
+                | Q(heart_rate_per_min__isnull=False)
+                | Q(systolic_mmhg__isnull=False)
+                | Q(respiratory_rate_per_min__isnull=False)
+                | Q(spo2_percent__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -2,18 +2,18 @@
 
 from datetime import datetime
 from itertools import zip_longest
-from typing import Any, Self
+from typing import Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from patients.models import Clinic, Patient, Record, RecordQuerySet, User
+from patients.models import AppendOnly, Clinic, Patient, Record, RecordQuerySet, User
 from reactions.models.reaction import Reaction, Treatment
 from reactions.vocabulary import ADRENALINE, CausalityScale, SignatureMeaning, choices
 
 
-class CausalityAssessment(models.Model):
+class CausalityAssessment(AppendOnly):
     """One judgement of the cause; the newest counts, the earlier ones stay. `answers` are those of the scale."""
 
     reaction = models.ForeignKey(Reaction, models.PROTECT, related_name="causality")
@@ -121,7 +121,7 @@ class AnaphylaxisRecord(Record):
         }
 
 
-class Signature(models.Model):
+class Signature(AppendOnly):
     """A clinician's signature under a version of a reaction: printed name, moment and meaning. Never changed.
 
     Form of 21 CFR 11.50: the printed name, the time and the meaning stand with the record. `content` was signed.
@@ -140,8 +140,3 @@ class Signature(models.Model):
 
     def __str__(self) -> str:
         return f"{self.printed_name}, {self.get_meaning_display().lower()}"
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if self.pk is not None:
-            raise TypeError("A signature is never changed.")
-        super().save(*args, **kwargs)

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from patients.models import Clinic, Patient, Record, RecordQuerySet, User
+from patients.models import AppendOnly, Clinic, Patient, Record, RecordQuerySet, User
 from reactions.clinical.safety_card import RISK_FACTORS, RiskFactor
 from reactions.models.infusion import Infusion
 from reactions.vocabulary import LABELS, HistoryFact
@@ -47,7 +47,7 @@ class PatientRisk(Record):
         return RISK_FACTORS[RiskFactor(self.factor)].label if self.factor in set(RiskFactor) else self.factor
 
 
-class SafetyCheck(models.Model):
+class SafetyCheck(AppendOnly):
     """The safety card as it was shown before an infusion, and who answered it. Rows are only ever added.
 
     `items` holds what was shown: [{"code", "level", "text", "source"}, …]. A card with cautions names who acknowledged
@@ -70,6 +70,10 @@ class SafetyCheck(models.Model):
             models.CheckConstraint(
                 name="reactions_safetycheck_acknowledged_is_whole",
                 condition=Q(acknowledged_by=None, reason="") | Q(acknowledged_by__isnull=False) & ~Q(reason=""),
+            ),
+            models.CheckConstraint(
+                name="reactions_safetycheck_decided_is_acknowledged",
+                condition=Q(decided_by="") | Q(acknowledged_by__isnull=False),
             ),
         ]
 

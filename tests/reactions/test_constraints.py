@@ -13,7 +13,7 @@ from django.db import IntegrityError, connection, models, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from patients.models import IgaResult, Patient, StaffRole
+from patients.models import AppendOnly, AuditEvent, IgaResult, NeverDeleted, Patient, StaffRole, write_event
 from reactions.models import (
     Alert,
     AnaphylaxisRecord,
@@ -32,6 +32,7 @@ from reactions.models import (
     Reaction,
     ResponseMeasures,
     SafetyCheck,
+    Signature,
     Symptom,
     Treatment,
     Vial,
@@ -128,6 +129,7 @@ BREAKS: dict[str, list[Break]] = {
         changed(systolic_mmhg=80, diastolic_mmhg=80),
     ],
     "reactions_vitals_spo2_percent": [changed(spo2_percent=101)],
+    "reactions_vitals_measure_something": [changed(heart_rate_per_min=None)],
     "reactions_reaction_void_is_whole": HALF_VOIDED,
     "reactions_reaction_resolves_after_onset": [changed(resolved_at=LONG_AGO)],
     "reactions_reaction_criteria_mean_serious": [
@@ -174,6 +176,7 @@ BREAKS: dict[str, list[Break]] = {
     "reactions_patientrisk_void_is_whole": HALF_VOIDED,
     "reactions_patientrisk_once": [twice(note="again")],
     "reactions_safetycheck_acknowledged_is_whole": [changed(reason="Known"), named_without_a_reason],
+    "reactions_safetycheck_decided_is_acknowledged": [changed(decided_by="Dr. Synthia Test")],
 }
 
 
@@ -238,6 +241,17 @@ SOUND: dict[type[models.Model], Callable[[Infusion], models.Model]] = {
 }
 
 
+# A row of each model of which rows are only ever added.
+ADDED: dict[type[AppendOnly], Callable[[Infusion], Any]] = {
+    AuditEvent: lambda infusion: write_event("test", by=infusion.created_by),
+    SafetyCheck: lambda infusion: SOUND[SafetyCheck](infusion),
+    CausalityAssessment: lambda infusion: SOUND[CausalityAssessment](infusion),
+    Signature: lambda infusion: make_reaction(infusion).signatures.create(
+        by=infusion.created_by, printed_name="Nora Test", meaning="review", signed_at=timezone.now(), version=1
+    ),
+}
+
+
 def constraints() -> Iterator[tuple[type[models.Model], Any]]:
     for app in ("patients", "reactions"):
         for model in apps.get_app_config(app).get_models():
@@ -268,6 +282,33 @@ def is_named(constraint: models.BaseConstraint, model: type[models.Model], said:
         columns = [model._meta.get_field(name).column for name in constraint.fields]
         return said.endswith(": " + ", ".join(f"{model._meta.db_table}.{column}" for column in columns))
     return constraint.name in said
+
+
+@pytest.mark.parametrize("model", list(ADDED))
+def test_what_is_only_ever_added_is_neither_changed_nor_deleted(infusion: Infusion, model: type[AppendOnly]) -> None:
+    """Neither the row, nor through its manager, nor through what it belongs to."""
+    row = ADDED[model](infusion)
+    name = next(field.name for field in model._meta.concrete_fields if not field.primary_key)
+    setting = {name: getattr(row, name)}
+    ways: list[Callable[[], Any]] = [
+        row.save,
+        row.delete,
+        lambda: model.objects.update(**setting),
+        lambda: model.objects.filter(pk=row.pk).delete(),
+        lambda: model.objects.bulk_update([row], [name]),
+        lambda: model.objects.update_or_create(pk=row.pk, defaults=setting),
+        lambda: model.objects.bulk_create([row], update_conflicts=True, unique_fields=["pk"], update_fields=[name]),
+    ]
+    if model is SafetyCheck:
+        ways += [infusion.safety_checks.all().delete, lambda: infusion.safety_checks.update(**setting)]
+    for way in ways:
+        with pytest.raises(NeverDeleted), transaction.atomic():
+            way()
+    assert model.objects.get() == row
+
+
+def test_every_model_that_is_only_added_to_has_an_example() -> None:
+    assert set(ADDED) == {model for model in apps.get_models() if issubclass(model, AppendOnly)}
 
 
 def test_every_example_is_about_a_constraint() -> None:

@@ -8,8 +8,8 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from patients.models import Clinic, User
-from reactions.models import AnaphylaxisRecord, Infusion, Reaction
+from patients.models import AuditEvent, Clinic, User
+from reactions.models import AnaphylaxisRecord, Infusion, Reaction, SafetyCheck, Vitals
 from tests.support.factories import make_infusion, make_patient, make_reaction
 
 APART = ("reactions", "0007_vial_once")
@@ -100,3 +100,25 @@ def test_criteria_without_a_word_on_seriousness_become_serious(infusion: Infusio
     old.filter(pk=judged.pk).update(serious_criteria=[], is_serious=None)
     migrate(("reactions", "0010_criteria_mean_serious"))
     assert list(Reaction.objects.order_by("pk").values_list("is_serious", flat=True)) == [True, None]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("latest")
+def test_what_measured_nothing_goes_and_the_trail_keeps_who_wrote_it(infusion: Infusion, nurse: User) -> None:
+    old = migrate(("reactions", "0010_criteria_mean_serious"))
+    row = {"infusion_id": infusion.pk, "created_by_id": nurse.pk}
+    vitals = old.get_model("reactions", "Vitals").objects
+    sound = vitals.create(at=infusion.started_at, diastolic_mmhg=70, systolic_mmhg=120, **row)
+    empty = vitals.create(at=infusion.started_at + timedelta(minutes=5), **row)
+    checks = old.get_model("reactions", "SafetyCheck").objects
+    checks.create(infusion_id=infusion.pk, shown_at=timezone.now(), decided_by="Dr. Synthia Test")
+    whole = {"acknowledged_by_id": nurse.pk, "reason": "Known", "decided_by": "Dr. Synthia Test"}
+    checks.create(infusion_id=infusion.pk, shown_at=timezone.now(), **whole)
+    migrate(("reactions", "0011_measured_and_acknowledged"))
+    assert Vitals.objects.get().pk == sound.pk
+    removed = AuditEvent.objects.get(act="vitals.removed")
+    assert (removed.entity_id, removed.patient_id, removed.clinic) == (empty.pk, infusion.patient_id, infusion.clinic)
+    assert removed.changes["created_by_id"] == [nurse.pk, None]
+    assert removed.changes["at"] == [str(empty.at), None]
+    assert list(SafetyCheck.objects.order_by("pk").values_list("decided_by", flat=True)) == ["", "Dr. Synthia Test"]
+    assert AuditEvent.objects.get(act="safetycheck.corrected").changes == {"decided_by": ["Dr. Synthia Test", ""]}
