@@ -58,12 +58,15 @@ class AnaphylaxisRecord(Record):
     `evidence` holds the fields of clinical.anaphylaxis.Evidence that were given; `criteria` and `brown_grade` follow
     from it and are kept for counting. What else was done stands where it belongs, once: adrenaline among the
     treatments, the stop in the infusion, the resolution in the reaction. `moments` gathers it.
+
+    A suspicion taken back is void. Suspected again, the row begins anew; its history keeps what it held.
     """
 
     reaction = models.OneToOneField(Reaction, models.PROTECT, related_name="anaphylaxis")
     evidence = models.JSONField(default=dict)
     criteria = models.JSONField(default=list, help_text="Such as C1 and W1.")
     brown_grade = models.PositiveSmallIntegerField(null=True, blank=True)
+    judged_at = models.DateTimeField("what was seen was recorded", null=True, blank=True)
     ems_called_at = models.DateTimeField("emergency services called", null=True, blank=True)
     ems_arrived_at = models.DateTimeField("emergency services arrived", null=True, blank=True)
 
@@ -73,6 +76,8 @@ class AnaphylaxisRecord(Record):
     ADRENALINE_MOMENTS = ("adrenaline_1_at", "adrenaline_2_at", "adrenaline_3_at")
     # Kept with this record; the other moments stand elsewhere.
     OWN_MOMENTS = ("ems_called_at", "ems_arrived_at")
+    # What is empty while a suspicion was only tapped.
+    FOUND = ("evidence", "criteria", "brown_grade", "judged_at", *OWN_MOMENTS)
 
     class Meta(Record.Meta):
         verbose_name = "anaphylaxis record"
@@ -96,7 +101,7 @@ class AnaphylaxisRecord(Record):
     @property
     def is_judged(self) -> bool:
         """Somebody has written down what was seen, be it that none of it was."""
-        return self.version > 1
+        return self.judged_at is not None
 
     @property
     def adrenaline(self) -> list[Treatment]:

@@ -135,7 +135,7 @@ def record_evidence(
     nothing = asdict(Evidence())
     record.evidence = {name: value for name, value in asdict(evidence).items() if value != nothing[name]}
     record.criteria = [str(one) for one in (*found.niaid_faan_2006.criteria, *found.wao_2020.criteria)]
-    record.brown_grade = found.brown_grade
+    record.brown_grade, record.judged_at = found.brown_grade, now
     for name, (seen, at) in moments.items():
         if getattr(record, name) != seen:
             raise StaleRecord

@@ -23,12 +23,17 @@ def migrate(target: tuple[str, str]) -> Any:
     return MigrationExecutor(connection).loader.project_state([target]).apps
 
 
+def migrate_to_the_latest() -> None:
+    """Bring the tables to what the models of today know."""
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes())
+
+
 @pytest.fixture
 def latest() -> Any:
     """Whatever a test does, the others find the tables as they are now."""
     yield
-    executor = MigrationExecutor(connection)
-    executor.migrate(executor.loader.graph.leaf_nodes())
+    migrate_to_the_latest()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -53,6 +58,7 @@ def test_tapped_moments_move_to_where_they_belong_and_back(clinic: Clinic, nurse
         resolved_at=minute(60),
     )
     migrate(TOGETHER)
+    migrate_to_the_latest()
     moved = AnaphylaxisRecord.objects.get(pk=record.pk)
     assert moved.stopped_at == minute(31)
     assert [(dose.at, dose.dose) for dose in moved.adrenaline] == [(minute(32), "0.5 mg"), (minute(40), "")]
@@ -86,6 +92,7 @@ def test_what_contradicts_the_records_stays_out_of_them(clinic: Clinic, nurse: U
         resolved_at=infusion.started_at,
     )
     migrate(TOGETHER)
+    migrate_to_the_latest()
     infusion.refresh_from_db()
     reaction.refresh_from_db()
     assert (infusion.ended_at, infusion.rate_steps.count(), reaction.resolved_at) == (None, 2, None)
@@ -99,6 +106,7 @@ def test_criteria_without_a_word_on_seriousness_become_serious(infusion: Infusio
     old.filter(pk=unsaid.pk).update(serious_criteria=["hospitalised"], is_serious=None)
     old.filter(pk=judged.pk).update(serious_criteria=[], is_serious=None)
     migrate(("reactions", "0010_criteria_mean_serious"))
+    migrate_to_the_latest()
     assert list(Reaction.objects.order_by("pk").values_list("is_serious", flat=True)) == [True, None]
 
 
@@ -115,6 +123,7 @@ def test_what_measured_nothing_goes_and_the_trail_keeps_who_wrote_it(infusion: I
     whole = {"acknowledged_by_id": nurse.pk, "reason": "Known", "decided_by": "Dr. Synthia Test"}
     checks.create(infusion_id=infusion.pk, shown_at=timezone.now(), **whole)
     migrate(("reactions", "0011_measured_and_acknowledged"))
+    migrate_to_the_latest()
     assert Vitals.objects.get().pk == sound.pk
     removed = AuditEvent.objects.get(act="vitals.removed")
     assert (removed.entity_id, removed.patient_id, removed.clinic) == (empty.pk, infusion.patient_id, infusion.clinic)
@@ -122,3 +131,22 @@ def test_what_measured_nothing_goes_and_the_trail_keeps_who_wrote_it(infusion: I
     assert removed.changes["at"] == [str(empty.at), None]
     assert list(SafetyCheck.objects.order_by("pk").values_list("decided_by", flat=True)) == ["", "Dr. Synthia Test"]
     assert AuditEvent.objects.get(act="safetycheck.corrected").changes == {"decided_by": ["Dr. Synthia Test", ""]}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("latest")
+def test_a_record_that_was_judged_says_when(clinic: Clinic, nurse: User) -> None:
+    old = migrate(("reactions", "0011_measured_and_acknowledged"))
+    records, made = old.get_model("reactions", "AnaphylaxisRecord").objects, []
+    for version in (1, 2, 3):
+        reaction = make_reaction(make_infusion(make_patient(clinic)))
+        made.append(records.create(reaction_id=reaction.pk, created_by_id=nurse.pk, version=version))
+    tapped, unheard_of, judged = made
+    events = [
+        AuditEvent.objects.create(act="anaphylaxis.judged", entity="reactions.anaphylaxisrecord", entity_id=judged.pk)
+        for _ in range(2)
+    ]
+    migrate(("reactions", "0012_when_anaphylaxis_was_judged"))
+    migrate_to_the_latest()
+    moments = dict(AnaphylaxisRecord.objects.values_list("pk", "judged_at"))
+    assert moments == {tapped.pk: None, unheard_of.pk: unheard_of.created_at, judged.pk: events[1].at}
