@@ -49,6 +49,7 @@ urlpatterns = [
     path("infusions/<int:pk>/anaphylaxis/", anaphylaxis.suspect, name="suspect_anaphylaxis"),
     path("reactions/<int:pk>/anaphylaxis/", anaphylaxis.anaphylaxis_page, name="anaphylaxis"),
     path("reactions/<int:pk>/anaphylaxis/open/", anaphylaxis.open_record, name="open_anaphylaxis"),
+    path("reactions/<int:pk>/anaphylaxis/void/", anaphylaxis.void_record, name="void_anaphylaxis"),
     path("reactions/<int:pk>/anaphylaxis/stamp/", anaphylaxis.stamp, name="stamp"),
     path("reactions/<int:pk>/seriousness/", anaphylaxis.judge_seriousness, name="judge_seriousness"),
     path("reactions/<int:pk>/causality/", causality.judge, name="causality"),

@@ -15,6 +15,7 @@ from reactions.recording.anaphylaxis import (
     record_evidence,
     stamp,
     suspect_anaphylaxis,
+    void_anaphylaxis,
 )
 from reactions.recording.answers import (
     AlreadyAcknowledged,
@@ -109,6 +110,7 @@ __all__ = [
     "submit_answer",
     "suspect_anaphylaxis",
     "unbook_course",
+    "void_anaphylaxis",
     "void_infusion",
     "void_patient",
     "void_reaction",

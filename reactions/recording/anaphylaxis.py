@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from django.db import transaction
 from django.db.models import F
 
-from patients.models import StaleRecord, User, difference, snapshot
+from patients.models import RecordVoided, StaleRecord, User, difference, snapshot
 from reactions import tasks, worklist
 from reactions.checkins.plan import plan_evening
 from reactions.clinical.anaphylaxis import Evidence, assess
@@ -22,6 +22,7 @@ from reactions.recording.writing import (
     lock,
     lock_reaction,
     outdate_signature,
+    void,
     write_about,
 )
 from reactions.vocabulary import ADRENALINE, Action
@@ -51,7 +52,7 @@ def suspect_anaphylaxis(
 
     The reaction starts with CTCAE's term for the whole episode, ungraded. A tap sent twice opens one reaction, and
     while one is not resolved a second tap on the infusion leads to it. Raises SentBefore when the reaction of this tap
-    was voided in the meantime.
+    was voided, or its suspicion taken back, in the meantime.
     """
     held = lock(infusion)
     unresolved = AnaphylaxisRecord.objects.current().filter(
@@ -60,7 +61,7 @@ def suspect_anaphylaxis(
     if already_open := unresolved.order_by("pk").last():
         return already_open
     reaction = Reaction.objects.filter(submission_id=submission_id, infusion=held).first()
-    if reaction and reaction.is_void:
+    if reaction and (reaction.is_void or not AnaphylaxisRecord.objects.current().filter(reaction=reaction).exists()):
         raise SentBefore(reaction)
     if reaction is None:
         reaction = Reaction.objects.create(infusion=held, submission_id=submission_id, created_by=by, onset_at=at)
@@ -74,14 +75,37 @@ def suspect_anaphylaxis(
 
 @transaction.atomic
 def open_anaphylaxis(reaction: Reaction, *, by: User, now: datetime) -> AnaphylaxisRecord:
-    """The reaction's anaphylaxis record, made when it has none."""
+    """The reaction's anaphylaxis record, made when it has none; one that was taken back begins anew, empty."""
     lock_reaction(reaction)
-    record, is_new = AnaphylaxisRecord.objects.get_or_create(reaction=reaction, defaults={"created_by": by})
-    if is_new:
-        write_about(record, "anaphylaxis.suspected", by=by)
-        outdate_signature(reaction, by=by)
-        worklist.follow(reaction, now=now)
+    record = AnaphylaxisRecord.objects.filter(reaction=reaction).first()
+    if record and not record.is_void:
+        return record
+    if record is None:
+        record = AnaphylaxisRecord.objects.create(reaction=reaction, created_by=by)
+    else:
+        _begin_anew(record, by=by, now=now)
+    write_about(record, "anaphylaxis.suspected", by=by)
+    outdate_signature(reaction, by=by)
+    worklist.follow(reaction, now=now)
     return record
+
+
+@transaction.atomic
+def void_anaphylaxis(record: AnaphylaxisRecord, *, by: User, reason: str, seen_version: int, now: datetime) -> None:
+    """Take the suspicion back; the reaction counts up. Raises StaleRecord.
+
+    What was done stays where it stands: the drugs given, the stop, the resolution. A criterion that was met counts
+    nowhere any more, and the worklist keeps the reaction only for what else it is.
+    """
+    reaction = lock_reaction(record.reaction)
+    held = snapshot(AnaphylaxisRecord.objects.get(pk=record.pk))
+    changes = {name: [held[name], None] for name in AnaphylaxisRecord.FOUND if held[name] not in (None, [], {})}
+    void(record, "anaphylaxis.voided", by=by, reason=reason, seen_version=seen_version, now=now, changes=changes)
+    Reaction.objects.filter(pk=reaction.pk).update(version=F("version") + 1)
+    reaction.refresh_from_db()
+    if not worklist.needs_following(reaction):
+        worklist.drop(reaction, because="The suspicion of anaphylaxis was taken back.", now=now)
+    worklist.follow(reaction, now=now)
 
 
 @transaction.atomic
@@ -90,10 +114,13 @@ def stamp(record: AnaphylaxisRecord, name: str, *, by: User, at: datetime, now: 
 
     The record does not count up: evidence being typed meanwhile can be saved. Correcting a moment is another verb.
     Raises AlreadyStamped when the moment is there, AlreadyThere when this minute has a dose of adrenaline,
-    ImpossibleSteps when the rate was changed after the stop, and ImpossibleMoment for an end before the beginning.
+    ImpossibleSteps when the rate was changed after the stop, ImpossibleMoment for an end before the beginning, and
+    RecordVoided when the suspicion was taken back.
     """
     reaction = lock_reaction(record.reaction)
-    stored = AnaphylaxisRecord.objects.get(pk=record.pk, voided_at=None)
+    stored = AnaphylaxisRecord.objects.current().filter(pk=record.pk).first()
+    if stored is None:
+        raise RecordVoided
     stored.reaction = reaction
     to_the_minute = at.replace(second=0, microsecond=0)
     if name == "stopped_at":
@@ -148,6 +175,16 @@ def record_evidence(
     plan_evening(record.reaction.infusion, now=now)
     tasks.wake_after_commit()
     return record
+
+
+def _begin_anew(record: AnaphylaxisRecord, *, by: User, now: datetime) -> None:
+    """A record that was taken back, as a tap makes one. What it held is in the audit event of its taking back."""
+    blank = {field.name: field.get_default() for field in record._meta.concrete_fields if field.name in record.FOUND}
+    in_use = {"voided_at": None, "voided_by": None, "void_reason": ""}
+    AnaphylaxisRecord.objects.filter(pk=record.pk).update(
+        version=F("version") + 1, created_by=by, created_at=now, **in_use, **blank
+    )
+    record.refresh_from_db()
 
 
 def _stop(reaction: Reaction, *, by: User, at: datetime, now: datetime) -> None:

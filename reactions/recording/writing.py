@@ -29,12 +29,21 @@ def claim(record: Record, seen_version: int) -> None:
     record.refresh_from_db()
 
 
-def void(record: Any, act: str, *, by: User, reason: str, seen_version: int, now: datetime) -> None:
+def void(
+    record: Any,
+    act: str,
+    *,
+    by: User,
+    reason: str,
+    seen_version: int,
+    now: datetime,
+    changes: dict[str, Any] | None = None,
+) -> None:
     """Take a record that has a `patient` out of use. Raises StaleRecord."""
     claim(record, seen_version)
     record.voided_at, record.voided_by, record.void_reason = now, by, reason
     record.save(update_fields=["voided_at", "voided_by", "void_reason"])
-    write_about(record, act, by=by, reason=reason)
+    write_about(record, act, by=by, changes=changes, reason=reason)
 
 
 def lock(infusion: Infusion) -> Infusion:

@@ -15,6 +15,7 @@ from patients.access import StaffRequest, posted
 from patients.forms.fields import moment_of_tap
 from patients.models import StaleRecord
 from patients.views.history import history_of
+from patients.views.voiding import void_page
 from reactions import recording
 from reactions.clinical.anaphylaxis import Assessment, Verdict, assess
 from reactions.forms.anaphylaxis import EvidenceForm, SuspectForm, age_in_years, stored_evidence
@@ -66,7 +67,8 @@ def suspect(request: StaffRequest, pk: int) -> HttpResponse:
     try:
         record = recording.suspect_anaphylaxis(infusion, by=request.user, at=at, submission_id=submission, now=now)
     except recording.SentBefore as error:
-        messages.warning(request, "The reaction that this tap opened was voided. To open another one, tap once more.")
+        became = "was voided" if error.record.is_void else "is suspected no more: the suspicion was taken back"
+        messages.warning(request, f"The reaction that this tap opened {became}. To open another one, tap once more.")
         return redirect("reactions:reaction", error.record.pk)
     if record.created_by != request.user:
         opened = timezone.localtime(record.created_at, infusion.zone)
@@ -105,6 +107,23 @@ def anaphylaxis_page(request: StaffRequest, pk: int) -> HttpResponse:
         asks = record.criteria and record.reaction.is_serious is None
         return redirect(reverse("reactions:anaphylaxis", args=[pk]) + ("#is-serious" if asks else ""))
     return _show(request, record, form)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def void_record(request: StaffRequest, pk: int) -> HttpResponse:
+    """Take the suspicion back. The reaction is a record of its own: whoever saw none voids it too."""
+    record = find_anaphylaxis_to_change(request.user, pk)
+    suspected = timezone.localtime(record.created_at, record.reaction.infusion.zone)
+    return void_page(
+        request,
+        record,
+        recording.void_anaphylaxis,
+        patient=record.patient,
+        said="The suspicion of anaphylaxis is taken back. The reaction stays; if there was none, void it too.",
+        back=reverse("reactions:reaction", args=[pk]),
+        what=f"The suspicion of anaphylaxis, recorded {suspected:%Y-%m-%d %H:%M} by {record.created_by}. The reaction,"
+        " the drugs given for it and the stop of the infusion stay as they are",
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -190,7 +209,7 @@ def _show(
 ) -> HttpResponse:
     reaction, infusion = record.reaction, record.reaction.infusion
     found = judged(record)
-    is_open = not (reaction.is_void or infusion.is_void or record.patient.is_void)
+    is_open = not any(one.is_void for one in (record, reaction, infusion, record.patient))
     if found and found.meets and reaction.is_serious is None and is_open:
         context.setdefault("seriousness", JudgeSeriousnessForm(initial={"seen_version": reaction.version}))
     context = {

@@ -36,6 +36,7 @@ def find_reaction(user: User, pk: int) -> Reaction:
         "created_by",
         "voided_by",
         "anaphylaxis__created_by",
+        "anaphylaxis__voided_by",
     )
     rows = reactions.prefetch_related(
         "symptoms",
@@ -60,18 +61,21 @@ def find_reaction_to_change(user: User, pk: int) -> Reaction:
 
 
 def find_anaphylaxis(user: User, reaction_pk: int) -> AnaphylaxisRecord:
-    """The anaphylaxis record of a reaction; 404 where there is none, or outside the user's clinics."""
+    """The anaphylaxis record of a reaction, void or not; 404 where there is none, or outside the user's clinics."""
     return _anaphylaxis_of(find_reaction(user, reaction_pk))
 
 
 def find_anaphylaxis_to_change(user: User, reaction_pk: int) -> AnaphylaxisRecord:
-    """The anaphylaxis record of a reaction that may be changed."""
-    return _anaphylaxis_of(find_reaction_to_change(user, reaction_pk))
+    """The anaphylaxis record of a reaction that may be changed, unless the suspicion was taken back."""
+    record = _anaphylaxis_of(find_reaction_to_change(user, reaction_pk))
+    if record.is_void:
+        raise Http404("The record is void.")
+    return record
 
 
 def _anaphylaxis_of(reaction: Reaction) -> AnaphylaxisRecord:
     record: AnaphylaxisRecord | None = getattr(reaction, "anaphylaxis", None)
-    if record is None or record.is_void:
+    if record is None:
         raise Http404("Nobody suspected anaphylaxis in this reaction.")
     return record
 

@@ -108,7 +108,7 @@ def _story(reaction: Reaction) -> list[str]:
     if given:
         said.append(f"Treatment: {'; '.join(given)}.")
     record: AnaphylaxisRecord | None = getattr(reaction, "anaphylaxis", None)
-    return said + (_anaphylaxis(record) if record else [])
+    return said + (_anaphylaxis(record) if record and not record.is_void else [])
 
 
 def _rate_since(reaction: Reaction) -> list[str]:

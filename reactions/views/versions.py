@@ -36,6 +36,7 @@ NEW_VERSION = frozenset(
         "reaction.seriousness_judged",
         "reaction.signature_outdated",
         "anaphylaxis.judged",
+        "anaphylaxis.voided",
     }
 )
 ACTS = {
@@ -50,6 +51,7 @@ ACTS = {
     "reaction.seriousness_judged": "It was judged whether it is serious",
     "reaction.signature_outdated": "A time or the judgement of the cause was added after signing",
     "anaphylaxis.judged": "The evidence for anaphylaxis was recorded",
+    "anaphylaxis.voided": "The suspicion of anaphylaxis was taken back",
 }
 RECORDED = "reaction.recorded"
 OUTDATED = "reaction.signature_outdated"
@@ -148,6 +150,8 @@ def compare(earlier: Version, present: Version, zone: ZoneInfo) -> list[Compared
 
 def _present(reaction: Reaction, record: AnaphylaxisRecord | None) -> dict[str, Any]:
     beside = snapshot(record) if record else {}
+    if record and record.is_void:
+        beside = dict.fromkeys(beside)
     causes = {CAUSES: list(reaction.causality.all())}
     return reaction_snapshot(reaction) | causes | {f"{BESIDE}{name}": value for name, value in beside.items()}
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django.fixtures import DjangoAssertNumQueries
 
-from patients.models import AuditEvent, Clinic, IgaResult, Patient, User
+from patients.models import AuditEvent, Clinic, IgaResult, Patient, RecordVoided, User
 from reactions import recording
 from reactions.models import AnaphylaxisRecord, ClinicProtocol, Infusion, Reaction, WorkItem
 from reactions.vocabulary import CheckInKind
@@ -600,6 +600,157 @@ def test_a_void_record_is_shown_and_takes_nothing_more(page: Client, record: Ana
     assert 'value="ems_called_at"' not in shown
     assert page.post(address(record), evidence_form(record, "hives")).status_code == 404
     assert page.post(address(record, "stamp"), {"name": "ems_called_at"}).status_code == 404
+
+
+def take_back(page: Client, record: AnaphylaxisRecord, seen_version: int = 1) -> Any:
+    data = {"seen_version": seen_version, "reason": "Tapped on the wrong tablet"}
+    return page.post(address(record, "void_anaphylaxis"), data, follow=True)
+
+
+def test_a_suspicion_can_be_taken_back_and_what_was_done_stays(
+    page: Client, suspected: AnaphylaxisRecord, running: Infusion
+) -> None:
+    for name in ("adrenaline_1_at", "stopped_at", "ems_called_at"):
+        tap(page, suspected, name)
+    assert address(suspected, "void_anaphylaxis") in text_of(page.get(address(suspected)))
+    asked = words_of(page.get(address(suspected, "void_anaphylaxis")))
+    assert "the drugs given for it and the stop of the infusion stay as they are" in asked
+    told = words_of(take_back(page, suspected))
+    assert "The suspicion of anaphylaxis is taken back. The reaction stays" in told
+    assert "took that back" in told
+    assert "“Tapped on the wrong tablet”" in told
+    running.refresh_from_db()
+    assert running.ended_at
+    assert [row.drug for row in suspected.reaction.treatments.current()] == ["epinephrine"]
+    assert not Reaction.objects.get().is_void
+    stored = AnaphylaxisRecord.objects.get()
+    event = AuditEvent.objects.get(act="anaphylaxis.voided")
+    assert (event.entity_id, event.by.username, event.reason) == (stored.pk, "nurse", "Tapped on the wrong tablet")
+    assert event.changes == {"ems_called_at": [str(stored.ems_called_at), None]}
+    # It is readable as it was, and takes nothing more.
+    shown = text_of(page.get(address(suspected)))
+    assert "The suspicion was taken back by Nora Test" in words_of(page.get(address(suspected)))
+    assert 'value="ems_arrived_at"' not in shown
+    assert page.post(address(suspected), evidence_form(suspected, "hives")).status_code == 404
+    assert page.post(address(suspected, "stamp"), {"name": "ems_arrived_at"}).status_code == 404
+    assert page.get(address(suspected, "void_anaphylaxis")).status_code == 404
+
+
+def test_taking_a_suspicion_back_asks_why(page: Client, record: AnaphylaxisRecord) -> None:
+    answer = page.post(address(record, "void_anaphylaxis"), {"seen_version": "1", "reason": ""})
+    assert "Why is this record void?" in text_of(answer)
+    assert not AnaphylaxisRecord.objects.get().is_void
+
+
+def test_a_suspicion_judged_meanwhile_is_not_taken_back_unseen(page: Client, record: AnaphylaxisRecord) -> None:
+    page.post(address(record), evidence_form(record, "hives", "dyspnoea"))
+    assert "Somebody else changed this record in the meantime" in text_of(take_back(page, record, seen_version=1))
+    assert not AnaphylaxisRecord.objects.get().is_void
+
+
+def test_evidence_of_a_suspicion_taken_back_counts_nowhere(
+    page: Client, record: AnaphylaxisRecord, patient: Patient
+) -> None:
+    page.post(address(record), evidence_form(record, "hives", "dyspnoea"))
+    assert WorkItem.objects.open().exists()
+    patients_page = reverse("reactions:patient", args=[patient.pk])
+    next_card = reverse("reactions:record_infusion", args=[patient.pk])
+    for at in (patients_page, next_card):
+        assert "anaphylaxis met: C1, W1" in words_of(page.get(at)), at
+    take_back(page, record, seen_version=2)
+    for at in (patients_page, next_card):
+        shown = words_of(page.get(at))
+        assert "anaphylaxis met" not in shown, at
+        assert "Meets published criteria" not in shown, at
+    for name in ("reaction", "report", "sign"):
+        assert "Meets" not in words_of(page.get(address(record, name))), name
+    assert WorkItem.objects.get().closed_because == "The suspicion of anaphylaxis was taken back."
+    assert "Meets criterion C1 of NIAID/FAAN 2006" in words_of(page.get(address(record)))
+
+
+def test_what_is_serious_stays_on_the_worklist_without_the_suspicion(page: Client, record: AnaphylaxisRecord) -> None:
+    page.post(address(record), evidence_form(record, "hives", "dyspnoea"))
+    page.post(address(record, "judge_seriousness"), {"criteria": ["hospitalisation"], "seen_version": "2"})
+    take_back(page, record, seen_version=2)
+    shown = words_of(page.get(reverse("reactions:worklist")))
+    assert "Serious Tessa Synthetic" in shown
+    assert "of anaphylaxis" not in shown
+
+
+def test_a_reaction_is_another_version_once_the_suspicion_is_taken_back(
+    page: Client, record: AnaphylaxisRecord
+) -> None:
+    page.post(address(record), evidence_form(record, "hives", "dyspnoea"))
+    take_back(page, record, seen_version=2)
+    assert Reaction.objects.get().version == 3
+    shown = words_of(page.get(address(record, "versions")))
+    assert "The suspicion of anaphylaxis was taken back" in shown
+    versions = page.get(address(record, "versions")).context["versions"]
+    assert [(one.number, one.state["anaphylaxis.criteria"]) for one in versions] == [
+        (3, None),
+        (2, ["C1", "W1"]),
+        (1, []),
+    ]
+
+
+def test_suspected_again_the_record_begins_anew_and_its_history_keeps_the_rest(
+    page: Client, record: AnaphylaxisRecord, nurse: User
+) -> None:
+    tap(page, record, "ems_called_at")
+    record.refresh_from_db()
+    page.post(address(record), evidence_form(record, "hives", "dyspnoea"))
+    opened_before = evidence_form(record, "itch")
+    take_back(page, record, seen_version=2)
+    second = make_staff(record.patient.clinic, "second")
+    page.force_login(second)
+    opened = page.post(address(record, "open_anaphylaxis"), follow=True)
+    assert "Nothing is compared until" in words_of(opened)
+    anew = AnaphylaxisRecord.objects.get()
+    assert not anew.is_void
+    assert not anew.is_judged
+    assert (anew.evidence, anew.criteria, anew.brown_grade, anew.ems_called_at) == ({}, [], None, None)
+    assert (anew.created_by, anew.void_reason) == (second, "")
+    assert WorkItem.objects.open().filter(reaction=record.reaction).exists()
+    changes = AuditEvent.objects.get(act="anaphylaxis.voided").changes
+    assert changes["criteria"] == [["C1", "W1"], None]
+    assert changes["evidence"][0]["hives"] is True
+    assert changes["ems_called_at"][0]
+    # A form that was open since before says what became of the record, and saves nothing over it.
+    assert page.post(address(record), opened_before).status_code == 409
+    versions = page.get(address(record, "versions")).context["versions"]
+    assert [(one.number, one.state["anaphylaxis.criteria"]) for one in versions] == [
+        (3, []),
+        (2, ["C1", "W1"]),
+        (1, []),
+    ]
+
+
+def test_a_tap_sent_again_after_its_suspicion_was_taken_back_opens_nothing(page: Client, infusion: Infusion) -> None:
+    at, data = reverse("reactions:suspect_anaphylaxis", args=[infusion.pk]), {"submission_id": str(uuid4())}
+    page.post(at, data)
+    take_back(page, AnaphylaxisRecord.objects.get())
+    assert "the suspicion was taken back. To open another one, tap once more" in words_of(
+        page.post(at, data, follow=True)
+    )
+    assert not AnaphylaxisRecord.objects.current().exists()
+    page.post(at, {"submission_id": str(uuid4())})
+    assert AnaphylaxisRecord.objects.current().count() == 1
+
+
+def test_a_tap_that_meets_a_suspicion_taken_back_is_no_fault(record: AnaphylaxisRecord, nurse: User) -> None:
+    now = timezone.now()
+    recording.void_anaphylaxis(record, by=nurse, reason="Mistake", seen_version=1, now=now)
+    with pytest.raises(RecordVoided):
+        recording.stamp(record, "ems_called_at", by=nurse, at=now, now=now)
+
+
+def test_counting_up_is_no_verdict(page: Client, record: AnaphylaxisRecord, infusion: Infusion) -> None:
+    """Whatever else changes a record: nothing is compared before somebody wrote down what was seen."""
+    AnaphylaxisRecord.objects.update(version=5)
+    assert "Nothing is compared until" in words_of(page.get(address(record)))
+    record.refresh_from_db()
+    page.post(address(record), evidence_form(record))
+    assert "Meets no criterion of NIAID/FAAN 2006" in words_of(page.get(address(record)))
 
 
 def test_the_draft_report_holds_the_facts_and_no_name(page: Client, patient: Patient) -> None:

@@ -24,6 +24,7 @@ RECORD_PAGES = {
     "reactions:correct_reaction": "reaction",
     "reactions:void_reaction": "reaction",
     "reactions:anaphylaxis": "reaction",
+    "reactions:void_anaphylaxis": "reaction",
     "reactions:causality": "reaction",
     "reactions:sign": "reaction",
     "reactions:versions": "reaction",
