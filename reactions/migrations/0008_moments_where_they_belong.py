@@ -1,7 +1,7 @@
 """What is tapped when anaphylaxis is suspected stands where it belongs, once.
 
 Adrenaline becomes a treatment, the stop the infusion's end with its rate step, the resolution that of the reaction.
-What is there already stays as it is.
+What is there already stays as it is; a tap that contradicts it is kept in the audit trail.
 """
 
 from datetime import datetime
@@ -15,17 +15,32 @@ DOSES = ("adrenaline_1_at", "adrenaline_2_at", "adrenaline_3_at")
 
 
 def move_out(apps: Any, schema_editor: Any) -> None:
-    records = apps.get_model("reactions", "AnaphylaxisRecord").objects
-    for record in records.select_related("reaction__infusion").iterator():
+    alias = schema_editor.connection.alias
+    events = apps.get_model("patients", "AuditEvent").objects.using(alias)
+    for record in _records(apps, alias).iterator():
         reaction, infusion = record.reaction, record.reaction.infusion
         for name in DOSES:
             _give(reaction, infusion, getattr(record, name), record.created_by_id)
-        if record.stopped_at and infusion.ended_at is None and record.stopped_at > infusion.started_at:
-            _stop(infusion, record.stopped_at, record.created_by_id)
-        resolved, onset = record.resolved_at, reaction.onset_at
-        if resolved and reaction.resolved_at is None and (onset is None or resolved >= onset):
-            reaction.resolved_at = resolved
-            reaction.save(update_fields=["resolved_at"])
+        contradicted = {
+            "stopped_at": _stop(infusion, record.stopped_at, record.created_by_id),
+            "resolved_at": _resolve(reaction, record.resolved_at),
+        }
+        for name, why in contradicted.items():
+            if why:
+                events.create(
+                    act="anaphylaxis.tap_set_aside",
+                    entity="reactions.anaphylaxisrecord",
+                    entity_id=record.pk,
+                    clinic_id=infusion.patient.clinic_id,
+                    patient_id=infusion.patient_id,
+                    changes={name: [str(getattr(record, name)), None]},
+                    reason=why,
+                )
+
+
+def _records(apps: Any, alias: str) -> Any:
+    records = apps.get_model("reactions", "AnaphylaxisRecord").objects.using(alias)
+    return records.select_related("reaction__infusion__patient")
 
 
 def _give(reaction: Any, infusion: Any, at: datetime | None, by: int) -> None:
@@ -39,20 +54,40 @@ def _give(reaction: Any, infusion: Any, at: datetime | None, by: int) -> None:
         same.save(update_fields=["reaction"])
 
 
-def _stop(infusion: Any, at: datetime, by: int) -> None:
+def _stop(infusion: Any, at: datetime | None, by: int) -> str:
+    """End the infusion; or why it cannot have ended then, empty when nothing is lost."""
+    if at is None or at == infusion.ended_at:
+        return ""
+    if infusion.ended_at:
+        return f"The stop was tapped for this time, and the infusion has another end: {infusion.ended_at}."
+    if at <= infusion.started_at:
+        return f"The stop was tapped for this time, and the infusion started later: {infusion.started_at}."
     steps = infusion.rate_steps.filter(voided_at=None)
     if steps.filter(at__gte=at).exists():
-        # The rate was changed after it: nobody can tell from here when it was over.
-        return
+        # Nobody can tell from here when it was over.
+        return "The stop was tapped for this time, and the rate was changed then or later."
     if steps.exists():
         infusion.rate_steps.create(at=at, rate_ml_per_h=0, reason="stop", created_by_id=by)
     infusion.ended_at = at
     infusion.save(update_fields=["ended_at"])
+    return ""
+
+
+def _resolve(reaction: Any, at: datetime | None) -> str:
+    """End the reaction; or why it cannot have ended then, empty when nothing is lost."""
+    if at is None or at == reaction.resolved_at:
+        return ""
+    if reaction.resolved_at:
+        return f"The end of the reaction was tapped for this time, and it has another one: {reaction.resolved_at}."
+    if reaction.onset_at and at < reaction.onset_at:
+        return f"The end of the reaction was tapped for this time, and it began later: {reaction.onset_at}."
+    reaction.resolved_at = at
+    reaction.save(update_fields=["resolved_at"])
+    return ""
 
 
 def move_back(apps: Any, schema_editor: Any) -> None:
-    records = apps.get_model("reactions", "AnaphylaxisRecord").objects
-    for record in records.select_related("reaction__infusion").iterator():
+    for record in _records(apps, schema_editor.connection.alias).iterator():
         reaction, infusion = record.reaction, record.reaction.infusion
         given = reaction.treatments.filter(drug=ADRENALINE, voided_at=None).order_by("at", "pk")
         for name, at in zip_longest(DOSES, given.values_list("at", flat=True)[: len(DOSES)]):
@@ -62,7 +97,7 @@ def move_back(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reactions", "0007_vial_once")]
+    dependencies = [("patients", "0001_initial"), ("reactions", "0007_vial_once")]
 
     operations = [
         migrations.RunPython(move_out, move_back),

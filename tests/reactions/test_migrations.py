@@ -9,6 +9,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from patients.models import AuditEvent, Clinic, User
+from patients.views.history import history_of
 from reactions.models import AnaphylaxisRecord, Infusion, Reaction, SafetyCheck, Vitals
 from tests.support.factories import make_infusion, make_patient, make_reaction
 
@@ -77,25 +78,67 @@ def test_tapped_moments_move_to_where_they_belong_and_back(clinic: Clinic, nurse
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("latest")
-def test_what_contradicts_the_records_stays_out_of_them(clinic: Clinic, nurse: User) -> None:
+def test_what_contradicts_the_records_stays_out_of_them_and_in_the_trail(clinic: Clinic, nurse: User) -> None:
     """Before the move nothing kept a tap from contradicting the rate steps or the onset; the rows were there first."""
     infusion = make_infusion(make_patient(clinic), ended_at=None, started_at=timezone.now() - timedelta(hours=1))
     for minutes, reason in ((0, "start"), (40, "step_up")):
         at = infusion.started_at + timedelta(minutes=minutes)
         infusion.rate_steps.create(at=at, rate_ml_per_h=60 + minutes, reason=reason, created_by=nurse)
     reaction = make_reaction(infusion)
+    stopped, resolved = infusion.started_at + timedelta(minutes=35), infusion.started_at
     old = migrate(APART)
-    old.get_model("reactions", "AnaphylaxisRecord").objects.create(
-        reaction_id=reaction.pk,
-        created_by_id=nurse.pk,
-        stopped_at=infusion.started_at + timedelta(minutes=35),
-        resolved_at=infusion.started_at,
+    record = old.get_model("reactions", "AnaphylaxisRecord").objects.create(
+        reaction_id=reaction.pk, created_by_id=nurse.pk, stopped_at=stopped, resolved_at=resolved
     )
     migrate(TOGETHER)
     migrate_to_the_latest()
     infusion.refresh_from_db()
     reaction.refresh_from_db()
     assert (infusion.ended_at, infusion.rate_steps.count(), reaction.resolved_at) == (None, 2, None)
+    kept = set_aside(record.pk)
+    assert kept == {"stopped_at": [str(stopped), None], "resolved_at": [str(resolved), None]}
+    event = AuditEvent.objects.filter(act="anaphylaxis.tap_set_aside").first()
+    assert event
+    assert (event.clinic, event.patient_id, event.by) == (clinic, infusion.patient_id, None)
+    assert "began later" in event.reason
+
+
+def set_aside(record: int) -> dict[str, Any]:
+    """The moments of a record that could not be moved, as the audit trail keeps them."""
+    events = AuditEvent.objects.filter(
+        act="anaphylaxis.tap_set_aside", entity="reactions.anaphylaxisrecord", entity_id=record
+    )
+    return {name: values for event in events for name, values in event.changes.items()}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("latest")
+def test_a_tap_beside_another_end_stays_in_the_trail_and_one_at_that_end_needs_none(
+    clinic: Clinic, nurse: User
+) -> None:
+    reactions = [make_reaction(make_infusion(make_patient(clinic))) for _ in range(3)]
+    ends = [(one.infusion.ended_at, one.onset_at + timedelta(hours=1)) for one in reactions]
+    for reaction, (_, resolved) in zip(reactions, ends, strict=True):
+        Reaction.objects.filter(pk=reaction.pk).update(resolved_at=resolved)
+    late = timedelta(minutes=7)
+    old = migrate(APART)
+    taps = [
+        {"stopped_at": ends[0][0] - late, "resolved_at": ends[0][1] + late},
+        {"stopped_at": ends[1][0], "resolved_at": ends[1][1]},
+        {},
+    ]
+    pks = [
+        old.get_model("reactions", "AnaphylaxisRecord")
+        .objects.create(reaction_id=reaction.pk, created_by_id=nurse.pk, **tapped)
+        .pk
+        for reaction, tapped in zip(reactions, taps, strict=True)
+    ]
+    migrate(TOGETHER)
+    migrate_to_the_latest()
+    assert [set_aside(pk) for pk in pks] == [{name: [str(at), None] for name, at in taps[0].items()}, {}, {}]
+    # Where a record's history is read.
+    said = history_of(AnaphylaxisRecord.objects.get(pk=pks[0]))
+    assert {line.act for line in said} == {"Tap set aside"}
 
 
 @pytest.mark.django_db(transaction=True)
