@@ -2,10 +2,10 @@
 
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from patients.models import RecordVoided, StaleRecord, User, difference, snapshot
 from reactions import tasks, worklist
@@ -51,14 +51,14 @@ def suspect_anaphylaxis(
     """Open a reaction in one tap, so that times can be stamped at once; symptoms and grades are written down later.
 
     The reaction starts with CTCAE's term for the whole episode, ungraded. A tap sent twice opens one reaction, and
-    while one is not resolved a second tap on the infusion leads to it. Raises SentBefore when the reaction of this tap
+    while one goes on a second tap on the infusion leads to it. Raises SentBefore when the reaction of this tap
     was voided, or its suspicion taken back, in the meantime.
     """
     held = lock(infusion)
-    unresolved = AnaphylaxisRecord.objects.current().filter(
-        reaction__infusion=held, reaction__voided_at=None, reaction__resolved_at=None
-    )
-    if already_open := unresolved.order_by("pk").last():
+    records = AnaphylaxisRecord.objects.current().filter(reaction__infusion=held, reaction__voided_at=None)
+    # A tap that comes late belongs to what was going on when it was tapped.
+    at_that_time = Q(reaction__resolved_at__gte=at, reaction__onset_at__lte=at + GIVEN_FOR_IT)
+    if already_open := records.filter(Q(reaction__resolved_at=None) | at_that_time).order_by("pk").last():
         return already_open
     reaction = Reaction.objects.filter(submission_id=submission_id, infusion=held).first()
     if reaction and (reaction.is_void or not AnaphylaxisRecord.objects.current().filter(reaction=reaction).exists()):
@@ -106,27 +106,36 @@ def void_anaphylaxis(record: AnaphylaxisRecord, *, by: User, reason: str, seen_v
     if not worklist.needs_following(reaction):
         worklist.drop(reaction, because="The suspicion of anaphylaxis was taken back.", now=now)
     worklist.follow(reaction, now=now)
+    plan_evening(reaction.infusion, now=now)
 
 
 @transaction.atomic
-def stamp(record: AnaphylaxisRecord, name: str, *, by: User, at: datetime, now: datetime) -> None:
+def stamp(
+    record: AnaphylaxisRecord, name: str, *, by: User, at: datetime, now: datetime, tap_id: UUID | None = None
+) -> None:
     """Record one of MOMENT_LABELS where it belongs: the stop ends the infusion, adrenaline is a treatment.
 
-    The record does not count up: evidence being typed meanwhile can be saved. Correcting a moment is another verb.
+    The record does not count up: evidence being typed meanwhile can be saved. Correcting a moment is another verb. What
+    was tapped before the infusion's start, on a clock that goes wrong, counts as tapped at it. `tap_id` tells a tap
+    that comes again from another one.
+
     Raises AlreadyStamped when the moment is there, AlreadyThere when this minute has a dose of adrenaline,
-    ImpossibleSteps when the rate was changed after the stop, ImpossibleMoment for an end before the beginning, and
-    RecordVoided when the suspicion was taken back.
+    ImpossibleSteps when the rate was changed after the stop, ImpossibleMoment for an end before the beginning or help
+    that comes before it is called, SentBefore when what this very tap wrote was taken back since, and RecordVoided when
+    the suspicion was.
     """
     reaction = lock_reaction(record.reaction)
     stored = AnaphylaxisRecord.objects.current().filter(pk=record.pk).first()
     if stored is None:
         raise RecordVoided
     stored.reaction = reaction
-    to_the_minute = at.replace(second=0, microsecond=0)
+    at = max(at, reaction.infusion.started_at)
+    to_the_minute = max(at.replace(second=0, microsecond=0), reaction.infusion.started_at)
+    submission_id = uuid5(tap_id, name) if tap_id else uuid4()
     if name == "stopped_at":
-        _stop(reaction, by=by, at=at, now=now)
+        _stop(reaction, by=by, at=at, submission_id=submission_id, now=now)
     elif name in AnaphylaxisRecord.ADRENALINE_MOMENTS:
-        _give_adrenaline(stored, name, by=by, at=to_the_minute, now=now)
+        _give_adrenaline(stored, name, by=by, at=to_the_minute, submission_id=submission_id, now=now)
     elif name == "resolved_at":
         _resolve(reaction, by=by, at=to_the_minute, now=now)
     elif name in AnaphylaxisRecord.OWN_MOMENTS:
@@ -167,6 +176,9 @@ def record_evidence(
         if getattr(record, name) != seen:
             raise StaleRecord
         setattr(record, name, at)
+    if not _comes_after_the_call(record):
+        # The form was right; a tap came in between.
+        raise StaleRecord
     record.save()
     write_about(record, "anaphylaxis.judged", by=by, changes=difference(before, snapshot(record)))
     Reaction.objects.filter(pk=record.reaction_id).update(version=F("version") + 1)
@@ -187,17 +199,19 @@ def _begin_anew(record: AnaphylaxisRecord, *, by: User, now: datetime) -> None:
     record.refresh_from_db()
 
 
-def _stop(reaction: Reaction, *, by: User, at: datetime, now: datetime) -> None:
+def _stop(reaction: Reaction, *, by: User, at: datetime, submission_id: UUID, now: datetime) -> None:
     """End the infusion; that it was stopped is said in the reaction, unless somebody has said what was done."""
     if ended := reaction.infusion.ended_at:
         raise AlreadyStamped(ended)
-    stop_infusion(reaction.infusion, by=by, at=at, now=now)
+    stop_infusion(reaction.infusion, by=by, at=at, submission_id=submission_id, now=now)
     if reaction.action == Action.NOT_RECORDED:
         with changing(reaction, "reaction.infusion_stopped", by=by, now=now):
             Reaction.objects.filter(pk=reaction.pk).update(action=Action.STOPPED)
 
 
-def _give_adrenaline(record: AnaphylaxisRecord, name: str, *, by: User, at: datetime, now: datetime) -> None:
+def _give_adrenaline(
+    record: AnaphylaxisRecord, name: str, *, by: User, at: datetime, submission_id: UUID, now: datetime
+) -> None:
     dose = AnaphylaxisRecord.ADRENALINE_MOMENTS.index(name)
     given = record.adrenaline
     if len(given) > dose:
@@ -210,8 +224,9 @@ def _give_adrenaline(record: AnaphylaxisRecord, name: str, *, by: User, at: date
             at=at,
             details=details,
             reaction=record.reaction,
-            submission_id=uuid4(),
+            submission_id=submission_id,
             now=now,
+            at_left_open=True,
         )
     except AlreadyThere as error:
         free = free_treatments(record.reaction.infusion).filter(pk=error.stored.pk)
@@ -231,7 +246,15 @@ def _resolve(reaction: Reaction, *, by: User, at: datetime, now: datetime) -> No
         Reaction.objects.filter(pk=reaction.pk).update(resolved_at=max(at, reaction.onset_at or at))
 
 
+def _comes_after_the_call(record: AnaphylaxisRecord, **changed: datetime) -> bool:
+    """Whether help arrives when it was called or later, with some of the two times changed."""
+    called, arrived = (changed.get(name, getattr(record, name)) for name in AnaphylaxisRecord.OWN_MOMENTS)
+    return called is None or arrived is None or called <= arrived
+
+
 def _keep(record: AnaphylaxisRecord, name: str, *, by: User, at: datetime) -> None:
+    if getattr(record, name) is None and not _comes_after_the_call(record, **{name: at}):
+        raise ImpossibleMoment("Help cannot come before it was called. Write the right time below.")
     taken = AnaphylaxisRecord.objects.filter(pk=record.pk, **{name: None})
     if not taken.update(**{name: at}):
         raise AlreadyStamped(getattr(record, name))

@@ -32,6 +32,7 @@ from reactions.recording.infusions import (
 from reactions.recording.reactions import changing
 from reactions.recording.writing import (
     AlreadyThere,
+    SentBefore,
     claim,
     count_up,
     lock,
@@ -95,16 +96,25 @@ def record_step(
 
 
 @transaction.atomic
-def stop_infusion(infusion: Infusion, *, by: User, at: datetime, now: datetime) -> None:
-    """End a running infusion, whatever its rate was last seen to be. Raises ImpossibleSteps.
+def stop_infusion(infusion: Infusion, *, by: User, at: datetime, submission_id: UUID, now: datetime) -> None:
+    """End a running infusion, whatever its rate was last seen to be. One recorded without rate steps just ends.
 
-    One that was recorded without rate steps just ends.
+    Raises ImpossibleSteps, or SentBefore when the stop of this submission was taken back since.
     """
     held = lock(infusion)
+    if taken_back := held.rate_steps.filter(submission_id=submission_id).first():
+        raise SentBefore(taken_back)
     if at <= held.started_at:
         raise StepOutside([f"The infusion starts at {on_clock(held, held.started_at)}: it cannot be over by then."])
     if held.rate_steps.current().exists():
-        stop = RateStep(infusion=held, at=at, rate_ml_per_h=Decimal(0), reason=RateReason.STOP, created_by=by)
+        stop = RateStep(
+            infusion=held,
+            at=at,
+            rate_ml_per_h=Decimal(0),
+            reason=RateReason.STOP,
+            submission_id=submission_id,
+            created_by=by,
+        )
         _add_step(held, stop, by=by)
     else:
         count_up(held)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
@@ -87,7 +88,14 @@ def open_record(request: StaffRequest, pk: int) -> HttpResponse:
 def anaphylaxis_page(request: StaffRequest, pk: int) -> HttpResponse:
     find = find_anaphylaxis_to_change if request.method == "POST" else find_anaphylaxis
     record = find(request.user, pk)
+    # A moment that was tapped while this form waited for a connection came along with it.
+    waited = _tapped(request) if request.method == "POST" else []
+    if waited:
+        _stamp_all(request, record, waited)
+        record = find(request.user, pk)
     form = EvidenceForm(posted(request), record=record)
+    if waited:
+        _take(form, record, waited)
     if form.is_valid():
         try:
             recording.record_evidence(
@@ -166,37 +174,59 @@ def _changed_meanwhile(reaction: Reaction) -> str:
 def stamp(request: StaffRequest, pk: int) -> HttpResponse:
     """Record a moment as tapped, with those that waited beside it. What was being typed comes back unsaved."""
     record = find_anaphylaxis_to_change(request.user, pk)
-    now = timezone.now()
-    taps = [(request.POST.get("name", ""), request.POST.get("evidence-tapped_at", ""))]
-    taps += [(one.partition("@")[0], one.partition("@")[2]) for one in request.POST.getlist("also_tapped")]
-    if any(name not in MOMENT_LABELS for name, _ in taps):
-        raise Http404("There is no such moment.")
+    taps = _tapped(request, (request.POST.get("name", ""), request.POST.get("evidence-tapped_at", "")))
     form = EvidenceForm(request.POST, record=record)
     is_being_typed = form.holds_something_new()
-    # In the order in which they happened: the first adrenaline is the first.
-    for name, at in sorted(((name, moment_of_tap(told, now)) for name, told in taps), key=lambda tap: tap[1]):
-        _stamp(request, record, name, at, now)
+    _stamp_all(request, record, taps)
     if not is_being_typed:
         return redirect("reactions:anaphylaxis", pk)
     record = find_anaphylaxis_to_change(request.user, pk)
-    for name, _ in taps:
-        if name in AnaphylaxisRecord.OWN_MOMENTS:
-            form.take(record, name)
+    _take(form, record, taps)
     form.show_unjudged()
     return _show(request, record, form, is_unsaved=True)
 
 
-def _stamp(request: StaffRequest, record: AnaphylaxisRecord, name: str, at: datetime, now: datetime) -> None:
+def _tapped(request: StaffRequest, *first: tuple[str, str]) -> list[tuple[str, datetime]]:
+    """Names and times of `first` and of what waited beside it, as they happened: the first adrenaline is the first."""
+    told = [
+        *first,
+        *((name, at) for name, _, at in (one.partition("@") for one in request.POST.getlist("also_tapped"))),
+    ]
+    if any(name not in MOMENT_LABELS for name, _ in told):
+        raise Http404("There is no such moment.")
+    now = timezone.now()
+    return sorted(((name, moment_of_tap(at, now)) for name, at in told), key=lambda tap: tap[1])
+
+
+def _stamp_all(request: StaffRequest, record: AnaphylaxisRecord, taps: list[tuple[str, datetime]]) -> None:
+    for name, at in taps:
+        _stamp(request, record, name, at)
+
+
+def _take(form: EvidenceForm, record: AnaphylaxisRecord, taps: list[tuple[str, datetime]]) -> None:
+    """Let the form know the moments that were tapped beside it."""
+    for name, _ in taps:
+        if name in AnaphylaxisRecord.OWN_MOMENTS:
+            form.take(record, name)
+
+
+def _stamp(request: StaffRequest, record: AnaphylaxisRecord, name: str, at: datetime) -> None:
     zone, label = record.reaction.infusion.zone, MOMENT_LABELS[name]
     try:
-        recording.stamp(record, name, by=request.user, at=at, now=now)
+        tap_id = UUID(request.POST.get("tap_id", ""))
+    except ValueError:
+        tap_id = None
+    try:
+        recording.stamp(record, name, by=request.user, at=at, now=timezone.now(), tap_id=tap_id)
     except recording.AlreadyStamped as error:
         said = f"is recorded already, at {timezone.localtime(error.at, zone):%H:%M}."
     except recording.AlreadyThere as error:
         said = (
             f"was not recorded again: this minute has a dose already, recorded by {error.stored.created_by}."
-            " A further dose in the same minute belongs into the dose of that one."
+            " A further dose in the same minute is added to the dose of that one."
         )
+    except recording.SentBefore:
+        said = "was recorded by this tap before, and taken back since. Tap it anew if it was done after all."
     except (recording.ImpossibleSteps, recording.ImpossibleMoment) as error:
         said = f"at {timezone.localtime(at, zone):%H:%M} was not recorded: {error}"
     else:

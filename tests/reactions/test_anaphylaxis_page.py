@@ -98,7 +98,7 @@ def test_a_second_nurse_is_led_to_the_record_that_is_open(client: Client, record
     shown = words_of(client.post(tap, {"submission_id": str(uuid4())}, follow=True))
     assert "Nora Test opened this record already" in shown
     assert Reaction.objects.count() == 1
-    Reaction.objects.update(resolved_at=timezone.now())
+    Reaction.objects.update(resolved_at=timezone.now() - timedelta(minutes=2))
     client.post(tap, {"submission_id": str(uuid4())})
     assert Reaction.objects.count() == 2
 
@@ -644,7 +644,7 @@ def test_taking_a_suspicion_back_asks_why(page: Client, record: AnaphylaxisRecor
 
 def test_a_suspicion_judged_meanwhile_is_not_taken_back_unseen(page: Client, record: AnaphylaxisRecord) -> None:
     page.post(address(record), evidence_form(record, "hives", "dyspnoea"))
-    assert "Somebody else changed this record in the meantime" in text_of(take_back(page, record, seen_version=1))
+    assert "This record was changed in the meantime" in text_of(take_back(page, record, seen_version=1))
     assert not AnaphylaxisRecord.objects.get().is_void
 
 

@@ -16,7 +16,7 @@ from reactions.models import AnaphylaxisRecord, Infusion, Reaction, Signature, T
 from reactions.vocabulary import RateReason, SignatureMeaning
 from tests.support import PASSWORD
 from tests.support.factories import make_infusion, make_patient, make_reaction, suspect
-from tests.support.forms import reaction_form
+from tests.support.forms import evidence_form, reaction_form
 
 pytestmark = pytest.mark.django_db
 
@@ -267,3 +267,89 @@ def test_a_form_sent_to_another_infusion_than_before_is_refused(
         answer = page.post(reverse(f"reactions:{name}", args=[infusion.pk]), data)
         assert answer.status_code == status
     assert "This form was saved already" in answer.content.decode()
+
+
+def tap(page: Client, record: AnaphylaxisRecord, name: str, tap_id: str) -> str:
+    tapped_at = (timezone.now() - timedelta(minutes=3)).isoformat()
+    data = {"name": name, "tap_id": tap_id, "evidence-tapped_at": tapped_at}
+    answer = page.post(reverse("reactions:stamp", args=[record.reaction_id]), data, follow=True)
+    return str(answer.content.decode())
+
+
+def test_a_late_copy_of_a_tap_brings_no_dose_back(page: Client, running: Infusion, nurse: User) -> None:
+    record, same = suspect(running), str(uuid4())
+    tap(page, record, "adrenaline_1_at", same)
+    dose = running.treatments.get()
+    recording.void_treatment(dose, by=nurse, reason="Not given", seen_version=1, now=timezone.now())
+    assert "taken back since" in tap(page, record, "adrenaline_1_at", same)
+    assert not running.treatments.current().exists()
+    tap(page, record, "adrenaline_1_at", str(uuid4()))
+    assert running.treatments.current().count() == 1
+
+
+def test_a_late_copy_of_the_stop_stops_no_infusion_that_runs_on(page: Client, running: Infusion, nurse: User) -> None:
+    record, same = suspect(running), str(uuid4())
+    tap(page, record, "stopped_at", same)
+    step = running.rate_steps.get(reason="stop")
+    recording.void_step(step, by=nurse, reason="It runs on", seen_version=1, now=timezone.now())
+    assert "taken back since" in tap(page, record, "stopped_at", same)
+    running.refresh_from_db()
+    assert running.ended_at is None
+    tap(page, record, "stopped_at", str(uuid4()))
+    running.refresh_from_db()
+    assert running.ended_at is not None
+
+
+@pytest.mark.parametrize(("minutes", "reactions"), [(11, 1), (30, 1), (31, 2)])
+def test_a_late_tap_belongs_to_what_went_on_when_it_was_tapped(
+    running: Infusion, nurse: User, minutes: int, reactions: int
+) -> None:
+    record = suspect(running, at=after(running, 11))
+    recording.stamp(record, "resolved_at", by=nurse, at=after(running, 30), now=timezone.now())
+    suspect(running, at=after(running, minutes))
+    assert Reaction.objects.count() == reactions
+
+
+def test_help_does_not_come_before_it_was_called(page: Client, running: Infusion, nurse: User) -> None:
+    record = suspect(running)
+    recording.stamp(record, "ems_arrived_at", by=nurse, at=after(running, 35), now=timezone.now())
+    with pytest.raises(recording.ImpossibleMoment):
+        recording.stamp(record, "ems_called_at", by=nurse, at=after(running, 36), now=timezone.now())
+    recording.stamp(record, "ems_called_at", by=nurse, at=after(running, 35), now=timezone.now())
+    record.refresh_from_db()
+    assert record.ems_called_at == record.ems_arrived_at == after(running, 35)
+
+
+def test_a_corrected_call_meets_an_arrival_that_was_tapped_meanwhile(
+    page: Client, running: Infusion, nurse: User
+) -> None:
+    record = suspect(running)
+    called = timezone.localtime(after(running, 40), running.zone).strftime("%Y-%m-%dT%H:%M")
+    typed = evidence_form(record, "hives", ems_called_at=called)
+    recording.stamp(record, "ems_arrived_at", by=nurse, at=after(running, 35), now=timezone.now())
+    answer = page.post(reverse("reactions:anaphylaxis", args=[record.reaction_id]), typed)
+    assert answer.status_code == 409
+    record.refresh_from_db()
+    assert (record.ems_called_at, record.is_judged) == (None, False)
+
+
+def test_what_was_tapped_while_the_evidence_waited_is_recorded_with_it(page: Client, running: Infusion) -> None:
+    record = suspect(running)
+    tapped = (timezone.now() - timedelta(minutes=2)).isoformat()
+    also = [f"{name}@{tapped}" for name in ("adrenaline_1_at", "ems_called_at")]
+    data = evidence_form(record, "hives", "dyspnoea") | {"also_tapped": also}
+    answer = page.post(reverse("reactions:anaphylaxis", args=[record.reaction_id]), data)
+    assert answer.status_code == 302
+    stored = AnaphylaxisRecord.objects.get()
+    assert stored.criteria
+    assert stored.ems_called_at
+    assert stored.moments["adrenaline_1_at"]
+
+
+def test_what_is_tapped_on_a_clock_that_goes_wrong_is_not_before_the_start(page: Client, clinic: Clinic) -> None:
+    started = timezone.now().replace(second=0, microsecond=0) + timedelta(minutes=5)
+    record = suspect(make_infusion(make_patient(clinic), started_at=started, ended_at=None), at=started)
+    for name in ("adrenaline_1_at", "ems_called_at"):
+        tap(page, record, name, str(uuid4()))
+    record.refresh_from_db()
+    assert Treatment.objects.get().at == record.ems_called_at == started
