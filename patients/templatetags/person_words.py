@@ -1,0 +1,21 @@
+"""How people and their addresses are written where there is little room."""
+
+from django import template
+from django.utils.html import format_html
+
+from patients.models import User
+
+register = template.Library()
+
+
+@register.filter
+def initials(user: User) -> str:
+    """“NT” for Nora Test; the beginning of the username of somebody without a name."""
+    return (user.first_name[:1] + user.last_name[:1] or user.username[:2]).upper()
+
+
+@register.filter
+def breaks_after_at(address: str) -> str:
+    """An email address that a narrow column breaks after its “@” first."""
+    name, at, host = address.partition("@")
+    return format_html("{}{}<wbr>{}", name, at, host) if at else address
