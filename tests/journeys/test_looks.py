@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from patients.models import Clinic, User
 from patients.words import StaffRoleName
 from reactions import recording
-from reactions.models import CheckIn, Infusion
+from reactions.models import CheckIn, Infusion, Reaction
 from reactions.vocabulary import CheckInKind, CheckInState
 from tests.journeys.conftest import NewPage, sign_in
 from tests.journeys.eyes import look_at
@@ -87,6 +87,9 @@ def test_the_header_takes_one_line_whatever_the_name(
     for width in (768, 820, 992, 1280):
         page.set_viewport_size({"width": width, "height": 800})
         assert page.locator(".topbar").bounding_box()["height"] < 70, width
+        links, account = page.locator(".topbar nav").bounding_box(), page.locator(".account").bounding_box()
+        assert links["x"] + links["width"] <= account["x"], width
+        expect(page.locator(".account summary").get_by_text("WV", exact=True)).to_be_visible()
     expect(page.get_by_role("link", name="Reaction rates")).to_be_visible()
     page.set_viewport_size({"width": 390, "height": 844})
     expect(page.get_by_role("link", name="Reaction rates")).to_be_hidden()
@@ -94,6 +97,81 @@ def test_the_header_takes_one_line_whatever_the_name(
     expect(page.get_by_role("link", name="Reaction rates")).to_be_visible()
     expect(page.get_by_text(f"{LONG} {LONGER}").last).to_be_in_viewport()
     look_at(page, "header-open")
+
+
+def test_a_phone_has_the_way_to_every_list_in_one_line(
+    new_person: NewPage, no_broker: None, past: Infusion, clinic: Clinic, nurse: User
+) -> None:
+    for reaction in Reaction.objects.all():
+        reaction.work.create(clinic=clinic, kind="serious_reaction", opened_at=timezone.now())
+    for _ in range(10):
+        infusion = make_infusion(make_patient(clinic))
+        make_checkins(infusion)
+        checkin = infusion.checkins.earliest("due_at")
+        symptoms = {"headache": "severe"}
+        recording.submit_answer(checkin, has_problem=True, details={}, symptoms=symptoms, now=timezone.now())
+    page = new_person()
+    sign_in(page, nurse)
+    page.set_viewport_size({"width": 390, "height": 844})
+    links = page.get_by_role("navigation", name="Main").get_by_role("link")
+    assert [text.split() for text in links.all_inner_texts()] == [
+        ["Patients"],
+        ["Alerts", "10", "open"],
+        ["Worklist", "12", "open"],
+        ["Lots"],
+    ]
+    boxes = [link.bounding_box() for link in links.all()]
+    assert len({box["y"] for box in boxes}) == 1
+    assert min(box["height"] for box in boxes) >= 48
+    assert boxes[-1]["x"] + boxes[-1]["width"] <= 390
+
+
+def test_vital_signs_are_whole_on_a_phone_with_the_way_to_correct_them(
+    new_person: NewPage, no_broker: None, past: Infusion, nurse: User
+) -> None:
+    past.vitals.create(
+        at=past.started_at,
+        temperature_c="36.7",
+        heart_rate_per_min=72,
+        systolic_mmhg=124,
+        diastolic_mmhg=78,
+        respiratory_rate_per_min=14,
+        spo2_percent=98,
+        created_by=nurse,
+    )
+    page = new_person()
+    page.set_viewport_size({"width": 390, "height": 844})
+    sign_in(page, nurse, f"/infusions/{past.pk}/")
+    last = page.get_by_role("region", name="Vital signs recorded").locator("tbody tr").last
+    for seen in (last.get_by_text("98"), last.get_by_role("link", name=re.compile("Correct"))):
+        seen.scroll_into_view_if_needed()
+        box = seen.bounding_box()
+        assert box["x"] + box["width"] <= 390
+    assert page.locator(".scroll").evaluate("(one) => one.scrollWidth <= one.clientWidth")
+    page.goto(f"/infusions/{past.pk}/running/")
+    page.get_by_role("region", name="Vital signs recorded").scroll_into_view_if_needed()
+    assert page.locator("#id_step-at").bounding_box()["width"] > 250
+    look_at(page, "running-with-vitals")
+
+
+def test_a_response_typed_without_a_connection_is_saved_once(
+    new_person: NewPage, no_broker: None, past: Infusion, nurse: User
+) -> None:
+    page = new_person()
+    form = f"/patients/{past.patient_id}/response/new/"
+    sign_in(page, nurse, form)
+    page.get_by_label("Manual muscle test").fill("138")
+    page.reload()
+    expect(page.get_by_label("Manual muscle test")).to_have_value("138")
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Record the response").click()
+    expect(page.get_by_text("No connection. Nothing is lost")).to_be_visible()
+    assert not past.patient.response_measures.exists()
+    page.context.set_offline(False)
+    expect(page.get_by_text("The response is recorded.")).to_be_visible(timeout=15_000)
+    assert past.patient.response_measures.get().mmt8 == 138
+    page.goto(form)
+    expect(page.get_by_label("Manual muscle test")).to_have_value("")
 
 
 def test_a_form_shows_one_row_to_fill_in_and_the_next_when_asked(
