@@ -113,6 +113,8 @@ LOGOUT_REDIRECT_URL = "login"
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_I18N = True
+# One form of dates everywhere, the admin included.
+FORMAT_MODULE_PATH = "ivigtrack.formats"
 USE_TZ = True
 
 STATIC_URL = "static/"
