@@ -142,6 +142,7 @@ def test_vital_signs_are_whole_on_a_phone_with_the_way_to_correct_them(
     page = new_person()
     page.set_viewport_size({"width": 390, "height": 844})
     sign_in(page, nurse, f"/infusions/{past.pk}/")
+    expect(page.get_by_role("link", name="Void this infusion")).to_be_visible()
     last = page.get_by_role("region", name="Vital signs recorded").locator("tbody tr").last
     for seen in (last.get_by_text("98"), last.get_by_role("link", name=re.compile("Correct"))):
         seen.scroll_into_view_if_needed()
@@ -247,6 +248,19 @@ def test_a_patients_form_that_comes_back_takes_the_focus_and_leads_to_what_is_mi
     expect(page.get_by_role("alert").filter(has_text="Not sent yet")).to_be_in_viewport()
     expect(page.get_by_text("now, before you go on")).to_be_visible()
     look_at(page, "check-in-details-error")
+
+
+def test_a_list_of_the_administration_has_the_width_of_a_tablet(
+    new_person: NewPage, no_broker: None, past: Infusion, clinic: Clinic
+) -> None:
+    chief = make_staff(clinic, "chief", StaffRoleName.ADMINISTRATOR, first_name="Ada", last_name="Test")
+    page = new_person()
+    page.set_viewport_size({"width": 820, "height": 1180})
+    sign_in(page, chief, "/admin/reactions/reaction/")
+    table, filters = page.locator(".changelist-form-container"), page.locator("#changelist-filter")
+    assert table.bounding_box()["width"] > 700
+    assert filters.bounding_box()["y"] < table.bounding_box()["y"]
+    look_at(page, "admin-reactions")
 
 
 def test_rates_of_a_full_clinic(new_person: NewPage, no_broker: None, capsys: pytest.CaptureFixture) -> None:
