@@ -1,19 +1,22 @@
 """The admin: every model's pages, with queries that do not grow, and one's own clinic only."""
 
+import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import strip_tags
 from pytest_django import DjangoAssertNumQueries
 
 from patients.models import AuditEvent, Clinic, StaffRole, User
 from reactions.checkins.plan import plan_checkins
-from reactions.models import AnaphylaxisRecord, ClinicProtocol, Infusion, Product, Reaction, SafetyCheck
+from reactions.models import AnaphylaxisRecord, Answer, ClinicProtocol, Infusion, Product, Reaction, SafetyCheck
 from reactions.recording import submit_answer
-from tests.support.factories import make_infusion, make_patient, make_reaction, make_response, privigen
+from tests.support.factories import make_infusion, make_patient, make_reaction, make_response, privigen, suspect
 
 pytestmark = pytest.mark.django_db
 
@@ -266,3 +269,83 @@ def test_a_record_with_many_rows_asks_the_same_queries(
     add(5)
     with django_assert_max_num_queries(len(one)):
         client.get(address)
+
+
+def test_the_admin_tells_codes_in_the_words_of_the_pages(client: Client, chief: User, infusion: Infusion) -> None:
+    by = infusion.created_by
+    record = suspect(infusion)
+    evidence = {"hives": True, "wheeze": True, "systolic_mmhg": 80, "exposure": "likely"}
+    AnaphylaxisRecord.objects.filter(pk=record.pk).update(criteria=["C1", "W1"], evidence=evidence, version=2)
+    serious = {"is_serious": True, "serious_criteria": ["life_threatening"], "treatment": "Oxygen, synthetic"}
+    Reaction.objects.filter(pk=record.reaction_id).update(**serious)
+    answers = {"points": ["plausible_time"]}
+    now = timezone.now()
+    cause = record.reaction.causality.create(
+        scale="who_umc", category="probable_likely", answers=answers, judged_at=now, judged_by=by
+    )
+    items = [{"code": "first_infusion", "level": "contraindication", "text": "Synthetic item", "source": "y"}]
+    check = SafetyCheck.objects.create(infusion=infusion, items=items, shown_at=now)
+    risk = infusion.patient.risks.create(factor="no_hypersensitivity", created_by=by)
+    client.force_login(chief)
+
+    def read(label: str, *change: int) -> str:
+        page = client.get(_address(label, "change" if change else "changelist", *change))
+        return unescape(re.sub(r"\s+", " ", strip_tags(page.content.decode())))
+
+    reaction = read("reactions.reaction", record.reaction_id)
+    assert "Life-threatening" in reaction
+    assert "Other measures: Oxygen, synthetic" in reaction
+    anaphylaxis = read("reactions.anaphylaxisrecord", record.pk)
+    assert "C1, W1" in anaphylaxis
+    assert "Generalised hives" in anaphylaxis
+    assert "Lowest systolic pressure 80 mmHg" in anaphylaxis
+    assert "C1, W1" in read("reactions.anaphylaxisrecord")
+    assert "Probable likely" in read("reactions.causalityassessment")
+    assert "Label contraindication" in read("reactions.safetycheck")
+    assert "Label contraindication: Synthetic item" in read("reactions.safetycheck", check.pk)
+    risks = read("reactions.patientrisk")
+    assert risks.count("Asked: no hypersensitivity in the history") == 2
+    pages = [reaction, anaphylaxis, risks, read("reactions.patientrisk", risk.pk)]
+    pages.append(read("reactions.causalityassessment", cause.pk))
+    for page in pages:
+        assert not re.search(r"\[\"|\{\"|[a-z]_[a-z]", page)
+
+
+def test_an_answer_names_its_patient_and_leads_to_its_check_in(client: Client, chief: User, clinic: Clinic) -> None:
+    _fill(clinic, 1)
+    answer = Answer.objects.get()
+    client.force_login(chief)
+    page = client.get(_address("reactions.answer")).content.decode()
+    assert answer.checkin.patient.full_name in page
+    assert f'href="{_address("reactions.checkin", "change", answer.checkin_id)}"' in page
+    assert ">Check-in<" in page
+    assert _address("reactions.checkin", "change", answer.checkin_id) in client.get(
+        _address("reactions.answer", "change", answer.pk)
+    ).content.decode().replace("&amp;", "&")
+
+
+def test_a_risk_is_filtered_by_its_name(client: Client, chief: User, clinic: Clinic) -> None:
+    patient = make_patient(clinic)
+    for factor in ("migraine", "diabetes"):
+        patient.risks.create(factor=factor, created_by=patient.created_by)
+    client.force_login(chief)
+    page = client.get(_address("reactions.patientrisk"), {"factor": "migraine"})
+    assert [risk.factor for risk in page.context["cl"].result_list] == ["migraine"]
+
+
+def test_dates_read_as_on_the_pages_and_are_typed_as_before(
+    client: Client, chief: User, administrator: User, infusion: Infusion
+) -> None:
+    client.force_login(administrator)
+    start = infusion.started_at.astimezone(infusion.zone)
+    assert f"{start:%Y-%m-%d %H:%M}" in client.get(_address("reactions.infusion")).content.decode()
+    client.force_login(chief)
+    product = privigen()
+    form = client.get(_address("reactions.product", "change", product.pk)).context["adminform"].form
+    values = {name: "" if value is None else value for name, value in form.initial.items()}
+    rows = {"rates-TOTAL_FORMS": 0, "rates-INITIAL_FORMS": 0}
+    for typed in ("2026-01-31", "01/31/2026"):
+        client.post(_address("reactions.product", "change", product.pk), values | rows | {"source_date": typed})
+        product.refresh_from_db()
+        assert str(product.source_date) == "2026-01-31"
+        Product.objects.filter(pk=product.pk).update(source_date=None)

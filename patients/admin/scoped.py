@@ -3,7 +3,8 @@
 Records are written through the staff pages, whose verbs keep the audit trail; here they are read.
 """
 
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Model, QuerySet
@@ -14,9 +15,13 @@ from patients.models import Clinic, difference, snapshot, write_event
 
 
 class ScopedAdmin(admin.ModelAdmin):
-    """`clinic_path` leads from the model to its clinic, such as "patient__clinic"; empty when a row has none."""
+    """`clinic_path` leads from the model to its clinic, such as "patient__clinic"; empty when a row has none.
+
+    `in_words` leads from a field that holds codes to the method that tells it in words, which stands in its place.
+    """
 
     clinic_path = "clinic"
+    in_words: ClassVar[Mapping[str, str]] = {}
     list_per_page = 50
     show_full_result_count = False
 
@@ -25,6 +30,14 @@ class ScopedAdmin(admin.ModelAdmin):
         if not self.clinic_path or signed_in(request).is_superuser:
             return rows
         return rows.filter(**{f"{self.clinic_path}__in": Clinic.objects.administered_by(signed_in(request))})
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
+        told = set(self.in_words.values())
+        names = [name for name in super().get_fields(request, obj) if name not in told]
+        return [self.in_words.get(str(name), name) for name in names]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
+        return [*super().get_readonly_fields(request, obj), *self.in_words.values()]
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return bool(signed_in(request).is_active and signed_in(request).administers_something)
@@ -80,6 +93,18 @@ class ClinicFilter(admin.SimpleListFilter):
     def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
         self.model_admin = model_admin
         super().__init__(request, params, model, model_admin)
+
+
+class InWordsFilter(admin.AllValuesFieldListFilter):
+    """Every stored code of a field, told by `words`."""
+
+    words: Callable[[str], str]
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        stored = set(self.lookup_choices)
+        for choice in super().choices(changelist):
+            code = str(choice["display"])
+            yield {**choice, "display": self.words(code)} if code in stored else choice
 
 
 class VoidFilter(admin.SimpleListFilter):

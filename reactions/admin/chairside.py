@@ -1,14 +1,20 @@
 """Admin pages of what a clinic decides for the chairside, and of what is noted and judged there."""
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 
 from patients.access import signed_in
-from patients.admin.scoped import ClinicFilter, ScopedAdmin, VoidFilter
+from patients.admin.scoped import ClinicFilter, InWordsFilter, ScopedAdmin, VoidFilter
 from patients.models import Clinic, difference, snapshot, write_event
+from reactions.clinical.anaphylaxis import WORDS
+from reactions.clinical.safety_card import Level
+from reactions.forms.anaphylaxis import EXPOSURE_WORDS, stored_evidence
 from reactions.models import (
     AnaphylaxisRecord,
     CausalityAssessment,
@@ -23,6 +29,17 @@ from reactions.models import (
     Vitals,
     WorkItem,
 )
+from reactions.words import judgement_lines
+
+LEVELS = {Level.CONTRAINDICATION: "Label contraindication", Level.CAUTION: "Caution", Level.NOTE: "Note"}
+
+
+def _lines(texts: Iterable[str]) -> str:
+    return format_html_join(mark_safe("<br>"), "{}", ((text,) for text in texts))
+
+
+def _category(code: str) -> str:
+    return code.replace("_", " ").capitalize() or "Unfinished"
 
 
 @admin.register(ClinicProtocol)
@@ -123,20 +140,36 @@ class SafetyCheckAdmin(OfInfusionAdmin):
     list_select_related = [*OfInfusionAdmin.list_select_related, "acknowledged_by"]
     search_fields = [*OfInfusionAdmin.search_fields, "reason", "decided_by"]
     date_hierarchy = "shown_at"
+    in_words: ClassVar[Mapping[str, str]] = {"items": "card"}
 
     @admin.display(description="worst of the card")
     def worst(self, check: SafetyCheck) -> str:
         """The level of its first item: the card has the worst first."""
-        return check.items[0]["level"] if check.items else "nothing"
+        return LEVELS[Level(check.items[0]["level"])] if check.items else "Nothing"
+
+    @admin.display(description="card as it was shown")
+    def card(self, check: SafetyCheck) -> str:
+        return _lines(f"{LEVELS[Level(item['level'])]}: {item['text']}" for item in check.items)
+
+
+class RiskFilter(InWordsFilter):
+    @staticmethod
+    def words(code: str) -> str:
+        return PatientRisk(factor=code).label
 
 
 @admin.register(PatientRisk)
 class PatientRiskAdmin(ScopedAdmin):
     clinic_path = "patient__clinic"
-    list_display = ["patient", "label", "note", "created_by", "created_at"]
-    list_filter = [ClinicFilter, "factor", VoidFilter]
+    list_display = ["patient", "risk", "note", "created_by", "created_at"]
+    list_filter = [ClinicFilter, ("factor", RiskFilter), VoidFilter]
+    in_words: ClassVar[Mapping[str, str]] = {"factor": "risk"}
     list_select_related = ["patient", "created_by"]
     search_fields = ["patient__family_name", "patient__mrn", "factor", "note"]
+
+    @admin.display(ordering="factor")
+    def risk(self, risk: PatientRisk) -> str:
+        return risk.label
 
 
 @admin.register(ResponseMeasures)
@@ -151,17 +184,58 @@ class ResponseMeasuresAdmin(ScopedAdmin):
 
 @admin.register(AnaphylaxisRecord)
 class AnaphylaxisRecordAdmin(OfReactionAdmin):
-    list_display = ["created_at", "patient_name", "criteria", "brown_grade", "reaction__resolved_at"]
+    list_display = ["created_at", "patient_name", "criteria_met", "brown_grade", "reaction__resolved_at"]
     list_filter = [ClinicFilter, "brown_grade", VoidFilter]
     date_hierarchy = "created_at"
+    in_words: ClassVar[Mapping[str, str]] = {"criteria": "criteria_met", "evidence": "seen"}
+
+    @admin.display
+    def criteria_met(self, record: AnaphylaxisRecord) -> str:
+        if not record.is_judged and not record.criteria:
+            return "Not judged yet"
+        return ", ".join(record.criteria) or "None"
+
+    @admin.display(description="what was seen")
+    def seen(self, record: AnaphylaxisRecord) -> str:
+        if not record.is_judged and not record.evidence:
+            return "Not recorded yet"
+        evidence = stored_evidence(record)
+        measured = {
+            "Lowest systolic pressure {} mmHg": evidence.systolic_mmhg,
+            "Systolic pressure before {} mmHg": evidence.baseline_systolic_mmhg,
+            "Lowest SpO₂ {} %": evidence.spo2_percent,
+        }
+        return _lines(
+            [
+                *(words.capitalize() for name, words in WORDS.items() if getattr(evidence, name)),
+                *(words.format(value) for words, value in measured.items() if value is not None),
+                *([] if evidence.acute_onset else ["Not within minutes to several hours"]),
+                f"Known to react? {EXPOSURE_WORDS[evidence.exposure]}",
+            ]
+        )
+
+
+class CategoryFilter(InWordsFilter):
+    @staticmethod
+    def words(code: str) -> str:
+        return _category(code)
 
 
 @admin.register(CausalityAssessment)
 class CausalityAssessmentAdmin(OfReactionAdmin):
-    list_display = ["judged_at", "patient_name", "scale", "category", "score", "judged_by"]
-    list_filter = [ClinicFilter, "scale", "category"]
+    list_display = ["judged_at", "patient_name", "scale", "judged", "score", "judged_by"]
+    list_filter = [ClinicFilter, "scale", ("category", CategoryFilter)]
     list_select_related = [*OfReactionAdmin.list_select_related, "judged_by"]
     date_hierarchy = "judged_at"
+    in_words: ClassVar[Mapping[str, str]] = {"category": "judged", "answers": "rests_on"}
+
+    @admin.display(description="category", ordering="category")
+    def judged(self, cause: CausalityAssessment) -> str:
+        return _category(cause.category)
+
+    @admin.display(description="what it rests on")
+    def rests_on(self, cause: CausalityAssessment) -> str:
+        return _lines(judgement_lines(cause)) or "Nothing ticked"
 
 
 @admin.register(Signature)

@@ -1,11 +1,17 @@
 """Admin pages of products, infusions, reactions, check-ins, alerts and outgoing mail."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 
 from patients.access import signed_in
 from patients.admin.scoped import ClinicFilter, ScopedAdmin, SetUpAdmin, VoidFilter
+from reactions.clinical.seriousness import CRITERIA
 from reactions.models import (
     Alert,
     Answer,
@@ -162,6 +168,7 @@ class ReactionAdmin(ScopedAdmin):
     search_fields = ["infusion__patient__family_name", "infusion__patient__mrn", "symptoms__term"]
     date_hierarchy = "onset_at"
     inlines = [SymptomInline, TreatmentInline]
+    in_words: ClassVar[Mapping[str, str]] = {"treatment": "other_measures", "serious_criteria": "criteria_met"}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).prefetch_related("symptoms")
@@ -169,6 +176,15 @@ class ReactionAdmin(ScopedAdmin):
     @admin.display(description="patient", ordering="infusion__patient__family_name")
     def patient_name(self, reaction: Reaction) -> str:
         return reaction.patient.full_name
+
+    @admin.display
+    def other_measures(self, reaction: Reaction) -> str:
+        return reaction.treatment or "None recorded"
+
+    @admin.display(description="criteria of 21 CFR 600.80 that are met")
+    def criteria_met(self, reaction: Reaction) -> str:
+        met = [text.label for code, text in CRITERIA.items() if code in reaction.serious_criteria]
+        return "; ".join(met) or "None recorded"
 
     @admin.display
     def terms(self, reaction: Reaction) -> str:
@@ -197,12 +213,22 @@ class CheckInAdmin(ScopedAdmin):
 @admin.register(Answer)
 class AnswerAdmin(ScopedAdmin):
     clinic_path = "checkin__infusion__patient__clinic"
-    list_display = ["submitted_at", "checkin", "version", "has_problem", "care_sought"]
+    list_display = ["submitted_at", "patient_name", "of_checkin", "version", "has_problem", "care_sought"]
     list_filter = [ClinicFilter, "has_problem", "care_sought"]
-    list_select_related = ["checkin"]
+    list_select_related = ["checkin__infusion__patient"]
     search_fields = ["checkin__infusion__patient__family_name", "checkin__infusion__patient__mrn"]
     date_hierarchy = "submitted_at"
     inlines = [AnswerSymptomInline]
+    in_words: ClassVar[Mapping[str, str]] = {"checkin": "of_checkin"}
+
+    @admin.display(description="patient", ordering="checkin__infusion__patient__family_name")
+    def patient_name(self, answer: Answer) -> str:
+        return answer.checkin.patient.full_name
+
+    @admin.display(description="check-in", ordering="checkin")
+    def of_checkin(self, answer: Answer) -> str:
+        address = reverse("admin:reactions_checkin_change", args=[answer.checkin_id])
+        return format_html('<a href="{}">{}</a>', address, answer.checkin)
 
 
 @admin.register(Alert)
