@@ -242,3 +242,9 @@ def test_the_history_says_in_words_what_a_correction_changed(page: Client, patie
     assert page.post(reverse("patients:correct", args=[patient.pk]), data).status_code == 302
     text = page.get(reverse("reactions:patient", args=[patient.pk])).content.decode()
     assert "<strong>Sex</strong>: <del>Unknown</del> → Male" in text
+
+
+def test_an_address_breaks_after_its_at_and_stays_text(page: Client, patient: Patient) -> None:
+    Patient.objects.filter(pk=patient.pk).update(email="tessa<b>@patients.example")
+    seen = page.get(reverse("reactions:patient", args=[patient.pk])).content.decode()
+    assert "tessa&lt;b&gt;@<wbr>patients.example" in seen

@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import strip_tags
 from pytest_django.fixtures import DjangoAssertNumQueries
 
 from patients.models import AuditEvent, Patient, User
@@ -388,3 +389,14 @@ def test_the_broker_being_away_keeps_nobody_from_recording(
         assert page.post(record, infusion_form()).status_code == 302
     assert "the broker did not take the wake-up" in caplog.text
     assert Infusion.objects.exists()
+
+
+def test_the_whole_record_says_what_it_was_given_for_how_fast_at_most_and_which_containers(
+    page: Client, recorded: Infusion
+) -> None:
+    Infusion.objects.filter(pk=recorded.pk).update(indication="dermatomyositis", planned_rate_ml_per_h="168.0")
+    recorded.vials.create(lot="SYN-SCANNED", gtin="00614141123452", serial="ABC123")
+    seen = page.get(reverse("reactions:infusion", args=[recorded.pk])).content.decode()
+    assert "<dt>Given for</dt><dd>Dermatomyositis</dd>" in seen
+    assert "<dt>Highest rate planned</dt><dd>168 mL/h</dd>" in seen
+    assert "GTIN 00614141123452, serial number ABC123" in strip_tags(seen)
