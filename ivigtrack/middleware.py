@@ -1,11 +1,13 @@
 """Middleware of the shell."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
+from patients.access import mark_saved
 from patients.models import RecordVoided
 
 
@@ -19,6 +21,21 @@ def clinic_time_zone(get_response: Callable[[HttpRequest], HttpResponse]) -> Cal
         clinic = request.user.first_clinic() if request.user.is_authenticated else None
         with timezone.override(clinic.zone if clinic else None):
             return get_response(request)
+
+    return middleware
+
+
+def saved_mark(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Mark the answer that leads on from a form of staff that was saved, so that its draft is forgotten.
+
+    A form that was refused comes back itself, and who was signed out meanwhile is led to the sign-in page unmarked.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if request.method == "POST" and response.status_code == HTTPStatus.FOUND and request.user.is_authenticated:
+            mark_saved(request, response)
+        return response
 
     return middleware
 

@@ -60,6 +60,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "ivigtrack.middleware.saved_mark",
     "ivigtrack.middleware.clinic_time_zone",
     "ivigtrack.middleware.VoidedMeanwhile",
 ]

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
-from patients.access import StaffRequest, posted
+from patients.access import StaffRequest, mark_saved, posted
 from patients.forms.fields import moment_of_tap
 from patients.models import StaleRecord
 from patients.views.history import history_of
@@ -183,7 +183,10 @@ def stamp(request: StaffRequest, pk: int) -> HttpResponse:
     record = find_anaphylaxis_to_change(request.user, pk)
     _take(form, record, taps)
     form.show_unjudged()
-    return _show(request, record, form, is_unsaved=True)
+    response = _show(request, record, form, is_unsaved=True)
+    # The tap is; what is being typed came along.
+    mark_saved(request, response)
+    return response
 
 
 def _tapped(request: StaffRequest, *first: tuple[str, str]) -> list[tuple[str, datetime]]:
