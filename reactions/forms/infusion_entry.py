@@ -23,6 +23,8 @@ from reactions.vocabulary import PremedicationRecord
 BOOKED_WITHIN = timedelta(days=7)
 # After so long a new form does not propose the next day of a course that stopped early. Both are this project's own.
 GOES_ON_WITHIN = timedelta(days=7)
+# While one of these is refused, nobody knows the dose of the course.
+DECIDE_THE_COURSES_DOSE = {"course", "day", "planned_days", "planned_g"}
 
 
 class InfusionEntry:
@@ -77,9 +79,13 @@ class InfusionEntry:
         return all(parts) and not self.failed
 
     def _card(self, *, being_filled_in: bool) -> tuple[CardItem, ...]:
-        """The card of the infusion as far as it is filled in. Before it is sent, what is missing needs no remark."""
+        """The card of the infusion as far as it is filled in.
+
+        Before it is sent, and where a field is refused, what is missing needs no remark.
+        """
         items = safety.card_before(self.draft, now=timezone.now())
-        return tuple(item for item in items if not being_filled_in or item.code not in NOT_FILLED_IN)
+        is_unfinished = being_filled_in or (self.form.is_bound and bool(self.form.errors))
+        return tuple(item for item in items if not is_unfinished or item.code not in NOT_FILLED_IN)
 
     def _draft(self, initial: dict[str, Any]) -> Infusion:
         """The infusion for the safety card, as it is typed or else stored; never saved."""
@@ -87,6 +93,8 @@ class InfusionEntry:
         if self.form.is_bound:
             self.form.is_valid()
             values = self.form.cleaned_data
+            if DECIDE_THE_COURSES_DOSE & self.form.errors.keys():
+                values = values | {"dose_g": None}
         elif self.infusion:
             return self.infusion
         course = self.infusion.course if self.infusion else values.get("course")
@@ -226,8 +234,8 @@ def _first_values(patient: Patient, *, starting: bool) -> dict[str, Any]:
     """What a new form starts with: the patient's last product, weight and setting, and the course to go on with."""
     values: dict[str, Any] = {"submission_id": uuid4()}
     today = timezone.localdate()
-    booked = patient.courses.booked(today - BOOKED_WITHIN).filter(planned_for__lte=today + BOOKED_WITHIN).first()
-    if booked:
+    bookings = patient.courses.booked(today - BOOKED_WITHIN).filter(planned_for__lte=today + BOOKED_WITHIN)
+    if booked := min(bookings, key=lambda course: abs((course.planned_for or today) - today), default=None):
         values |= {"course": booked, "planned_days": booked.planned_days, "planned_g": booked.planned_g}
     last = patient.infusions.current().select_related("course", "product").first()
     if last is None:
@@ -245,6 +253,7 @@ def _first_values(patient: Patient, *, starting: bool) -> dict[str, Any]:
     is_recent = timezone.now() - last.started_at <= GOES_ON_WITHIN
     if last.day < last.course.planned_days and (is_recent or not (starting or booked)):
         values |= {"course": last.course, "day": last.day + 1, "dose_g": last.dose_g}
+        values |= {"planned_days": last.course.planned_days, "planned_g": last.course.planned_g}
     return values
 
 

@@ -211,3 +211,21 @@ def test_a_course_that_has_begun_goes_on_unless_its_next_day_was_left_out_long_a
     assert (
         "Course begun, booked" not in page.get(reverse("reactions:start_infusion", args=[patient.pk])).content.decode()
     )
+
+
+def test_of_two_bookings_the_one_closest_to_today_is_the_one_to_begin(page: Client, patient: Patient) -> None:
+    make_booking(patient, in_days=-6)
+    today = make_booking(patient, in_days=0)
+    make_booking(patient, in_days=5)
+    assert proposed(page, patient) == today
+
+
+def test_a_course_that_goes_on_shows_its_own_plan_and_not_that_of_the_next_booking(
+    page: Client, patient: Patient
+) -> None:
+    make_booking(patient, in_days=5, planned_days=1)
+    begun = Course.objects.create(patient=patient, label="begun", planned_days=3, planned_g=100)
+    make_infusion(patient, course=begun, ended_at=timezone.now() - timedelta(days=1))
+    assert proposed(page, patient) == begun
+    form = page.get(reverse("reactions:start_infusion", args=[patient.pk])).context["entry"].form
+    assert (form.initial["day"], form.initial["planned_days"], form.initial["planned_g"]) == (2, 3, 100)

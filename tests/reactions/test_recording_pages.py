@@ -400,3 +400,20 @@ def test_the_whole_record_says_what_it_was_given_for_how_fast_at_most_and_which_
     assert "<dt>Given for</dt><dd>Dermatomyositis</dd>" in seen
     assert "<dt>Highest rate planned</dt><dd>168 mL/h</dd>" in seen
     assert "GTIN 00614141123452, serial number ABC123" in strip_tags(seen)
+
+
+@pytest.mark.parametrize(
+    ("refused", "not_said"),
+    [
+        ({"dose_g": "x"}, "No dose is planned"),
+        ({"weight_kg": "x"}, "No weight is recorded"),
+        ({"day": "9", "planned_days": "4"}, "in this course"),
+    ],
+)
+def test_the_card_says_nothing_of_what_is_refused(page: Client, record: str, refused: dict, not_said: str) -> None:
+    usual = {"dose_g": "35", "weight_kg": "10"}
+    card = page.post(record, infusion_form(**usual | refused)).content.decode()
+    card = card[card.index('id="safety-card"') : card.index("</section>", card.index('id="safety-card"'))]
+    assert not_said not in card
+    typed = {"dose_g": "35", "weight_kg": "10", "day": "1", "planned_days": "4"}
+    assert "in this course" in page.post(record, infusion_form(**typed)).content.decode()
