@@ -24,5 +24,14 @@ class Migration(migrations.Migration):
             name="judged_at",
             field=models.DateTimeField(blank=True, null=True, verbose_name="what was seen was recorded"),
         ),
+        # Nothing seen and no criterion met is a finding too.
+        migrations.AlterField(
+            model_name="anaphylaxisrecord", name="evidence", field=models.JSONField(blank=True, default=dict)
+        ),
+        migrations.AlterField(
+            model_name="anaphylaxisrecord",
+            name="criteria",
+            field=models.JSONField(blank=True, default=list, help_text="Such as C1 and W1."),
+        ),
         migrations.RunPython(say_when_it_was_judged, migrations.RunPython.noop),
     ]

@@ -63,8 +63,8 @@ class AnaphylaxisRecord(Record):
     """
 
     reaction = models.OneToOneField(Reaction, models.PROTECT, related_name="anaphylaxis")
-    evidence = models.JSONField(default=dict)
-    criteria = models.JSONField(default=list, help_text="Such as C1 and W1.")
+    evidence = models.JSONField(default=dict, blank=True)
+    criteria = models.JSONField(default=list, blank=True, help_text="Such as C1 and W1.")
     brown_grade = models.PositiveSmallIntegerField(null=True, blank=True)
     judged_at = models.DateTimeField("what was seen was recorded", null=True, blank=True)
     ems_called_at = models.DateTimeField("emergency services called", null=True, blank=True)
