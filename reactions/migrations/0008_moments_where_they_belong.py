@@ -11,6 +11,7 @@ from typing import Any
 from django.db import migrations, models
 
 ADRENALINE = "epinephrine"
+VOID = "The time was tapped for a reaction that is void."
 DOSES = ("adrenaline_1_at", "adrenaline_2_at", "adrenaline_3_at")
 
 
@@ -19,12 +20,19 @@ def move_out(apps: Any, schema_editor: Any) -> None:
     events = apps.get_model("patients", "AuditEvent").objects.using(alias)
     for record in _records(apps, alias).iterator():
         reaction, infusion = record.reaction, record.reaction.infusion
+        # Another record may have ended the same infusion a moment ago.
+        infusion.refresh_from_db(fields=["ended_at"])
+        is_void = any(one.voided_at for one in (record, reaction, infusion, infusion.patient))
         for name in DOSES:
-            _give(reaction, infusion, getattr(record, name), record.created_by_id)
-        contradicted = {
-            "stopped_at": _stop(infusion, record.stopped_at, record.created_by_id),
-            "resolved_at": _resolve(reaction, record.resolved_at),
-        }
+            # What was given was given, though the reaction is void.
+            _give(None if is_void else reaction, infusion, getattr(record, name), record.created_by_id)
+        if is_void:
+            contradicted = {name: VOID for name in ("stopped_at", "resolved_at") if getattr(record, name)}
+        else:
+            contradicted = {
+                "stopped_at": _stop(infusion, record.stopped_at, record.created_by_id),
+                "resolved_at": _resolve(reaction, record.resolved_at),
+            }
         for name, why in contradicted.items():
             if why:
                 events.create(
@@ -49,7 +57,7 @@ def _give(reaction: Any, infusion: Any, at: datetime | None, by: int) -> None:
     same = infusion.treatments.filter(at=at, drug=ADRENALINE, other_drug="", voided_at=None).first()
     if same is None:
         infusion.treatments.create(reaction=reaction, at=at, drug=ADRENALINE, created_by_id=by)
-    elif same.reaction_id is None:
+    elif same.reaction_id is None and reaction is not None:
         same.reaction = reaction
         same.save(update_fields=["reaction"])
 

@@ -6,7 +6,8 @@ from django.db import migrations, models
 
 
 def say_that_it_is_serious(apps: Any, schema_editor: Any) -> None:
-    unsaid = apps.get_model("reactions", "Reaction").objects.filter(is_serious=None)
+    reactions = apps.get_model("reactions", "Reaction").objects.using(schema_editor.connection.alias)
+    unsaid = reactions.filter(is_serious=None)
     unsaid.exclude(serious_criteria=[]).update(is_serious=True)
 
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from patients.models import AuditEvent, Clinic, User
 from patients.views.history import history_of
+from reactions import recording
 from reactions.models import AnaphylaxisRecord, Infusion, Reaction, SafetyCheck, Vitals
 from tests.support.factories import make_infusion, make_patient, make_reaction
 
@@ -193,3 +194,42 @@ def test_a_record_that_was_judged_says_when(clinic: Clinic, nurse: User) -> None
     migrate_to_the_latest()
     moments = dict(AnaphylaxisRecord.objects.values_list("pk", "judged_at"))
     assert moments == {tapped.pk: None, unheard_of.pk: unheard_of.created_at, judged.pk: events[1].at}
+
+
+@pytest.fixture
+def running_before(clinic: Clinic, nurse: User) -> Infusion:
+    """Runs since two hours ago."""
+    began = timezone.now().replace(second=0, microsecond=0) - timedelta(hours=2)
+    infusion = make_infusion(make_patient(clinic), started_at=began, ended_at=None)
+    infusion.rate_steps.create(at=began, rate_ml_per_h=60, reason="start", created_by=nurse)
+    return infusion
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("latest")
+def test_two_suspicions_stop_one_infusion_once(running_before: Infusion, nurse: User) -> None:
+    reactions = [make_reaction(running_before, minutes=minutes) for minutes in (10, 40)]
+    old = migrate(APART).get_model("reactions", "AnaphylaxisRecord").objects
+    stops = [running_before.started_at + timedelta(minutes=minutes) for minutes in (20, 50)]
+    for reaction, at in zip(reactions, stops, strict=True):
+        old.create(reaction_id=reaction.pk, created_by_id=nurse.pk, stopped_at=at)
+    migrate(TOGETHER)
+    assert running_before.rate_steps.get(reason="stop").at == stops[0]
+    assert AuditEvent.objects.get(act="anaphylaxis.tap_set_aside").changes == {"stopped_at": [str(stops[1]), None]}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("latest")
+def test_a_void_suspicion_stops_nothing_and_its_dose_was_given_all_the_same(
+    running_before: Infusion, nurse: User
+) -> None:
+    reaction = make_reaction(running_before, minutes=10)
+    recording.void_reaction(reaction, by=nurse, reason="Twice", seen_version=1, now=timezone.now())
+    given, stopped = (running_before.started_at + timedelta(minutes=minutes) for minutes in (15, 20))
+    old = migrate(APART).get_model("reactions", "AnaphylaxisRecord").objects
+    old.create(reaction_id=reaction.pk, created_by_id=nurse.pk, adrenaline_1_at=given, stopped_at=stopped)
+    migrate(TOGETHER)
+    assert Infusion.objects.get().ended_at is None
+    dose = running_before.treatments.get()
+    assert (dose.at, dose.reaction_id, dose.is_void) == (given, None, False)
+    assert AuditEvent.objects.get(act="anaphylaxis.tap_set_aside").changes == {"stopped_at": [str(stopped), None]}
