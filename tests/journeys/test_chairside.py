@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from django.db import connection
@@ -220,6 +221,335 @@ def test_two_forms_that_wait_are_both_sent(
     expect(page.get_by_role("link", name=re.compile("Correct the vital signs"))).to_have_count(1)
     assert running.vitals.get().heart_rate_per_min == 88
     expect(page.locator("#id_vitals-heart_rate_per_min")).to_have_value("")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_emergency_goes_first_and_is_not_held_up_by_a_refused_form(
+    new_person: NewPage, nurse: User, running: Infusion, no_broker: None
+) -> None:
+    page = new_person()
+    sign_in(page, nurse)
+    page.goto(reverse("reactions:running", args=[running.pk]))
+    page.context.set_offline(True)
+    page.locator("#id_vitals-temperature_c").fill("88")
+    page.get_by_role("button", name="Record vital signs").click()
+    expect(page.get_by_text("No connection. Nothing is lost").first).to_be_visible()
+    tapped_at = timezone.now()
+    page.get_by_role("button", name="Suspected anaphylaxis").click()
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.context.set_offline(False)
+    expect(page.locator("#id_vitals-temperature_c.is-invalid")).to_have_value("88", timeout=15_000)
+    assert sent[0].endswith(reverse("reactions:suspect_anaphylaxis", args=[running.pk]))
+    record = AnaphylaxisRecord.objects.get()
+    assert record.reaction.onset_at == tapped_at.replace(second=0, microsecond=0)
+    expect(page.get_by_text("Saved: “Suspected anaphylaxis”, tapped at")).to_be_visible()
+    page.get_by_role("button", name="Suspected anaphylaxis").click()
+    expect(page.get_by_role("heading", name="Suspected anaphylaxis")).to_be_visible()
+    assert AnaphylaxisRecord.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_emergency_leads_to_its_page_once_the_others_are_stored(
+    new_person: NewPage, nurse: User, running: Infusion, no_broker: None
+) -> None:
+    page = new_person()
+    sign_in(page, nurse)
+    page.goto(reverse("reactions:running", args=[running.pk]))
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Suspected anaphylaxis").click()
+    page.get_by_role("button", name="Pause").click()
+    page.locator("#id_vitals-heart_rate_per_min").fill("120")
+    page.get_by_role("button", name="Record vital signs").click()
+    page.context.set_offline(False)
+    expect(page.get_by_role("heading", name="Suspected anaphylaxis")).to_be_visible(timeout=15_000)
+    assert running.vitals.get().heart_rate_per_min == 120
+    assert list(running.rate_steps.values_list("reason", flat=True)) == ["start", "pause"]
+    assert AnaphylaxisRecord.objects.count() == 1
+    page.goto(reverse("reactions:running", args=[running.pk]))
+    expect(page.get_by_role("button", name="Pause")).to_be_hidden()
+    expect(page.get_by_text("Not saved yet")).to_have_count(0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_several_refused_forms_each_comes_back_with_its_button_and_time(
+    new_person: NewPage, nurse: User, running: Infusion, no_broker: None
+) -> None:
+    page = new_person()
+    sign_in(page, nurse)
+    page.goto(reverse("reactions:running", args=[running.pk]))
+    page.context.set_offline(True)
+    page.locator("#id_vitals-temperature_c").fill("88")
+    page.get_by_role("button", name="Record vital signs").click()
+    page.locator("#id_step-rate_ml_per_h").fill("9000")
+    page.get_by_role("button", name="Set this rate").click()
+    page.locator("#id_treatment-drug").select_option("acetaminophen")
+    page.get_by_role("button", name="Record the drug").click()
+    expect(page.get_by_text("No connection. Nothing is lost")).to_have_count(3)
+    tapped_before = timezone.now()
+    page.context.set_offline(False)
+    expect(page.locator("#id_vitals-temperature_c.is-invalid")).to_have_value("88", timeout=15_000)
+    assert running.treatments.count() == 1
+    unsaved = page.locator(".unsaved li")
+    expect(unsaved).to_have_count(1)
+    expect(unsaved).to_contain_text("Not saved yet: “Set this rate”, tapped at")
+    expect(page.locator("#rate").get_by_text("Tap it again: it is saved with that time")).to_be_visible()
+    look_at(page, "running-unsaved")
+    expect(page.locator("#id_step-rate_ml_per_h")).to_have_value("9000")
+    page.locator("#id_step-rate_ml_per_h").fill("84")
+    page.get_by_role("button", name="Set this rate").click()
+    expect(page.get_by_role("link", name=re.compile("Correct the rate step"))).to_have_count(2)
+    assert running.rate_steps.current().latest("pk").at <= tapped_before
+    expect(unsaved).to_have_count(0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_form_that_waited_long_and_was_refused_keeps_the_time_of_its_tap(
+    new_person: NewPage, nurse: User, running: Infusion, no_broker: None
+) -> None:
+    page = new_person()
+    tapped_at = (timezone.now() - timedelta(minutes=20)).replace(second=0, microsecond=0)
+    page.clock.install(time=tapped_at)
+    sign_in(page, nurse)
+    page.goto(reverse("reactions:running", args=[running.pk]))
+    page.context.set_offline(True)
+    page.locator("#id_vitals-temperature_c").fill("88")
+    page.get_by_role("button", name="Record vital signs").click()
+    expect(page.get_by_text("No connection. Nothing is lost")).to_be_visible()
+    page.clock.fast_forward("05:00")
+    page.context.set_offline(False)
+    expect(page.locator("#id_vitals-temperature_c.is-invalid")).to_have_value("88", timeout=15_000)
+    clock = f"{tapped_at.astimezone(running.zone):%H:%M}"
+    expect(page.locator("#vitals")).to_contain_text(f"“Record vital signs”, tapped at {clock}")
+    page.locator("#id_vitals-temperature_c").fill("38")
+    page.get_by_role("button", name="Record vital signs").click()
+    expect(page.get_by_role("link", name=re.compile("Correct the vital signs"))).to_have_count(1)
+    assert running.vitals.get().at == tapped_at
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_tap_that_was_not_saved_is_named_on_every_page_until_it_is(
+    new_person: NewPage, nurse: User, running: Infusion, no_broker: None
+) -> None:
+    page = new_person()
+    sign_in(page, nurse)
+    address = reverse("reactions:running", args=[running.pk])
+    page.goto(address)
+    page.route("**/anaphylaxis/", lambda route: route.abort())
+    with page.expect_event("requestfailed"):
+        page.get_by_role("button", name="Suspected anaphylaxis").click()
+    page.goto(reverse("patients:list"))
+    unsaved = page.locator(".unsaved li")
+    expect(unsaved).to_contain_text("Not saved yet: “Suspected anaphylaxis”, tapped at")
+    page.unroute("**/anaphylaxis/")
+    unsaved.get_by_role("link").click()
+    expect(page.locator(".actions").get_by_text("Not saved yet: “Suspected anaphylaxis”")).to_be_visible()
+    page.get_by_role("button", name="Do not save it").click()
+    expect(page.get_by_text("Not saved yet")).to_have_count(0)
+    page.goto(address)
+    expect(page.get_by_text("Not saved yet")).to_have_count(0)
+    assert not AnaphylaxisRecord.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_drops_again_refuses_nothing(
+    new_person: NewPage, nurse: User, running: Infusion, no_broker: None
+) -> None:
+    page = new_person()
+    sign_in(page, nurse)
+    page.goto(reverse("reactions:running", args=[running.pk]))
+    page.context.set_offline(True)
+    page.locator("#id_vitals-heart_rate_per_min").fill("88")
+    page.get_by_role("button", name="Record vital signs").click()
+    page.locator("#id_treatment-drug").select_option("acetaminophen")
+    page.get_by_role("button", name="Record the drug").click()
+    page.get_by_role("button", name="Pause").click()
+    for dropped in ("**/vitals/", "**/treatments/"):
+        page.route(dropped, lambda route: route.abort(), times=1)
+    page.context.set_offline(False)
+    expect(page.get_by_text("paused")).to_be_visible(timeout=30_000)
+    assert running.vitals.get().heart_rate_per_min == 88
+    assert running.treatments.count() == 1
+    expect(page.get_by_role("link", name=re.compile("Correct the vital signs"))).to_have_count(1)
+    expect(page.get_by_text("Not saved yet")).to_have_count(0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_forms_that_wait_while_somebody_is_signed_out_go_after_the_next_sign_in(
+    new_person: NewPage, nurse: User, running: Infusion, no_broker: None
+) -> None:
+    page = new_person()
+    sign_in(page, nurse)
+    page.goto(reverse("reactions:running", args=[running.pk]))
+    other = page.context.new_page()
+    other.goto(reverse("patients:list"))
+    other.get_by_role("button", name="Sign out").click()
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Pause").click()
+    page.locator("#id_vitals-heart_rate_per_min").fill("88")
+    page.get_by_role("button", name="Record vital signs").click()
+    page.context.set_offline(False)
+    expect(page.get_by_text("You are signed out: sign in in another tab.").first).to_be_visible(timeout=15_000)
+    sign_in(other, nurse)
+    expect(page.get_by_text("paused")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("link", name=re.compile("Correct the vital signs"))).to_have_count(1)
+    assert running.vitals.get().heart_rate_per_min == 88
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_tap_that_ends_at_the_sign_in_is_there_again_after_it(
+    new_person: NewPage, nurse: User, running: Infusion, no_broker: None
+) -> None:
+    running.reaction_record = "not_recorded"
+    running.save()
+    page = new_person()
+    sign_in(page, nurse)
+    page.goto(reverse("reactions:running", args=[running.pk]))
+    other = page.context.new_page()
+    other.goto(reverse("patients:list"))
+    other.get_by_role("button", name="Sign out").click()
+    expect(other.get_by_role("heading", name="Sign in")).to_be_visible()
+    page.get_by_role("button", name="Observed, no reaction").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    sign_in(other, nurse)
+    expect(other.get_by_role("heading", name="Patients")).to_be_visible()
+    page.goto(reverse("reactions:running", args=[running.pk]))
+    expect(page.locator("#reaction").get_by_text("Not saved yet: “Observed, no reaction”, tapped at")).to_be_visible()
+    page.get_by_role("button", name="Observed, no reaction").click()
+    expect(page.get_by_text("Recorded: watched, no reaction seen.")).to_be_visible()
+    expect(page.get_by_text("Not saved yet")).to_have_count(0)
+
+
+OLDER = """
+  delete AbortSignal.timeout;
+  const Whole = FormData;
+  window.FormData = class extends Whole { constructor(form) { super(form); } };
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_older_browser_waits_and_sends_as_well(
+    new_person: NewPage, nurse: User, running: Infusion, no_broker: None
+) -> None:
+    page = new_person()
+    page.add_init_script(OLDER)
+    sign_in(page, nurse)
+    page.goto(reverse("reactions:running", args=[running.pk]))
+    page.context.set_offline(True)
+    page.locator("#id_step-rate_ml_per_h").fill("84")
+    page.get_by_role("button", name="Pause").click()
+    page.locator("#id_vitals-heart_rate_per_min").fill("88")
+    page.get_by_role("button", name="Record vital signs").click()
+    page.context.set_offline(False)
+    expect(page.get_by_role("link", name=re.compile("Correct the vital signs"))).to_have_count(1, timeout=15_000)
+    assert list(running.rate_steps.values_list("reason", flat=True)) == ["start", "pause"]
+
+
+# Parts that browsers in use lack, and room to keep what is typed.
+LACKING = {
+    "inert": "delete HTMLElement.prototype.inert",
+    "requestSubmit": "delete HTMLFormElement.prototype.requestSubmit",
+    "submitter": "delete SubmitEvent.prototype.submitter",
+    "room": "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); }",
+}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("lack", LACKING)
+def test_a_browser_that_lacks_a_part_sends_its_forms_all_the_same(
+    new_person: NewPage, nurse: User, running: Infusion, no_broker: None, lack: str
+) -> None:
+    page = new_person()
+    page.add_init_script(LACKING[lack])
+    sign_in(page, nurse)
+    page.goto(reverse("reactions:running", args=[running.pk]))
+    page.locator("#id_vitals-heart_rate_per_min").fill("88")
+    page.get_by_role("button", name="Record vital signs").click()
+    expect(page.get_by_role("link", name=re.compile("Correct the vital signs"))).to_have_count(1)
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_text("paused")).to_be_visible()
+    page.get_by_role("button", name="Suspected anaphylaxis").click()
+    expect(page.get_by_role("heading", name="Suspected anaphylaxis")).to_be_visible()
+    expect(page.get_by_text("Not saved yet")).to_have_count(0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_numbers_that_cannot_be_refreshed_say_since_when(
+    new_person: NewPage, nurse: User, running: Infusion, no_broker: None
+) -> None:
+    page = new_person()
+    page.clock.install()
+    sign_in(page, nurse)
+    page.goto(reverse("reactions:running", args=[running.pk]))
+    as_of = page.locator("[data-as-of]")
+    expect(as_of).to_have_text(re.compile(r"As of \d\d:\d\d"))
+    shown = as_of.get_attribute("data-as-of")
+    page.context.set_offline(True)
+    expect(as_of).to_have_text(f"Not refreshed since {shown}: no connection.")
+    look_at(page, "running-stale")
+    # Read aloud by being in a status outside of what is replaced.
+    expect(page.locator("[data-reader]")).to_have_text(f"Not refreshed since {shown}: no connection.")
+    running.rate_steps.create(at=timezone.now(), rate_ml_per_h=0, reason="pause", created_by=nurse)
+    page.context.set_offline(False)
+    expect(page.get_by_text("paused")).to_be_visible()
+    expect(as_of).to_have_text(re.compile(r"As of \d\d:\d\d"))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_is_signed_out_is_told_and_goes_on_after_signing_in_in_another_tab(
+    new_person: NewPage, nurse: User, running: Infusion, no_broker: None
+) -> None:
+    page = new_person()
+    page.clock.install()
+    sign_in(page, nurse)
+    page.goto(reverse("reactions:running", args=[running.pk]))
+    page.locator("#id_vitals-heart_rate_per_min").fill("88")
+    other = page.context.new_page()
+    other.goto(reverse("patients:list"))
+    other.get_by_role("button", name="Sign out").click()
+    expect(other.get_by_role("heading", name="Sign in")).to_be_visible()
+    page.clock.fast_forward("00:31")
+    expect(page.locator("[data-as-of]")).to_contain_text("you are signed out. Sign in in another tab;")
+    sign_in(other, nurse)
+    expect(other.get_by_role("heading", name="Patients")).to_be_visible()
+    page.clock.fast_forward("00:31")
+    expect(page.locator("[data-as-of]")).to_contain_text("As of")
+    page.get_by_role("button", name="Record vital signs").click()
+    expect(page.get_by_role("link", name=re.compile("Correct the vital signs"))).to_have_count(1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_warning_that_comes_with_a_refresh_is_read_aloud_once(
+    new_person: NewPage, nurse: User, running: Infusion, no_broker: None
+) -> None:
+    running.planned_rate_ml_per_h = Decimal(60)
+    running.save()
+    page = new_person()
+    page.clock.install()
+    sign_in(page, nurse)
+    page.goto(reverse("reactions:running", args=[running.pk]))
+    reader = page.locator("[data-reader]")
+    expect(reader).to_have_text("")
+    missed = page.locator("#live details")
+    missed.locator("summary").click()
+    running.rate_steps.create(at=timezone.now(), rate_ml_per_h=84, reason="step_up", created_by=nurse)
+    page.clock.fast_forward("00:31")
+    expect(reader).to_contain_text("The rate is above the 60 mL/h that were planned.")
+    expect(missed).to_have_attribute("open", "")
+    # The words leave the reader only when others enter: whether they enter again, is counted.
+    page.evaluate(
+        """() => {
+          window.timesSaid = 0;
+          const reader = document.querySelector("[data-reader]");
+          new MutationObserver(() => window.timesSaid++).observe(reader, {childList: true, characterData: true});
+        }"""
+    )
+    with page.expect_response(lambda answer: answer.url.endswith(reverse("reactions:running", args=[running.pk]))):
+        page.clock.fast_forward("00:31")
+    running.rate_steps.create(at=timezone.now(), rate_ml_per_h=0, reason="pause", created_by=nurse)
+    page.clock.fast_forward("00:31")
+    expect(page.get_by_text("paused")).to_be_visible()
+    assert page.evaluate("window.timesSaid") == 0
 
 
 @pytest.mark.django_db(transaction=True)
