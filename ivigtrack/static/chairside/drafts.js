@@ -39,13 +39,12 @@ window.chairside.drafts = (() => {
     } catch {}
   }
 
+  // What the page brings along itself: never that of an earlier page.
+  const OF_THE_PAGE = /^(csrfmiddlewaretoken|also_tapped|tap_id)$|tapped_at$|_FORMS$/;
+
   const fieldsOf = (form) =>
     [...form.elements].filter(
-      (field) =>
-        field.name &&
-        !NEVER_KEPT.has(field.type) &&
-        !["csrfmiddlewaretoken", "also_tapped"].includes(field.name) &&
-        !field.name.endsWith("tapped_at"),
+      (field) => field.name && !NEVER_KEPT.has(field.type) && !OF_THE_PAGE.test(field.name),
     );
 
   function remember(form) {
@@ -57,7 +56,17 @@ window.chairside.drafts = (() => {
   const forget = (form) => sessionStorage.removeItem(keyOf(form));
 
   // The next page asks whether the server has it.
-  const markSent = (form, id = idOf(form)) => keep(keyOf(form) + SENT, id);
+  function markSent(form, submitter) {
+    const address = submitter?.getAttribute("formaction") || form.getAttribute("action") || "";
+    keep(keyOf(form) + SENT, JSON.stringify({ id: idOf(form), path: new URL(address, location.href).pathname }));
+  }
+
+  // The path of the form that was saved last, as the answer that led here says; said once.
+  function savedPath() {
+    const [, path] = /(?:^|; )ivigtrack-saved="?([^";]*)/.exec(document.cookie) ?? [];
+    document.cookie = "ivigtrack-saved=; max-age=0; path=/";
+    return path;
+  }
 
   function wordsOf(form, submitter) {
     if (submitter && !submitter.hasAttribute("aria-hidden")) return submitter.firstChild.textContent.trim();
@@ -118,9 +127,37 @@ window.chairside.drafts = (() => {
 
   const named = (pressed) => pressed.map(({ words, at }) => `“${words}”, tapped at ${clock(at)}`).join("; ");
 
+  // Rows that were added to the earlier page, and are not there on this one: each is a copy of the last.
+  function addRows(form, fields) {
+    for (const [name, type, value] of fields) {
+      const [, set, number] = /^(\w+)-(\d+)-\w+$/.exec(name) ?? [];
+      const count = form.elements[`${set}-TOTAL_FORMS`];
+      if (!count || !value || type === "hidden" || form.elements[name]) continue;
+      while (Number(count.value) <= Number(number)) {
+        const last = [...form.querySelectorAll(`[data-row='${set}']`)].at(-1);
+        if (!last) return;
+        const row = last.cloneNode(true);
+        for (const part of [row, ...row.querySelectorAll("*")]) {
+          for (const attribute of ["name", "id", "for", "aria-describedby"]) {
+            const told = part.getAttribute(attribute);
+            if (told) part.setAttribute(attribute, told.replace(/-\d+-/, `-${count.value}-`));
+          }
+        }
+        for (const field of row.querySelectorAll("input, select, textarea")) {
+          if (field.type === "checkbox") field.checked = false;
+          else field.value = "";
+        }
+        last.removeAttribute("id");
+        last.after(row);
+        count.value = Number(count.value) + 1;
+      }
+    }
+  }
+
   // Whether what was typed differs from what the page shows by itself.
   function fillIn(form, fields) {
     let differs = false;
+    addRows(form, fields);
     for (const [name, type, value, checked] of fields) {
       const isTicked = ["checkbox", "radio"].includes(type);
       const field = fieldsOf(form).find((one) => one.name === name && (!isTicked || one.value === value));
@@ -140,7 +177,7 @@ window.chairside.drafts = (() => {
     const draft = draftAt(keyOf(form));
     if (!draft?.fields || draft.stored || form.dataset.waiting) return;
     // The server gave the form back filled in, with its own words and what it has stored meanwhile.
-    const isRefused = (draft.id && draft.id === idOf(form)) || Boolean(form.querySelector(".is-invalid"));
+    const isRefused = (draft.id && draft.id === idOf(form)) || Boolean(form.querySelector(".is-invalid, [aria-invalid=true]"));
     const differs = !isRefused && fillIn(form, draft.fields);
     const now = Date.now();
     const isOlder = (limit) => ({ at }) => now - Date.parse(at) >= limit;
@@ -160,14 +197,16 @@ window.chairside.drafts = (() => {
 
   // A form that left is forgotten when the server says that it has its record; otherwise it comes back.
   async function settle() {
+    const said = savedPath();
     const sent = keptKeys().filter((key) => key.endsWith(SENT));
-    const ids = sent.map((key) => sessionStorage.getItem(key));
+    const marks = sent.map(draftAt);
     const draftKeys = sent.map((key) => key.slice(0, -SENT.length));
     const left = draftKeys.map((key) => sessionStorage.getItem(key));
     sent.forEach((key) => sessionStorage.removeItem(key));
     // The page to sign in took nothing of what was sent.
     if (!user) return;
-    const saved = await Promise.all(ids.map((id) => !id || wasSaved(id)));
+    // Where the answer got lost on the way, the server knows the id of what it made.
+    const saved = await Promise.all(marks.map(({ id, path }) => path === said || (id && wasSaved(id))));
     draftKeys.forEach((key, number) => {
       // What is typed while the server is asked is another draft.
       if (saved[number] && sessionStorage.getItem(key) === left[number]) sessionStorage.removeItem(key);

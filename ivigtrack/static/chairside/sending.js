@@ -94,14 +94,13 @@
   // Without a script to watch over it: the draft stays until the next page knows more.
   function goOutAsHtml(form, submitter) {
     drafts.press(form, submitter);
-    // An emergency that is open already stores nothing of a second tap: arriving at a page is the answer.
-    drafts.markSent(form, "urgent" in form.dataset ? "" : undefined);
+    drafts.markSent(form, submitter);
   }
 
   function onSubmit(event) {
     const { target: form, submitter } = event;
     if (form.dataset.leaves) {
-      if (form.dataset.leaves === "unsent") drafts.markSent(form);
+      if (form.dataset.leaves === "unsent") drafts.markSent(form, submitter);
       return;
     }
     if (!CAN_WAIT) {
