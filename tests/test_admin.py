@@ -329,7 +329,11 @@ def test_a_risk_is_filtered_by_its_name(client: Client, chief: User, clinic: Cli
     for factor in ("migraine", "diabetes"):
         patient.risks.create(factor=factor, created_by=patient.created_by)
     client.force_login(chief)
-    page = client.get(_address("reactions.patientrisk"), {"factor": "migraine"})
+    page = client.get(_address("reactions.patientrisk"))
+    by_factor = next(spec for spec in page.context["cl"].filter_specs if spec.title == "factor")
+    ways = {str(choice["display"]): choice["query_string"] for choice in by_factor.choices(page.context["cl"])}
+    assert list(ways) == ["All", "Diabetes", "History of migraine (aseptic meningitis)"]
+    page = client.get(_address("reactions.patientrisk") + ways["History of migraine (aseptic meningitis)"])
     assert [risk.factor for risk in page.context["cl"].result_list] == ["migraine"]
 
 
