@@ -12,7 +12,7 @@ from django.db.models import Max, Sum
 from patients.iga import Status
 from patients.models import IgaResult, Patient
 from patients.words import AntiIga
-from reactions.clinical.flow import rate_before
+from reactions.clinical.flow import rate_at_onset
 from reactions.clinical.safety_card import (
     CardCode,
     CardFacts,
@@ -225,7 +225,7 @@ def _in_its_time(reaction: Reaction) -> EarlierReaction:
     return EarlierReaction(
         reaction=reaction,
         minutes_to_onset=int((onset - infusion.started_at) / timedelta(minutes=1)) if onset else None,
-        rate_ml_per_h=rate_before(steps, onset, infusion.ended_at) if steps and onset else None,
+        rate_ml_per_h=rate_at_onset(steps, onset, infusion.ended_at) if steps and onset else None,
         lots=tuple(dict.fromkeys(vial.lot for vial in infusion.vials.all())),
         premedication=drugs if drugs or infusion.premedication_record == "none" else None,
     )

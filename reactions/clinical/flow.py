@@ -7,6 +7,7 @@ Signatures
     current_rate(steps, at) -> Decimal                        mL/h; 0 while paused, before the start, after the stop
     rate_at(steps, moment, ended_at=None) -> Decimal          the same for an onset, which may lie after the end
     rate_before(steps, moment, ended_at=None) -> Decimal      mL/h that ran up to the moment, before a step at it
+    rate_at_onset(steps, onset, ended_at=None) -> Decimal     the same; in the minute of the start, the first rate
     maximum_rate(steps) -> Decimal                            mL/h
     mean_rate(steps, until) -> Decimal | None                 mL/h over the whole time, pauses included
     mean_running_rate(steps, until) -> Decimal | None         mL/h over the time in which it ran
@@ -110,6 +111,14 @@ def rate_before(steps: Sequence[Step], moment: datetime, ended_at: datetime | No
     if ended_at is not None and _utc(moment) > _utc(ended_at):
         return ZERO
     return _rate(next((step for step in reversed(_until_stop(steps)) if _utc(step.at) < _utc(moment)), None))
+
+
+def rate_at_onset(steps: Sequence[Step], onset: datetime, ended_at: datetime | None = None) -> Decimal:
+    """mL/h that ran up to the onset. Onsets are written to the minute: one in the minute of the start had the first."""
+    first = min(_until_stop(steps), key=lambda step: _utc(step.at), default=None)
+    if first and _utc(onset).replace(second=0, microsecond=0) == _utc(first.at).replace(second=0, microsecond=0):
+        return _rate(first)
+    return rate_before(steps, onset, ended_at)
 
 
 def maximum_rate(steps: Sequence[Step]) -> Decimal:

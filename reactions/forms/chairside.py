@@ -259,8 +259,11 @@ class TreatmentForm(DrugFields, MomentForm):
         )
 
     def clean_at(self) -> datetime:
-        at = super().clean_at()
-        if at < self.infusion.started_at:
+        at, start = super().clean_at(), self.infusion.started_at
+        # A start that was tapped has its seconds; what is typed has none.
+        if at == start.replace(second=0, microsecond=0):
+            return start
+        if at < start:
             raise forms.ValidationError(
                 "This lies before the start: what is given before belongs to the premedication, by correcting the"
                 " infusion."

@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.http import HttpRequest
 
 from reactions import safety
-from reactions.clinical.flow import Summary, next_reasons, rate_before, summarise, volume_at
+from reactions.clinical.flow import Summary, next_reasons, rate_at_onset, summarise, volume_at
 from reactions.clinical.infusion_checks import VIAL_TOLERANCE_G
 from reactions.clinical.safety_card import CardItem
 from reactions.clinical.vitals_schedule import VitalsPlan, due, unlikely_vitals
@@ -126,7 +126,7 @@ def at_onset(reaction: Reaction, infusion: Infusion, steps: list[Any]) -> AtOnse
         return AtOnset(reaction, None, None)
     return AtOnset(
         reaction,
-        rate_before(steps, reaction.onset_at, infusion.ended_at),
+        rate_at_onset(steps, reaction.onset_at, infusion.ended_at),
         volume_at(steps, reaction.onset_at, infusion.ended_at),
     )
 

@@ -353,3 +353,13 @@ def test_what_is_tapped_on_a_clock_that_goes_wrong_is_not_before_the_start(page:
         tap(page, record, name, str(uuid4()))
     record.refresh_from_db()
     assert Treatment.objects.get().at == record.ems_called_at == started
+
+
+def test_a_drug_of_the_first_minute_is_no_premedication(page: Client, running: Infusion, nurse: User) -> None:
+    moved = running.started_at + timedelta(seconds=40)
+    start = running.rate_steps.get()
+    recording.correct_step(start, by=nurse, details={"at": moved}, reason="Tapped", seen_version=1, now=timezone.now())
+    at = timezone.localtime(moved, running.zone).strftime("%Y-%m-%dT%H:%M")
+    data = {"treatment-drug": "oxygen", "treatment-at": at, "treatment-submission_id": str(uuid4())}
+    assert page.post(reverse("reactions:give_treatment", args=[running.pk]), data).status_code == 302
+    assert running.treatments.get().at == moved

@@ -23,6 +23,7 @@ from reactions.clinical.flow import (
     percent_of_dose,
     problems,
     rate_at,
+    rate_at_onset,
     rate_before,
     running_time,
     summarise,
@@ -140,6 +141,20 @@ def test_an_onset_after_the_end_when_no_stop_was_recorded() -> None:
     assert rate_at(steps, onset, ended) == rate_before(steps, onset, ended) == 0
     assert volume_at(steps, onset) == 2880
     assert rate_at(steps, onset) == 60
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rate"), [(-60, 0), (-1, 0), (0, 42), (59, 42), (60, 42), (30 * 60, 42), (30 * 60 + 1, 84)]
+)
+def test_an_onset_in_the_minute_of_the_start_had_the_first_rate(seconds: int, rate: int) -> None:
+    steps = (step(30, 84, STEP_UP), step(0, 42, START))
+    assert rate_at_onset(steps, NINE + timedelta(seconds=seconds)) == rate
+
+
+def test_an_onset_to_the_minute_of_a_start_with_seconds_had_the_first_rate() -> None:
+    began = Step(NINE + timedelta(seconds=40), Decimal(42), START)
+    assert (rate_at_onset((began,), NINE), rate_before((began,), NINE)) == (42, 0)
+    assert rate_at_onset((), NINE) == rate_at_onset((began,), after(9), after(5)) == 0
 
 
 def test_the_end_itself_belongs_to_what_ran_before_it() -> None:
