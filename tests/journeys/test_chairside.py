@@ -485,12 +485,14 @@ def test_numbers_that_cannot_be_refreshed_say_since_when(
     expect(as_of).to_have_text(re.compile(r"As of \d\d:\d\d"))
     shown = as_of.get_attribute("data-as-of")
     page.context.set_offline(True)
+    page.clock.fast_forward("00:31")
     expect(as_of).to_have_text(f"Not refreshed since {shown}: no connection.")
     look_at(page, "running-stale")
     # Read aloud by being in a status outside of what is replaced.
     expect(page.locator("[data-reader]")).to_have_text(f"Not refreshed since {shown}: no connection.")
     running.rate_steps.create(at=timezone.now(), rate_ml_per_h=0, reason="pause", created_by=nurse)
     page.context.set_offline(False)
+    page.clock.fast_forward("00:31")
     expect(page.get_by_text("paused")).to_be_visible()
     expect(as_of).to_have_text(re.compile(r"As of \d\d:\d\d"))
 
