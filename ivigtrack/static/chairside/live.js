@@ -7,6 +7,7 @@
 (() => {
   const { isThere, visit } = window.chairside;
   const REFRESH_MS = 30000;
+  const RETRY_MS = 4000;
   const ANNOUNCE_AFTER_MS = 200;
   const WHY_STALE = {
     away: "no connection.",
@@ -46,6 +47,7 @@
     document.body.append(reader);
     let stale = "";
     let isRefreshing = false;
+    let soon = 0;
 
     function say(words) {
       reader.textContent = words;
@@ -81,6 +83,8 @@
       isRefreshing = true;
       await look();
       isRefreshing = false;
+      clearTimeout(soon);
+      if (stale) soon = setTimeout(refresh, RETRY_MS);
     }
 
     async function look() {
