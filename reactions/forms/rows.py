@@ -70,7 +70,7 @@ class BaseRows(forms.BaseFormSet):
                 # The page sends them along; nobody goes by them.
                 data = with_value(data, f"{prefix}-{limit}_FORMS", "")
             counts = [data.get(f"{prefix}-{count}_FORMS", "") for count in ("TOTAL", "INITIAL")]
-            if not all(re.fullmatch(r"\d{1,3}", count, re.ASCII) for count in counts):
+            if not all(re.fullmatch(r"\d{1,9}", count, re.ASCII) for count in counts):
                 data = _counted(data, prefix)
         super().__init__(data, prefix=prefix, **kwargs)
 
