@@ -173,18 +173,18 @@ window.chairside.drafts = (() => {
     return differs;
   }
 
-  function bringBack(form) {
-    const draft = draftAt(keyOf(form));
-    if (!draft?.fields || draft.stored || form.dataset.waiting) return;
+  function bringBack(form, returned) {
+    const draft = draftAt(keyOf(form)) ?? { fields: null, taps: [] };
     // The server gave the form back filled in, with its own words and what it has stored meanwhile.
-    const isRefused = (draft.id && draft.id === idOf(form)) || Boolean(form.querySelector(".is-invalid, [aria-invalid=true]"));
-    const differs = !isRefused && fillIn(form, draft.fields);
+    const isReturned = returned.has(keyOf(form));
+    if ((!draft.fields && !isReturned) || draft.stored || form.dataset.waiting) return;
+    const differs = !isReturned && fillIn(form, draft.fields);
     const now = Date.now();
     const isOlder = (limit) => ({ at }) => now - Date.parse(at) >= limit;
     // What is refused at once is tapped again at its own time.
-    const pressed = isRefused && !draft.taps.some(isOlder(JUST_NOW_MS)) ? [] : draft.taps;
+    const pressed = isReturned && !draft.taps.some(isOlder(JUST_NOW_MS)) ? [] : draft.taps;
     taps.set(form, pressed);
-    if (isUnsaved(draft)) remember(form);
+    if (isReturned || isUnsaved(draft)) remember(form);
     if (pressed.length) {
       const keepsTime = tappedField(form) && !pressed.some(isOlder(TAP_COUNTS_MS));
       const how = keepsTime ? "Tap it again: it is saved with that time, unless you write another." : "Tap it again.";
@@ -195,7 +195,8 @@ window.chairside.drafts = (() => {
     form.dispatchEvent(new Event("broughtback"));
   }
 
-  // A form that left is forgotten when the server says that it has its record; otherwise it comes back.
+  // A form that left is forgotten when the server says that it has its record; otherwise it comes back. Gives the keys
+  // of those that this page is the answer to.
   async function settle() {
     const said = savedPath();
     const sent = keptKeys().filter((key) => key.endsWith(SENT));
@@ -203,14 +204,17 @@ window.chairside.drafts = (() => {
     const draftKeys = sent.map((key) => key.slice(0, -SENT.length));
     const left = draftKeys.map((key) => sessionStorage.getItem(key));
     sent.forEach((key) => sessionStorage.removeItem(key));
+    const isAnswer = "answer" in document.body.dataset;
+    const returned = draftKeys.filter((_, number) => isAnswer && marks[number].path === location.pathname);
     // The page to sign in took nothing of what was sent.
-    if (!user) return;
+    if (!user) return new Set();
     // Where the answer got lost on the way, the server knows the id of what it made.
     const saved = await Promise.all(marks.map(({ id, path }) => path === said || (id && wasSaved(id))));
     draftKeys.forEach((key, number) => {
       // What is typed while the server is asked is another draft.
       if (saved[number] && sessionStorage.getItem(key) === left[number]) sessionStorage.removeItem(key);
     });
+    return new Set(returned);
   }
 
   function addLine(list, words, address) {
@@ -277,9 +281,9 @@ window.chairside.drafts = (() => {
     status.dataset.unsaved = "";
     place.append(status);
     document.getElementById("content").prepend(place);
-    await settle();
+    const returned = await settle();
     if (!user) return;
-    forms.forEach(bringBack);
+    forms.forEach((form) => bringBack(form, returned));
     nameUnsaved(status);
   }
 
