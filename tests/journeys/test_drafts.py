@@ -115,3 +115,55 @@ def test_a_dose_that_is_tapped_while_the_evidence_waits_is_recorded(
     stored = AnaphylaxisRecord.objects.get()
     assert stored.is_judged
     assert stored.moments["adrenaline_1_at"]
+
+
+def test_what_was_saved_does_not_come_back_to_be_saved_again(
+    new_person: NewPage, nurse: User, running: Infusion
+) -> None:
+    page = new_person()
+    sign_in(page, nurse, reverse("reactions:record_reaction", args=[running.pk]))
+    type_symptoms(page, running)
+    page.get_by_label("What was done to the infusion").select_option("observed_only")
+    page.get_by_label("Narrative").fill("Synthetic words.")
+    page.get_by_role("button", name="Record the reaction").click()
+    expect(page.get_by_text("The reaction is recorded.")).to_be_visible()
+    page.goto(reverse("reactions:record_reaction", args=[running.pk]))
+    expect(page.get_by_label("Narrative")).to_have_value("")
+    page.get_by_label("Narrative").fill("Other words.")
+    page.goto(reverse("reactions:running", args=[running.pk]))
+    page.go_back()
+    expect(page.get_by_label("Narrative")).to_have_value("Other words.")
+    expect(page.get_by_text("What you typed before is here again.")).to_be_visible()
+    page.get_by_role("button", name="Start afresh").click()
+    expect(page.get_by_label("Narrative")).to_have_value("")
+    expect(page.get_by_text("What you typed before is here again.")).to_have_count(0)
+
+
+def test_the_back_button_after_a_save_shows_an_empty_form(new_person: NewPage, nurse: User, running: Infusion) -> None:
+    page = new_person()
+    sign_in(page, nurse, reverse("reactions:running", args=[running.pk]))
+    page.locator("#id_treatment-drug").select_option("cetirizine")
+    page.locator("#id_treatment-dose").fill("10 mg")
+    page.get_by_role("button", name="Record the drug").click()
+    expect(page.get_by_text("Recorded: Cetirizine 10 mg")).to_be_visible()
+    page.get_by_role("link", name="Whole record").click()
+    page.go_back()
+    expect(page.locator("#id_treatment-dose")).to_have_value("")
+    page.go_back()
+    expect(page.locator("#id_treatment-dose")).to_have_value("")
+    expect(page.locator("#id_treatment-drug")).to_have_value("")
+
+
+def test_who_has_to_sign_in_again_reads_that_nothing_is_lost(
+    new_person: NewPage, nurse: User, running: Infusion
+) -> None:
+    page = new_person()
+    sign_in(page, nurse, reverse("reactions:running", args=[running.pk]))
+    page.locator("#id_treatment-dose").fill("10 mg")
+    Session.objects.all().delete()
+    page.reload()
+    expect(page.get_by_text("is kept here, and is there again when you have signed in")).to_be_visible()
+    page.get_by_label("Username").fill(nurse.username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#id_treatment-dose")).to_have_value("10 mg")

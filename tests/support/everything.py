@@ -64,7 +64,7 @@ def run_all(browser: str) -> list[Outcome]:
         where = f"PostgreSQL {server.version}"
         outcomes.append(run_pytest(where, *suite, "--database-only", database_url=server.url))
         where = f"Chromium {chromium.version(browser)}, on {where}"
-        outcomes.append(run_pytest(where, JOURNEYS, database_url=server.url))
+        outcomes.append(run_pytest(where, "-n", PROCESSES, JOURNEYS, database_url=server.url))
     return outcomes
 
 

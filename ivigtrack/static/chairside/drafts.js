@@ -191,6 +191,10 @@ window.chairside.drafts = (() => {
       tell(form, `Not saved yet: ${named(pressed)}. ${how}`);
     } else if (differs) {
       tell(form, "What you typed before is here again. It is not saved yet.");
+      addButton(notes.get(form), "Start afresh", () => {
+        forget(form);
+        location.reload();
+      });
     }
     form.dispatchEvent(new Event("broughtback"));
   }
@@ -227,10 +231,15 @@ window.chairside.drafts = (() => {
     return line;
   }
 
-  function addDismissal(line, key, form) {
+  function addButton(place, words, onClick) {
     const button = document.createElement("button");
-    Object.assign(button, { type: "button", className: "btn btn-quiet ms-2", textContent: "Do not save it" });
-    button.addEventListener("click", () => {
+    Object.assign(button, { type: "button", className: "btn btn-quiet ms-2", textContent: words });
+    button.addEventListener("click", onClick);
+    place.append(button);
+  }
+
+  function addDismissal(line, key, form) {
+    addButton(line, "Do not save it", () => {
       if (form) {
         taps.delete(form);
         notes.get(form)?.remove();
@@ -241,7 +250,6 @@ window.chairside.drafts = (() => {
       line.remove();
       if (!list.children.length) list.remove();
     });
-    line.append(button);
   }
 
   // Every page names what was tapped and is not saved, and leads there: its form may stand on another page.
@@ -282,6 +290,10 @@ window.chairside.drafts = (() => {
     place.append(status);
     document.getElementById("content").prepend(place);
     const returned = await settle();
+    if (!user && keptKeys().length) {
+      status.className = "note note-amber";
+      status.textContent = "What you typed or tapped is kept here, and is there again when you have signed in.";
+    }
     if (!user) return;
     forms.forEach((form) => bringBack(form, returned));
     nameUnsaved(status);
@@ -289,7 +301,11 @@ window.chairside.drafts = (() => {
 
   // Where storage is shut altogether this ends here, and forms stay plain.
   if (user) forgetAll((key) => !key.startsWith(PREFIX));
-  forms.forEach((form) => form.addEventListener("input", () => remember(form)));
+  for (const form of forms) {
+    form.addEventListener("input", () => remember(form));
+    // What was saved does not come back with the browser's back button, as if it were to be saved again.
+    form.autocomplete = "off";
+  }
   document
     .querySelectorAll("form[action$='sign-out/']")
     .forEach((form) => form.addEventListener("submit", () => forgetAll(() => true)));
