@@ -63,7 +63,7 @@ def over_time(patient: Patient) -> OverTime | None:
         chart=chart,
         narrow_chart=narrow_chart,
         describes=_described(doses, marks, series),
-        columns=["Given (g)", "Reaction, worst grade", *(_titled(code) for code in values)],
+        columns=["Dose (g)", "Reaction, worst grade", *(_titled(code) for code in values)],
         rows=_rows(doses, marks, list(values.values())),
     )
 

@@ -214,7 +214,7 @@ def test_what_was_measured_given_and_happened_stands_in_the_table_by_day(patient
     make_response(patient, measured_on=day, mmt8=138, ck_u_per_l=None)
     found = over_time(patient)
     assert found
-    assert found.columns == ["Given (g)", "Reaction, worst grade", "Manual muscle test (MMT-8) (points)"]
+    assert found.columns == ["Dose (g)", "Reaction, worst grade", "Manual muscle test (MMT-8) (points)"]
     assert found.rows == [(day, ["30", "3; not graded", "138"]), (day - timedelta(days=30), ["", "", "130"])]
     (latest,) = found.latest
     assert (latest.value, latest.change) == ("138 points", "8 points higher, better")
