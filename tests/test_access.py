@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import get_resolver, reverse
 from django.utils import timezone
 
-from patients.models import Clinic, Patient, StaffRole, User
+from patients.models import AuditEvent, Clinic, Patient, StaffRole, User
 from patients.registering import void_patient
 from patients.words import StaffRoleName
 from reactions.models import Alert, Infusion
@@ -17,7 +17,7 @@ from tests.support.pages import LEADING_ELSEWHERE, RECORD_PAGES, one_of_each
 
 pytestmark = pytest.mark.django_db
 
-# Buttons on a page about one record: they take a POST alone.
+# Buttons on a page about one record.
 RECORD_BUTTONS = {
     "reactions:suspect_anaphylaxis": "infusion",
     "reactions:say_observed": "infusion",
@@ -76,7 +76,11 @@ def test_a_button_works_for_the_clinic_and_for_nobody_else(
     client.force_login(other_nurse)
     assert client.post(address, data).status_code == 404
     client.force_login(nurse)
-    assert client.get(address).status_code == 405
+    # Who had to sign in first comes by the address alone: nothing is written, and the page with the button opens.
+    before = AuditEvent.objects.count()
+    assert client.get(address, follow=True).status_code == 200
+    assert AuditEvent.objects.count() == before
+    assert client.put(address).status_code == 405
     assert client.post(address, data).status_code == 302
     assert client.post(reverse(button, args=[999_999_999]), data).status_code == 404
 

@@ -10,7 +10,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from patients.access import StaffRequest, mark_saved, posted
 from patients.forms.fields import moment_of_tap
@@ -58,9 +58,12 @@ class Judged:
     meets: bool
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def suspect(request: StaffRequest, pk: int) -> HttpResponse:
     infusion = find_infusion_to_change(request.user, pk)
+    if request.method != "POST":
+        # Who had to sign in first comes back by the address alone, and taps again.
+        return redirect("reactions:running", pk)
     now = timezone.now()
     tapped = moment_of_tap(request.POST.get("tapped_at", ""), now)
     at = max(tapped.replace(second=0, microsecond=0), infusion.started_at)
@@ -77,9 +80,11 @@ def suspect(request: StaffRequest, pk: int) -> HttpResponse:
     return redirect("reactions:anaphylaxis", record.reaction_id)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def open_record(request: StaffRequest, pk: int) -> HttpResponse:
     reaction = find_reaction_to_change(request.user, pk)
+    if request.method != "POST":
+        return redirect("reactions:reaction", pk)
     recording.open_anaphylaxis(reaction, by=request.user, now=timezone.now())
     return redirect("reactions:anaphylaxis", pk)
 
@@ -170,10 +175,12 @@ def _changed_meanwhile(reaction: Reaction) -> str:
     )
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def stamp(request: StaffRequest, pk: int) -> HttpResponse:
     """Record a moment as tapped, with those that waited beside it. What was being typed comes back unsaved."""
     record = find_anaphylaxis_to_change(request.user, pk)
+    if request.method != "POST":
+        return redirect("reactions:anaphylaxis", pk)
     taps = _tapped(request, (request.POST.get("name", ""), request.POST.get("evidence-tapped_at", "")))
     form = EvidenceForm(request.POST, record=record)
     is_being_typed = form.holds_something_new()

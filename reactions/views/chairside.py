@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from patients.access import StaffRequest, posted
 from patients.forms.fields import with_value
@@ -178,9 +178,11 @@ def _saved_before(row: ChairsideRow | Vial) -> SafeString:
     return saved_before(KINDS[type(row)].correct, row.pk)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def say_observed(request: StaffRequest, pk: int) -> HttpResponse:
     infusion = find_infusion_to_change(request.user, pk)
+    if request.method != "POST":
+        return redirect("reactions:running", pk)
     try:
         recording.record_observed(infusion, by=request.user)
     except recording.ReactionStands as error:
