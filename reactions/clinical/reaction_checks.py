@@ -26,6 +26,7 @@ class ReactionFacts:
     is_serious: bool | None
     death_is_recorded: bool
     is_resolved: bool = True
+    stopped_and_yet_runs: bool = False  # the infusion was stopped for good, as the reaction says, and has no end
     given_before: Collection[str] = ()  # drugs recorded as given for it, with times before its onset
 
 
@@ -45,6 +46,8 @@ def unlikely(facts: ReactionFacts) -> list[str]:
         found.append("CTCAE asks not to report an infusion related reaction and an allergic one together: keep one.")
     if facts.outcome == Outcome.RECOVERED and not facts.is_resolved:
         found.append("The outcome is recovered, but nobody wrote when it was over.")
+    if facts.stopped_and_yet_runs:
+        found.append("The infusion was stopped for good, as this says, and yet it is running. Correct one of them.")
     if facts.given_before:
         drugs = ", ".join(facts.given_before)
         found.append(

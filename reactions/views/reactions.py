@@ -21,7 +21,7 @@ from reactions.models import Infusion, Reaction
 from reactions.views.records import find_infusion_to_change, find_reaction, find_reaction_to_change
 from reactions.views.running import at_onset
 from reactions.views.saved import saved_before
-from reactions.vocabulary import Outcome
+from reactions.vocabulary import Action, Outcome
 from reactions.words import is_before_onset, onset_in_words
 
 
@@ -121,6 +121,7 @@ def hints(reaction: Reaction) -> list[str]:
         is_serious=reaction.is_serious,
         death_is_recorded=reaction.patient.died_on is not None,
         is_resolved=reaction.resolved_at is not None,
+        stopped_and_yet_runs=reaction.action == Action.STOPPED and reaction.infusion.ended_at is None,
         given_before=[
             f"{row} at {timezone.localtime(row.at, reaction.infusion.zone):%H:%M}"
             for row in reaction.treatments_given

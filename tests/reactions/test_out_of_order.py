@@ -363,3 +363,15 @@ def test_a_drug_of_the_first_minute_is_no_premedication(page: Client, running: I
     data = {"treatment-drug": "oxygen", "treatment-at": at, "treatment-submission_id": str(uuid4())}
     assert page.post(reverse("reactions:give_treatment", args=[running.pk]), data).status_code == 302
     assert running.treatments.get().at == moved
+
+
+def test_a_stop_that_was_taken_back_leaves_a_word_at_the_reaction_that_tells_it(
+    page: Client, running: Infusion, nurse: User
+) -> None:
+    record = suspect(running)
+    recording.stamp(record, "stopped_at", by=nurse, at=after(running, 40), now=timezone.now())
+    shown = reverse("reactions:reaction", args=[record.reaction_id])
+    assert "and yet it is running" not in page.get(shown).content.decode()
+    step = running.rate_steps.get(reason="stop")
+    recording.void_step(step, by=nurse, reason="It runs on", seen_version=1, now=timezone.now())
+    assert "and yet it is running" in page.get(shown).content.decode()

@@ -38,6 +38,7 @@ def test_a_usual_reaction_raises_no_brow() -> None:
         ({"terms": ["infusion_related_reaction", "allergic_reaction"]}, "keep one"),
         ({"terms": ["infusion_related_reaction", "anaphylaxis"]}, "keep one"),
         ({"is_resolved": False}, "nobody wrote when it was over"),
+        ({"stopped_and_yet_runs": True}, "and yet it is running"),
         ({"given_before": ["Ondansetron at 08:20", "Oxygen at 08:21"]}, "Ondansetron at 08:20, Oxygen at 08:21"),
     ],
 )
