@@ -64,6 +64,9 @@ def suspect_anaphylaxis(
     if reaction and (reaction.is_void or not AnaphylaxisRecord.objects.current().filter(reaction=reaction).exists()):
         raise SentBefore(reaction)
     if reaction is None:
+        if Reaction.objects.filter(submission_id=submission_id).exists():
+            # The id made a reaction to another infusion. A tap in an emergency is not turned away for that.
+            submission_id = uuid4()
         reaction = Reaction.objects.create(infusion=held, submission_id=submission_id, created_by=by, onset_at=at)
         version = version_for(EPISODE, held.clinic.ctcae_version)
         reaction.symptoms.create(term=EPISODE, ctcae_version=version, onset_at=at)

@@ -375,3 +375,13 @@ def test_a_stop_that_was_taken_back_leaves_a_word_at_the_reaction_that_tells_it(
     step = running.rate_steps.get(reason="stop")
     recording.void_step(step, by=nurse, reason="It runs on", seen_version=1, now=timezone.now())
     assert "and yet it is running" in page.get(shown).content.decode()
+
+
+def test_a_suspicion_is_opened_whatever_its_id_made_before(
+    page: Client, running: Infusion, clinic: Clinic, nurse: User
+) -> None:
+    same, other = str(uuid4()), runs(make_patient(clinic), nurse)
+    for infusion in (running, other):
+        answer = page.post(reverse("reactions:suspect_anaphylaxis", args=[infusion.pk]), {"submission_id": same})
+        record = AnaphylaxisRecord.objects.get(reaction__infusion=infusion)
+        assert answer.url == reverse("reactions:anaphylaxis", args=[record.reaction_id])
