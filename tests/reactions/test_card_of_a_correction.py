@@ -24,12 +24,6 @@ READ = "Read the card and write why the infusion goes on"
 
 
 @pytest.fixture
-def page(client: Client, nurse: User) -> Client:
-    client.force_login(nurse)
-    return client
-
-
-@pytest.fixture
 def recorded(page: Client, patient: Patient) -> Infusion:
     """35 g at 70 kg on 4 May 2026, recorded through its page and answered for."""
     page.post(reverse("reactions:record_infusion", args=[patient.pk]), infusion_form())

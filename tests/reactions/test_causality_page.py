@@ -18,12 +18,6 @@ POSSIBLE = ["reasonable_time", "other_cause_possible"]
 
 
 @pytest.fixture
-def page(client: Client, nurse: User) -> Client:
-    client.force_login(nurse)
-    return client
-
-
-@pytest.fixture
 def reaction(infusion: Infusion) -> Reaction:
     return make_reaction(infusion)
 

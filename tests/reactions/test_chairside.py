@@ -22,12 +22,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_broker")]
 
 
 @pytest.fixture
-def page(client: Client, nurse: User) -> Client:
-    client.force_login(nurse)
-    return client
-
-
-@pytest.fixture
 def infusion(patient: Patient, product: Product, nurse: User) -> Infusion:
     """Running for an hour at 42 mL/h."""
     started_at = (timezone.now() - timedelta(hours=1)).replace(second=0, microsecond=0)

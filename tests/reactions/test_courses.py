@@ -18,12 +18,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def page(client: Client, nurse: User) -> Client:
-    client.force_login(nurse)
-    return client
-
-
-@pytest.fixture
 def book(patient: Patient) -> str:
     return reverse("reactions:book_course", args=[patient.pk])
 

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from patients.models import Patient, User
+from patients.models import Patient
 from reactions.models import Infusion, Premedication, Reaction, Treatment
 from tests.support.factories import make_infusion
 from tests.support.forms import infusion_form, reaction_form
@@ -18,12 +18,6 @@ pytestmark = pytest.mark.django_db
 
 START = datetime(2026, 5, 4, 13, tzinfo=UTC)
 BOLUS = "Plasma-Lyte (bolus)"
-
-
-@pytest.fixture
-def page(client: Client, nurse: User) -> Client:
-    client.force_login(nurse)
-    return client
 
 
 @pytest.fixture

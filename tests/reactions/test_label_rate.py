@@ -29,12 +29,6 @@ SOURCE = '<p class="source mb-0">The product&#x27;s label, as in the clinic&#x27
 
 
 @pytest.fixture
-def page(client: Client, nurse: User) -> Client:
-    client.force_login(nurse)
-    return client
-
-
-@pytest.fixture
 def infusion(patient: Patient, nurse: User) -> Infusion:
     """Running for an hour at 42 mL/h, 70 kg, for CIDP, planned up to 400 mL/h."""
     started_at = timezone.now() - timedelta(hours=1)

@@ -18,12 +18,6 @@ from tests.support.factories import make_booking, make_infusion, make_patient, m
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def page(client: Client, nurse: User) -> Client:
-    client.force_login(nurse)
-    return client
-
-
 def given(patient: Patient, lot: str = "K724B8541", *grams: int, **fields: Any) -> Infusion:
     infusion = make_infusion(patient, **fields)
     for amount in grams or (30,):

@@ -22,12 +22,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def page(client: Client, nurse: User) -> Client:
-    client.force_login(nurse)
-    return client
-
-
-@pytest.fixture
 def running(clinic: Clinic, nurse: User, no_broker: None) -> Infusion:
     """Started an hour ago at 60 mL/h."""
     return runs(make_patient(clinic), nurse)

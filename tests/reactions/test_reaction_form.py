@@ -25,12 +25,6 @@ START = datetime(2026, 5, 4, 13, tzinfo=UTC)
 
 
 @pytest.fixture
-def page(client: Client, nurse: User) -> Client:
-    client.force_login(nurse)
-    return client
-
-
-@pytest.fixture
 def given(patient: Patient) -> Infusion:
     """An infusion at the time for which reaction_form() is filled in."""
     return make_infusion(patient, started_at=START)

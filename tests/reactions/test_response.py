@@ -12,19 +12,13 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django.fixtures import DjangoAssertNumQueries
 
-from patients.models import AuditEvent, Patient, User
+from patients.models import AuditEvent, Patient
 from reactions.clinical.response import MEASURES
 from reactions.models import Infusion, ResponseMeasures
 from reactions.views.response_over_time import over_time
 from tests.support.factories import make_infusion, make_patient, make_reaction, make_response
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def page(client: Client, nurse: User) -> Client:
-    client.force_login(nurse)
-    return client
 
 
 @pytest.fixture

@@ -24,12 +24,6 @@ START = datetime(2026, 5, 4, 13, tzinfo=UTC)
 
 
 @pytest.fixture
-def page(client: Client, nurse: User) -> Client:
-    client.force_login(nurse)
-    return client
-
-
-@pytest.fixture
 def reaction(page: Client, patient: Patient) -> Reaction:
     infusion = make_infusion(patient, started_at=START)
     page.post(reverse("reactions:record_reaction", args=[infusion.pk]), reaction_form())

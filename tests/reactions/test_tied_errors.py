@@ -18,12 +18,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def page(client: Client, nurse: User) -> Client:
-    client.force_login(nurse)
-    return client
-
-
-@pytest.fixture
 def record(infusion: Infusion) -> AnaphylaxisRecord:
     """Suspected, with evidence that meets criteria: the page asks whether it is serious."""
     return suspect(infusion)

@@ -19,12 +19,6 @@ SAID = "This lies more than 24 hours before the infusion started. Check the date
 
 
 @pytest.fixture
-def page(client: Client, nurse: User) -> Client:
-    client.force_login(nurse)
-    return client
-
-
-@pytest.fixture
 def baseline(infusion: Infusion) -> Vitals:
     return infusion.vitals.create(
         at=infusion.started_at - timedelta(minutes=10), heart_rate_per_min=72, created_by=infusion.created_by

@@ -27,12 +27,6 @@ pytestmark = pytest.mark.django_db
 WORKLIST = "/worklist/"
 
 
-@pytest.fixture
-def page(client: Client, nurse: User) -> Client:
-    client.force_login(nurse)
-    return client
-
-
 def words_of(answer: Any) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
 
