@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Error, Page
 
 WIDTHS = {390: 844, 820: 1180, 1280: 800}
 PICTURES = Path(__file__).resolve().parents[2] / "var" / "screenshots"
@@ -18,6 +18,8 @@ LOWER_THAN = """(target) => {
     .filter((one) => tapped(one).getBoundingClientRect().height < target - 0.5)
     .map((one) => `${one.tagName} ${one.name || one.id || one.textContent.trim()}`);
 }"""
+# Chromium's words for a picture that it did not take; nothing of the page is meant.
+NO_PICTURE = "Unable to capture screenshot"
 # The browser's own console words for an answer of 404, 410 or 503, which some journeys provoke.
 EXPECTED_IN_CONSOLE = "Failed to load resource"
 
@@ -45,8 +47,16 @@ def look_at(page: Page, name: str) -> None:
 
 
 def _keep_picture(page: Page, name: str) -> None:
+    """A browser that is short of time or memory takes no picture at once, and takes it when asked again."""
     PICTURES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+    for attempts_left in (2, 1, 0):
+        try:
+            page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+        except Error as error:
+            if NO_PICTURE not in error.message or not attempts_left:
+                raise
+        else:
+            return
 
 
 def _check_rules(page: Page, where: str) -> None:

@@ -10,6 +10,8 @@ PACKAGES = ("chromium", "fonts-dejavu-core")
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
+    # A container's shared memory is often too small for the picture of a long page.
+    "--disable-dev-shm-usage",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
