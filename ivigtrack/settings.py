@@ -7,6 +7,7 @@ from pathlib import Path
 
 import environ
 from csp.constants import NONE, SELF
+from django.conf.locale import LANG_INFO
 from django.core.management.utils import get_random_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -112,6 +113,12 @@ LOGIN_REDIRECT_URL = "patients:list"
 LOGOUT_REDIRECT_URL = "login"
 
 LANGUAGE_CODE = "en-us"
+# Staff read English. Patients read theirs: English, and each language that has a folder here.
+LOCALE_PATHS = [BASE_DIR / "ivigtrack" / "locale"]
+LANGUAGES = [
+    (code, LANG_INFO[code]["name_local"])
+    for code in ["en", *sorted(path.name for path in LOCALE_PATHS[0].glob("[a-z]*"))]
+]
 TIME_ZONE = "UTC"
 USE_I18N = True
 # One form of dates everywhere, the admin included.

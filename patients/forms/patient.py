@@ -41,6 +41,7 @@ class PatientForm(forms.ModelForm):
             "diagnosis",
             "email",
             "phone",
+            "language",
             "time_zone",
             "died_on",
         ]
@@ -82,7 +83,7 @@ class PatientForm(forms.ModelForm):
                 "How to reach them",
                 Row(Column("email", css_class="col-md-6"), Column("phone", css_class="col-md-6")),
                 "email_consent",
-                "time_zone",
+                Row(Column("language", css_class="col-md-6"), Column("time_zone", css_class="col-md-6")),
             ),
             *(["died_on"] if "died_on" in self.fields else []),
         )

@@ -12,6 +12,11 @@ from patients.models.record import Record, RecordQuerySet
 from patients.words import Sex
 
 
+def languages() -> list[tuple[str, str]]:
+    """Each language that a patient can read, with its own name."""
+    return list(settings.LANGUAGES)
+
+
 class PatientQuerySet(RecordQuerySet):
     def visible_to(self, user: User) -> Self:
         """Patients of the clinics in which the user works."""
@@ -47,6 +52,9 @@ class Patient(Record):
         blank=True,
         validators=[validate_time_zone],
         help_text="Only when it differs from the clinic's, such as America/Denver.",
+    )
+    language = models.CharField(
+        max_length=8, default="en", choices=languages, help_text="In which check-ins are written and answered."
     )
     # Ordinary email is unencrypted: it is used only after the person was told so and agreed (45 CFR 164.524 practice,
     # 78 FR 5634). Without these two no check-in leaves.

@@ -180,6 +180,8 @@ class AnswerSymptom(models.Model):
     answer = models.ForeignKey(Answer, models.CASCADE, related_name="symptoms")
     symptom = models.CharField(max_length=20, choices=choices(PatientSymptom))
     severity = models.CharField(max_length=10, choices=choices(PatientSeverity))
+    began_at = models.DateTimeField(null=True, blank=True)
+    still_there = models.BooleanField(null=True, blank=True, help_text="Empty when the patient did not say.")
 
     class Meta:
         ordering = ["pk"]

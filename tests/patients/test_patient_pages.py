@@ -33,6 +33,7 @@ def details(**changes: Any) -> dict[str, Any]:
         "diagnosis": "Dermatomyositis",
         "email": "zoe@patients.example",
         "phone": "+1 555 0101",
+        "language": "en",
         "time_zone": "",
         "email_consent": "on",
     } | changes
