@@ -150,9 +150,15 @@ EMAIL_HOST_USER = EMAIL_CONFIG["EMAIL_HOST_USER"] or ""
 EMAIL_HOST_PASSWORD = EMAIL_CONFIG["EMAIL_HOST_PASSWORD"] or ""
 EMAIL_USE_TLS = EMAIL_CONFIG.get("EMAIL_USE_TLS", False)
 EMAIL_USE_SSL = EMAIL_CONFIG.get("EMAIL_USE_SSL", False)
-EMAIL_TIMEOUT = 20
+# Seconds for each step of speaking to the mail server.
+EMAIL_TIMEOUT = env.int("IVIGTRACK_MAIL_TIMEOUT_S", default=20)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="check-in@clinic.example")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+
+# The dispatcher's times, in seconds: how long a claim lasts, how often it looks, how long it first waits after a failure.
+OUTBOX_LEASE_S = env.int("IVIGTRACK_LEASE_S", default=120)
+TICK_S = env.int("IVIGTRACK_TICK_S", default=60)
+OUTBOX_FIRST_WAIT_S = env.int("IVIGTRACK_FIRST_WAIT_S", default=60)
 
 CELERY_BROKER_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -171,12 +177,12 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20.0
 CELERY_TIMEZONE = "UTC"
-# Shorter than the lease of an outbox row (reactions/outbox.py), so that a task never outlives its claim.
-CELERY_TASK_SOFT_TIME_LIMIT = 90
-CELERY_TASK_TIME_LIMIT = 100
+# Shorter than the lease of an outbox row (reactions/outbox), so that a task never outlives its claim.
+CELERY_TASK_SOFT_TIME_LIMIT = OUTBOX_LEASE_S * 3 / 4
+CELERY_TASK_TIME_LIMIT = OUTBOX_LEASE_S * 5 / 6
 # The tick is the guarantee; it expires before the next one so that a stopped worker finds one, not a thousand.
 CELERY_BEAT_SCHEDULE = {
-    "tick": {"task": "reactions.tasks.tick", "schedule": 60.0, "options": {"expires": 55}},
+    "tick": {"task": "reactions.tasks.tick", "schedule": float(TICK_S), "options": {"expires": TICK_S * 11 / 12}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 

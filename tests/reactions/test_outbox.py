@@ -3,14 +3,13 @@
 import threading
 import time
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 from uuid import uuid4
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
-from django.core.mail.backends.smtp import EmailBackend
+from django.core.mail import get_connection
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
@@ -24,7 +23,9 @@ from reactions.checkins import due
 from reactions.checkins.plan import plan_checkins
 from reactions.models import Alert, CheckIn, Infusion, OutboxMessage, Product
 from reactions.models.checkin import SENT_TOO_LATE
-from reactions.vocabulary import CheckInKind, CheckInState, MailState
+from reactions.outbox import sending
+from reactions.outbox.line import Letter, Line
+from reactions.vocabulary import CheckInKind, CheckInState, MailKind, MailState
 from tests.support.factories import make_checkins, make_infusion, make_patient, make_staff
 from tests.support.smtp_sink import SmtpSink
 
@@ -98,7 +99,7 @@ def test_a_tick_sends_what_is_due_and_another_tick_sends_nothing(checkin: CheckI
 
 def test_planning_a_mail_twice_keeps_the_first(mail: OutboxMessage, checkin: CheckIn) -> None:
     again = outbox.enqueue(
-        outbox.MailKind.CHECKIN_INVITATION, key=mail.idempotency_key, due_at=timezone.now(), checkin=checkin
+        MailKind.CHECKIN_INVITATION, key=mail.idempotency_key, due_at=timezone.now(), checkin=checkin
     )
     assert (again.pk, again.message_id) == (mail.pk, mail.message_id)
 
@@ -132,7 +133,7 @@ def test_a_lease_that_ran_out_while_sending_is_taken_up_again_under_the_same_mes
     mail: OutboxMessage, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(outbox, "_send", die)
+        patch.setattr(Line, "send", die)
         with pytest.raises(Killed):
             outbox.dispatch()
     assert outbox.dispatch() == {}
@@ -157,7 +158,9 @@ def test_a_lease_that_ran_out_before_the_mail_was_tried_leaves_no_doubt_and_cost
 def test_who_lost_the_lease_before_sending_sends_nothing(mail: OutboxMessage, smtp_sink: SmtpSink) -> None:
     (late,) = outbox.claim(1)
     let_the_lease_run_out(mail)
-    assert outbox.deliver(late, outbox.get_connection()) == "overtaken"
+    transport = get_connection()
+    assert outbox.deliver(late, transport) == "overtaken"
+    transport.close()
     assert smtp_sink.attempts == 0
 
 
@@ -166,17 +169,18 @@ def test_who_lost_the_lease_while_sending_changes_nothing(
 ) -> None:
     (slow,) = outbox.claim(1)
     fast: list[OutboxMessage] = []
+    send = Line.send
 
-    def lose_the_lease(message: OutboxMessage, now: datetime) -> bool:
-        if not fast:
-            let_the_lease_run_out(mail)
-            fast.extend(outbox.claim(1))
-        return True
+    def lose_the_lease(line: Line, letter: Letter) -> None:
+        let_the_lease_run_out(mail)
+        fast.extend(outbox.claim(1))
+        send(line, letter)
 
-    smtp_sink.refuse_next_recipient(550)
-    transport = outbox.get_connection()
-    monkeypatch.setattr(outbox, "_begin", lose_the_lease)
-    assert outbox.deliver(slow, transport) == "overtaken"
+    smtp_sink.refuse_next(451)
+    transport = get_connection()
+    with monkeypatch.context() as patch:
+        patch.setattr(Line, "send", lose_the_lease)
+        assert outbox.deliver(slow, transport) == "overtaken"
     mail.refresh_from_db()
     checkin.refresh_from_db()
     assert (mail.state, mail.lease_number) == (MailState.SENDING, 2)
@@ -318,7 +322,7 @@ def test_an_alert_is_tried_without_end_and_at_least_every_few_minutes(
     smtp_sink.refuse_next(550, "Quota exceeded")
     assert outbox.dispatch() == {"waiting": 1}
     mail.refresh_from_db()
-    assert mail.due_at - timezone.now() <= 1.2 * outbox.LONGEST_WAIT_FOR_ALERTS
+    assert mail.due_at - timezone.now() <= 1.2 * sending.LONGEST_WAIT_FOR_ALERTS
     make_due_again(mail)
     assert outbox.dispatch() == {"sent": 1}
 
@@ -330,7 +334,10 @@ def test_a_refused_check_in_is_sent_once_the_address_is_corrected_and_not_before
     assert due.tick().mails == {"refused": 1}
     assert due.tick().mails == {}
     client.force_login(nurse)
-    form = {name: getattr(patient, name) or "" for name in ("mrn", "given_name", "family_name", "birth_date", "sex")}
+    form = {
+        name: getattr(patient, name) or ""
+        for name in ("mrn", "given_name", "family_name", "birth_date", "sex", "language")
+    }
     corrected = {"email": "right@patients.example", "email_consent": "on", "seen_version": patient.version}
     assert client.post(reverse("patients:correct", args=[patient.pk]), form | corrected).status_code == 302
     assert due.tick().mails == {"sent": 1}
@@ -370,14 +377,15 @@ def test_an_alert_that_comes_while_check_ins_are_sent_goes_next(
 ) -> None:
     waiting = [make_due_check_in(clinic) for _ in range(4)]
     due.queue_what_is_due(timezone.now())
-    send = outbox._send
+    send = Line.send
 
-    def send_and_get_an_answer(message: OutboxMessage, *rest: Any) -> str:
+    def send_and_get_an_answer(line: Line, letter: Letter) -> None:
         if not smtp_sink.messages:
             answer_with(waiting[-1], "chest_pain", "mild")
-        return send(message, *rest)
+            time.sleep(sending.FRESH_FOR_S)
+        send(line, letter)
 
-    monkeypatch.setattr(outbox, "_send", send_and_get_an_answer)
+    monkeypatch.setattr(Line, "send", send_and_get_an_answer)
     assert outbox.dispatch() == {"sent": 4, "cancelled": 1}
     assert [message["Subject"].split()[0] for message in smtp_sink.messages] == ["A", "RED", "A", "A"]
     assert set(OutboxMessage.objects.filter(state="sent").values_list("attempts", "in_doubt")) == {(1, False)}
@@ -389,7 +397,7 @@ def test_one_mail_that_hangs_holds_up_neither_the_alert_nor_the_rest(
 ) -> None:
     """Two dispatchers, a mail server that says nothing after the data of one mail, and little time."""
     settings.EMAIL_TIMEOUT = 3
-    monkeypatch.setattr(outbox, "STOP_AFTER_S", 2)
+    monkeypatch.setattr(sending, "STOP_AFTER_S", 2)
     for _ in range(6):
         make_due_check_in(clinic)
     due.queue_what_is_due(timezone.now())
@@ -411,7 +419,7 @@ def test_one_mail_that_hangs_holds_up_neither_the_alert_nor_the_rest(
     assert (hung.state, hung.attempts, hung.in_doubt) == (MailState.QUEUED, 1, True)
     rest = OutboxMessage.objects.exclude(pk=hung.pk).filter(checkin__isnull=False)
     assert set(rest.values_list("state", "attempts", "in_doubt", "lease_until")) == {(MailState.QUEUED, 0, False, None)}
-    monkeypatch.setattr(outbox, "STOP_AFTER_S", 30)
+    monkeypatch.setattr(sending, "STOP_AFTER_S", 30)
     assert outbox.dispatch()["sent"] == rest.count()
     copies = Counter(message["Message-ID"] for message in smtp_sink.messages)
     assert set(copies.values()) == {1}
@@ -423,9 +431,15 @@ def test_the_clock_is_looked_at_before_every_mail_and_what_is_left_is_given_back
     for _ in range(5):
         make_due_check_in(clinic)
     due.queue_what_is_due(timezone.now())
-    clock = iter(range(0, 1000, 20))
-    monkeypatch.setattr(outbox.time, "monotonic", lambda: next(clock))
-    assert outbox.dispatch()["sent"] < 3
+    send, took = Line.send, []
+
+    def take_20_seconds(line: Line, letter: Letter) -> None:
+        send(line, letter)
+        took.append(20)
+
+    monkeypatch.setattr(Line, "send", take_20_seconds)
+    monkeypatch.setattr(sending.time, "monotonic", lambda: sum(took))
+    assert outbox.dispatch() == {"sent": 3}
     left = OutboxMessage.objects.exclude(state=MailState.SENT)
     assert set(left.values_list("state", "attempts", "in_doubt", "lease_until")) == {(MailState.QUEUED, 0, False, None)}
     monkeypatch.undo()
@@ -443,8 +457,8 @@ def test_a_try_that_the_time_limit_ends_is_in_doubt_and_the_rest_is_given_back(
         time.sleep(max(stop_at - time.monotonic(), 0))
         raise SoftTimeLimitExceeded
 
-    monkeypatch.setattr(outbox, "STOP_AFTER_S", 1)
-    monkeypatch.setattr(EmailBackend, "send_messages", time_is_up)
+    monkeypatch.setattr(sending, "STOP_AFTER_S", 1)
+    monkeypatch.setattr(Line, "send", time_is_up)
     assert outbox.dispatch() == {"waiting": 1}
     assert sorted(OutboxMessage.objects.values_list("attempts", "in_doubt")) == [(0, False), (0, False), (1, True)]
     assert {row.lease_until for row in OutboxMessage.objects.all()} == {None}
@@ -500,7 +514,7 @@ def test_consent_withdrawn_after_the_batch_was_claimed_counts(clinic: Clinic, sm
     due.queue_what_is_due(timezone.now())
     claimed = outbox.claim(2)
     Patient.objects.filter(pk=second.patient.pk).update(email_consent_at=None, email_consent_by=None)
-    transport = outbox.get_connection()
+    transport = get_connection()
     assert [outbox.deliver(message, transport) for message in claimed] == ["sent", "cancelled"]
     transport.close()
     assert [message["To"] for message in smtp_sink.messages] == [first.patient.email]

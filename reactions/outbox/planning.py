@@ -1,0 +1,93 @@
+"""Which mails there are to send: planned once, moved, called off and queued again."""
+
+import uuid
+from datetime import datetime
+from email.utils import parseaddr
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from patients.models import User
+from reactions.models import Alert, CheckIn, OutboxMessage, WorkItem
+from reactions.models.checkin import MAIL_REFUSED
+from reactions.outbox.refusals import digest
+from reactions.vocabulary import AlertLevel, CheckInState, MailKind, MailState
+
+
+def enqueue(
+    kind: MailKind,
+    *,
+    key: str,
+    due_at: datetime,
+    expires_at: datetime | None = None,
+    checkin: CheckIn | None = None,
+    alert: Alert | None = None,
+    work: WorkItem | None = None,
+    recipient: User | None = None,
+) -> OutboxMessage:
+    """Plan a mail. The same key again gives the row that is there; it is never planned twice."""
+    domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"
+    message, _ = OutboxMessage.objects.get_or_create(
+        idempotency_key=key,
+        defaults={
+            "kind": kind,
+            "urgency": OutboxMessage.AMBER if work else _urgency(alert),
+            "due_at": due_at,
+            "expires_at": expires_at,
+            "checkin": checkin,
+            "alert": alert,
+            "work": work,
+            "recipient": recipient,
+            "message_id": f"<{uuid.uuid4()}@{domain}>",
+        },
+    )
+    return message
+
+
+def move(checkin: CheckIn, *, due_at: datetime, expires_at: datetime) -> None:
+    """Give the check-in's mail, if there is one and it has not left, its new time; one that was called off waits."""
+    called_off = [MailState.QUEUED, MailState.CANCELLED, MailState.EXPIRED]
+    mails = OutboxMessage.objects.filter(checkin=checkin, state__in=called_off)
+    mails.update(state=MailState.QUEUED, due_at=due_at, expires_at=expires_at)
+
+
+def queue_called_off(key: str, now: datetime) -> None:
+    """Queue the mail of this key once more if it was called off."""
+    called_off = OutboxMessage.objects.filter(idempotency_key=key, state=MailState.CANCELLED)
+    called_off.update(state=MailState.QUEUED, due_at=now, last_error="")
+
+
+def queue_corrected_addresses(now: datetime) -> int:
+    """Queue what was refused once more where the address was corrected since. Returns how many.
+
+    A check-in's mail as long as its window is open, an alert's as long as nobody has acknowledged it.
+    """
+    wanted = Q(checkin__state=CheckInState.CANCELLED, checkin__state_reason__startswith=MAIL_REFUSED)
+    refused = OutboxMessage.objects.filter(
+        wanted & Q(expires_at__gt=now) | Q(alert__isnull=False, alert__acknowledged_at=None),
+        ~Q(refused_address=""),
+        state=MailState.REFUSED,
+    )
+    corrected = [
+        message
+        for message in refused.with_all_it_says()
+        if message.address() and digest(message.address()) != message.refused_address
+    ]
+    return sum(_queue_anew(message, now) for message in corrected)
+
+
+def _queue_anew(message: OutboxMessage, now: datetime) -> bool:
+    with transaction.atomic():
+        refused = OutboxMessage.objects.filter(pk=message.pk, state=MailState.REFUSED)
+        queued = refused.update(state=MailState.QUEUED, due_at=now, attempts=0, last_error="", refused_address="")
+        if queued and message.checkin:
+            ended = CheckIn.objects.filter(pk=message.checkin.pk, state=CheckInState.CANCELLED)
+            ended.update(state=CheckInState.PLANNED, state_reason="")
+    return bool(queued)
+
+
+def _urgency(alert: Alert | None) -> int:
+    if alert is None:
+        return OutboxMessage.CHECKIN
+    return OutboxMessage.RED if alert.level == AlertLevel.RED else OutboxMessage.AMBER

@@ -1,0 +1,317 @@
+"""Send what is due, one after the other on one line, and write down what became of it."""
+
+import logging
+import random
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import get_connection
+from django.core.mail.backends.base import BaseEmailBackend
+from django.db import DatabaseError, InterfaceError, connection, transaction
+
+from reactions import emails
+from reactions.models import CheckIn, OutboxMessage
+from reactions.models.checkin import MAIL_REFUSED
+from reactions.outbox import claims, stopping
+from reactions.outbox.claims import LEASE, database_now, own
+from reactions.outbox.line import Letter, Line
+from reactions.outbox.marks import Marks, insist
+from reactions.outbox.refusals import ANSWERS, digest, in_words, is_final
+from reactions.vocabulary import CheckInState, MailState
+
+logger = logging.getLogger(__name__)
+
+BATCH = 25
+# What was read so many seconds ago is read again before anything is sent by it: consent, address, answer and death may
+# have changed, and something more urgent may have come.
+FRESH_FOR_S = 0.25
+# A dispatcher begins no further mail after this: one that hangs then still ends within the task's time limit.
+STOP_AFTER_S = LEASE.total_seconds() * 3 / 8
+FIRST_WAIT = timedelta(seconds=settings.OUTBOX_FIRST_WAIT_S)
+LONGEST_WAIT = timedelta(hours=1)
+LONGEST_WAIT_FOR_ALERTS = timedelta(minutes=5)
+# Doubling ends here, long after every longest wait.
+MOST_DOUBLINGS = 12
+
+
+class NoConnection(Exception):
+    """The mail server cannot be reached or does not let us in; no mail of this run can leave."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A mail that is wanted and written, by what was read at `read_at` of the monotonic clock."""
+
+    message: OutboxMessage
+    letter: Letter
+    read_at: float
+
+    @property
+    def is_stale(self) -> bool:
+        return time.monotonic() - self.read_at > FRESH_FOR_S
+
+
+def dispatch(*, batch: int = BATCH) -> dict[str, int]:
+    """Send what is due. Returns how many rows ended as sent, waiting, refused, cancelled, expired or overtaken.
+
+    Without a connection to the mail server it stops at the first row; the others keep their turn.
+    """
+    outcomes: Counter[str] = Counter()
+    line = Line(get_connection())
+    stop_at = time.monotonic() + STOP_AFTER_S
+    try:
+        while _may_go_on(stop_at) and (claimed := claims.claim(batch)):
+            Run(claimed, line, stop_at, outcomes).go()
+    except NoConnection:
+        pass
+    finally:
+        line.close()
+    return dict(outcomes)
+
+
+def deliver(message: OutboxMessage, transport: BaseEmailBackend) -> str:
+    """Send one claimed row if it is still wanted, and write down what became of it. Returns that in a word.
+
+    Raises NoConnection, with the row waiting for its next try, when the mail server cannot be reached.
+    """
+    outcomes: Counter[str] = Counter()
+    Run([message], Line(transport), float("inf"), outcomes, is_fresh=False).go()
+    return next(iter(outcomes), "overtaken")
+
+
+def _may_go_on(stop_at: float) -> bool:
+    return not stopping.is_told() and time.monotonic() < stop_at
+
+
+class Run:
+    """A claimed batch, sent one after the other until the time is up or something more urgent is due.
+
+    While PostgreSQL notes the try of one mail, the next is looked at and written. So between a mail's end and its mark
+    there is nothing but the mark.
+    """
+
+    def __init__(
+        self,
+        claimed: Iterable[OutboxMessage],
+        line: Line,
+        stop_at: float,
+        outcomes: Counter[str],
+        *,
+        is_fresh: bool = True,
+    ) -> None:
+        self._left = deque(claimed)
+        # What is given back at the end: claimed, and neither ended nor on its way to the mail server.
+        self._held = {message.pk: message for message in self._left}
+        self._line, self._stop_at, self._outcomes = line, stop_at, outcomes
+        self._now = database_now()
+        self._read_at = time.monotonic() if is_fresh else float("-inf")
+        self._marks = Marks()
+
+    def go(self) -> None:
+        """Raises NoConnection when the mail server cannot be reached; the mail at hand waits for its next try."""
+        try:
+            ready = self._next()
+            self._mark(tried=ready)
+            while ready:
+                ready = self._send_and_get_next(ready)
+        finally:
+            self._settle()
+            claims.give_back(self._held.values())
+
+    def _send_and_get_next(self, ready: Ready) -> Ready | None:
+        message = ready.message
+        with connection.execute_wrapper(self._settle_before):
+            upcoming = self._next()
+        outcome = self._send(ready)
+        if outcome is None:
+            if upcoming and not self._may_send(upcoming):
+                self._left.appendleft(upcoming.message)
+                upcoming = None
+            self._mark(sent=message, tried=upcoming)
+            if upcoming:
+                return upcoming
+        else:
+            self._outcomes[outcome] += 1
+            if upcoming:
+                self._left.appendleft(upcoming.message)
+        self._settle()
+        upcoming = self._next()
+        self._mark(tried=upcoming)
+        return upcoming
+
+    def _next(self) -> Ready | None:
+        """The next mail that is wanted, written and ready to leave; None when this run is to end."""
+        while self._left and _may_go_on(self._stop_at):
+            if time.monotonic() - self._read_at > FRESH_FOR_S and not self._read_again():
+                return None
+            if self._left and (ready := self._prepare(self._left.popleft())):
+                return ready
+        return None
+
+    def _read_again(self) -> bool:
+        """Read what is left as it is stored now. False when something more urgent goes first."""
+        self._settle()
+        self._now, self._read_at = database_now(), time.monotonic()
+        stored = claims.reread(self._left)
+        for message in self._left:
+            if message.pk not in {row.pk for row in stored}:
+                self._ended(message, "overtaken")
+        self._left = deque(stored)
+        return not (stored and claims.more_urgent_is_due(stored[0], self._now))
+
+    def _prepare(self, message: OutboxMessage) -> Ready | None:
+        """Look whether the mail is still wanted, and write it. What it cannot be is written down at once."""
+        try:
+            if outcome := self._why_not_now(message):
+                self._ended(message, outcome)
+                return None
+            return Ready(message, Letter.of(emails.render(message)), self._read_at)
+        except (DatabaseError, InterfaceError):
+            raise
+        except Exception as error:
+            # Whatever is wrong with this one mail (a bent template, an address that no header can carry): the rest goes
+            # on.
+            logger.exception("outbox row %s could not be written", message.pk)
+            self._settle()
+            message.attempts += 1
+            self._ended(message, _try_later(message, error, in_doubt=False))
+            return None
+
+    def _why_not_now(self, message: OutboxMessage) -> str:
+        """What became of a mail that must not be sent now, after writing that down; empty for one that is wanted."""
+        now = self._now + timedelta(seconds=time.monotonic() - self._read_at)
+        if message.expires_at and message.expires_at <= now:
+            self._settle()
+            return _finish(message, MailState.EXPIRED, error=message.last_error)
+        if message.checkin and message.checkin.due_at > now:
+            self._settle()
+            return _wait(message, until=message.checkin.due_at, error="")
+        if why := message.why_not_wanted():
+            self._settle()
+            return _finish(message, MailState.CANCELLED, error=why)
+        return ""
+
+    def _send(self, ready: Ready) -> str | None:
+        """Send one mail whose try is being noted. Returns what became of it, or None when the server has taken it."""
+        message = ready.message
+        message.attempts += 1
+        try:
+            self._line.open()
+        except Exception as error:
+            self._line.close()
+            if self._is_noted():
+                self._ended(message, _try_later(message, error, in_doubt=False))
+            raise NoConnection from error
+        failure: Exception | None = None
+        try:
+            self._line.address(ready.letter)
+        except Exception as error:
+            failure = error
+        if not self._is_noted():
+            self._line.forget()
+            self._held.pop(message.pk)
+            return "overtaken"
+        if failure:
+            return self._failed(message, failure, in_doubt=False)
+        self._held.pop(message.pk)
+        try:
+            self._line.send(ready.letter)
+        except ANSWERS as error:
+            return self._failed(message, error, in_doubt=False)
+        except Exception as error:
+            # The line broke or the time was up while the mail was under way: the server may have it.
+            return self._failed(message, error, in_doubt=True)
+        return None
+
+    def _failed(self, message: OutboxMessage, error: Exception, *, in_doubt: bool) -> str:
+        self._line.forget() if isinstance(error, ANSWERS) else self._line.close()
+        self._held.pop(message.pk, None)
+        if is_final(error):
+            return insist(lambda: _finish(message, MailState.REFUSED, error=in_words(error)))
+        return insist(lambda: _try_later(message, error, in_doubt=in_doubt))
+
+    def _may_send(self, upcoming: Ready) -> bool:
+        return not upcoming.is_stale and _may_go_on(self._stop_at)
+
+    def _ended(self, message: OutboxMessage, outcome: str) -> None:
+        self._held.pop(message.pk, None)
+        self._outcomes[outcome] += 1
+
+    def _mark(self, *, sent: OutboxMessage | None = None, tried: Ready | None = None) -> None:
+        self._settle()
+        self._marks = Marks(sent=sent, tried=tried.message if tried else None)
+
+    def _is_noted(self) -> bool:
+        """The try is noted, and the lease that began with it has not run out while this process was stopped."""
+        return self._settle() and time.monotonic() - self._marks.begun_at < LEASE.total_seconds()
+
+    def _settle(self) -> bool:
+        """Wait for the notes under way, and count the mail that they mark. Returns whether the try was noted."""
+        marked, noted = self._marks.wait()
+        if sent := self._marks.take_sent():
+            if not marked:
+                logger.warning("outbox row %s was taken over by another dispatcher", sent.pk)
+            self._outcomes["sent" if marked else "overtaken"] += 1
+        return noted
+
+    def _settle_before(self, execute: Callable[..., Any], *statement: Any) -> Any:
+        """Whoever asks the database something while it writes our notes waits for them first."""
+        self._settle()
+        return execute(*statement)
+
+
+def _finish(message: OutboxMessage, state: MailState, *, error: str) -> str:
+    """Write the row's end and what it means for its check-in, together; "overtaken" when the lease was lost."""
+    with transaction.atomic():
+        ended = own(message).update(
+            state=state,
+            lease_until=None,
+            tried_at=None,
+            last_error=error[:300],
+            refused_address=digest(message.address()) if state == MailState.REFUSED else "",
+        )
+        if not ended:
+            logger.warning("outbox row %s was taken over by another dispatcher", message.pk)
+            return "overtaken"
+        if message.checkin:
+            _tell_checkin(message.checkin, state, error)
+    if state == MailState.REFUSED:
+        logger.warning("outbox row %s, %s: the recipient is refused for good: %s", message.pk, message.kind, error)
+    return str(state)
+
+
+def _tell_checkin(checkin: CheckIn, state: MailState, error: str) -> None:
+    planned = CheckIn.objects.filter(pk=checkin.pk, state=CheckInState.PLANNED)
+    if state == MailState.REFUSED:
+        planned.update(state=CheckInState.CANCELLED, state_reason=f"{MAIL_REFUSED} {error}"[:200])
+    elif state == MailState.CANCELLED:
+        planned.update(state=CheckInState.CANCELLED, state_reason=error[:200])
+
+
+def _try_later(message: OutboxMessage, error: Exception, *, in_doubt: bool) -> str:
+    words = in_words(error)
+    logger.warning("outbox row %s, attempt %s: %s", message.pk, message.attempts, words)
+    longest = LONGEST_WAIT_FOR_ALERTS if message.alert else LONGEST_WAIT
+    wait = min(FIRST_WAIT * 2 ** min(message.attempts - 1, MOST_DOUBLINGS), longest)
+    # Spread, so that what failed together does not come back together.
+    wait *= random.uniform(0.8, 1.2)  # noqa: S311
+    return _wait(message, until=database_now() + wait, error=words, in_doubt=in_doubt)
+
+
+def _wait(message: OutboxMessage, *, until: datetime, error: str, in_doubt: bool = False) -> str:
+    doubt = {"in_doubt": True} if in_doubt else {}
+    waiting = own(message).update(
+        state=MailState.QUEUED,
+        lease_until=None,
+        tried_at=None,
+        due_at=until,
+        attempts=message.attempts,
+        last_error=error[:300],
+        **doubt,
+    )
+    return "waiting" if waiting else "overtaken"
