@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	"$$p" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format python-found
+.PHONY: help run test bench check format python-found
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -18,6 +18,10 @@ run: python-found ## everything on this machine, with demo data; Ctrl-C stops it
 test: python-found ## the whole suite on SQLite, PostgreSQL and in a browser
 	@$(PYTHON) ivigtrack/local/environment.py requirements-dev.txt
 	@exec $(BIN)/python -m tests.support.everything
+
+bench: python-found ## how fast mail leaves, beside a bare loop and django-post-office; BENCH="--rounds 5 --workers 1,2,4"
+	@$(PYTHON) ivigtrack/local/environment.py requirements-dev.txt
+	@exec $(BIN)/python -m tests.benchmarks $(BENCH)
 
 check: python-found ## lint, types, templates, import order, migrations, deployment settings
 	@$(PYTHON) ivigtrack/local/environment.py requirements-dev.txt

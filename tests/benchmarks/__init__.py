@@ -1,0 +1,1 @@
+"""How fast mail leaves, measured beside what it is compared with. `make bench` runs it."""
