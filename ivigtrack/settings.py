@@ -155,10 +155,13 @@ EMAIL_TIMEOUT = env.int("IVIGTRACK_MAIL_TIMEOUT_S", default=20)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="check-in@clinic.example")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
-# The dispatcher's times, in seconds: how long a claim lasts, how often it looks, how long it first waits after a failure.
+# The dispatcher's times, in seconds: how long a claim lasts, how often it looks, how long it waits after a failure.
 OUTBOX_LEASE_S = env.int("IVIGTRACK_LEASE_S", default=120)
 TICK_S = env.int("IVIGTRACK_TICK_S", default=60)
 OUTBOX_FIRST_WAIT_S = env.int("IVIGTRACK_FIRST_WAIT_S", default=60)
+# What the mail server, and the providers of the recipients, put up with; 0 sets no limit.
+MAILS_PER_MINUTE = env.int("MAILS_PER_MINUTE", default=0)
+MAILS_PER_MINUTE_PER_DOMAIN = env.int("MAILS_PER_MINUTE_PER_DOMAIN", default=0)
 
 CELERY_BROKER_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

@@ -4,7 +4,7 @@ from reactions.models.checkin import Answer, AnswerSymptom, CheckIn
 from reactions.models.course import Course
 from reactions.models.infusion import Infusion
 from reactions.models.judgement import AnaphylaxisRecord, CausalityAssessment, Signature
-from reactions.models.outbox import OutboxMessage
+from reactions.models.outbox import MailPace, OutboxMessage
 from reactions.models.product import Product, ProductRate
 from reactions.models.protocol import ClinicProtocol
 from reactions.models.reaction import Reaction, Symptom, Treatment
@@ -23,6 +23,7 @@ __all__ = [
     "ClinicProtocol",
     "Course",
     "Infusion",
+    "MailPace",
     "OutboxMessage",
     "PatientRisk",
     "Premedication",

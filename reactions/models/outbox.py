@@ -127,3 +127,16 @@ class OutboxMessage(models.Model):
         if not self.recipient.is_active or not works_here.exists():
             return "The recipient does not work at the clinic any more."
         return ""
+
+
+class MailPace(models.Model):
+    """How many mails have left lately, to one domain or to all: by this the limits are kept (outbox.limits)."""
+
+    domain = models.CharField(max_length=255, unique=True, blank=True, help_text="Empty for all mails.")
+    taken_until = models.DateTimeField(help_text="By then all that left would have come in evenly.")
+
+    class Meta:
+        verbose_name = "pace of outgoing mail"
+
+    def __str__(self) -> str:
+        return self.domain or "all mails"

@@ -22,7 +22,7 @@ from reactions.vocabulary import MailState
 
 # For so long what became of a mail is offered to a database that has gone away: it is back before the lease is over, or
 # another dispatcher takes the row up and says that it is in doubt.
-INSIST_FOR = LEASE / 2
+INSIST_FOR = LEASE * 3 / 4
 PAUSE_S = 0.25
 
 MARK = """

@@ -17,7 +17,7 @@ from django.db import DatabaseError, InterfaceError, connection, transaction
 from reactions import emails
 from reactions.models import CheckIn, OutboxMessage
 from reactions.models.checkin import MAIL_REFUSED
-from reactions.outbox import claims, stopping
+from reactions.outbox import claims, limits, stopping
 from reactions.outbox.claims import LEASE, database_now, own
 from reactions.outbox.line import Letter, Line
 from reactions.outbox.marks import Marks, insist
@@ -32,6 +32,9 @@ BATCH = 50
 FRESH_FOR_S = 0.25
 # A dispatcher begins no further mail after this: one that hangs then still ends within the task's time limit.
 STOP_AFTER_S = LEASE.total_seconds() * 3 / 8
+# While the limits hold mails back, so often it is looked whether something urgent has come.
+LOOK_EVERY_S = 1.0
+PACED = "As many mails as are allowed in a minute have left."
 FIRST_WAIT = timedelta(seconds=settings.OUTBOX_FIRST_WAIT_S)
 LONGEST_WAIT = timedelta(hours=1)
 LONGEST_WAIT_FOR_ALERTS = timedelta(minutes=5)
@@ -64,14 +67,33 @@ def dispatch(*, batch: int = BATCH) -> dict[str, int]:
     outcomes: Counter[str] = Counter()
     line = Line(get_connection())
     stop_at = time.monotonic() + STOP_AFTER_S
+    room_at: datetime | None = None
     try:
-        while _may_go_on(stop_at) and (claimed := claims.claim(batch)):
-            Run(claimed, line, stop_at, outcomes).go()
+        while _may_go_on(stop_at):
+            claimed = claims.claim(batch)
+            if claimed:
+                run = Run(claimed, line, stop_at, outcomes)
+                run.go()
+                room_at = run.room_at or room_at
+            if not claimed or run.all_wait:
+                if room_at is None or not _wait_for_room(room_at, stop_at):
+                    break
+                room_at = room_at if room_at > database_now() else None
     except NoConnection:
         pass
     finally:
         line.close()
     return dict(outcomes)
+
+
+def _wait_for_room(room_at: datetime, stop_at: float) -> bool:
+    """Let some of the time pass until the limits let one more mail leave; False when that is another tick's."""
+    wait_s = max((room_at - database_now()).total_seconds(), 0.0)
+    if time.monotonic() + wait_s > stop_at:
+        return False
+    # Not at one go: a red alert may come, and this process may be told to end.
+    time.sleep(min(wait_s, LOOK_EVERY_S))
+    return True
 
 
 def deliver(message: OutboxMessage, transport: BaseEmailBackend) -> str:
@@ -111,6 +133,10 @@ class Run:
         self._now = database_now()
         self._read_at = time.monotonic() if is_fresh else float("-inf")
         self._marks = Marks()
+        self._asked: set[int] = set()
+        # When the limits let one more mail leave; `all_wait` when that is so for every mail that is not red.
+        self.room_at: datetime | None = None
+        self.all_wait = False
 
     def go(self) -> None:
         """Raises NoConnection when the mail server cannot be reached; the mail at hand waits for its next try."""
@@ -149,6 +175,8 @@ class Run:
         while self._left and _may_go_on(self._stop_at):
             if time.monotonic() - self._read_at > FRESH_FOR_S and not self._read_again():
                 return None
+            if limits.are_set():
+                self._keep_to_limits()
             if self._left and (ready := self._prepare(self._left.popleft())):
                 return ready
         return None
@@ -163,6 +191,24 @@ class Run:
                 self._ended(message, "overtaken")
         self._left = deque(stored)
         return not (stored and claims.more_urgent_is_due(stored[0], self._now))
+
+    def _keep_to_limits(self) -> None:
+        """Take what may leave now. The rest is put off where its domain is full, and given back where all are."""
+        asking = [message for message in self._left if message.pk not in self._asked]
+        if not asking:
+            return
+        self._settle()
+        self._asked |= {message.pk for message in asking}
+        for pk, turn in limits.turns(asking).items():
+            if turn.room_at is None:
+                continue
+            self.room_at = min(turn.room_at, self.room_at or turn.room_at)
+            message = self._held[pk]
+            self._left.remove(message)
+            if turn.all_wait:
+                self.all_wait = True
+            else:
+                self._ended(message, _wait(message, until=turn.room_at, error=PACED))
 
     def _prepare(self, message: OutboxMessage) -> Ready | None:
         """Look whether the mail is still wanted, and write it. What it cannot be is written down at once."""
