@@ -1,11 +1,17 @@
-"""Celery entry points: load ids, call one function."""
+"""Celery entry points: load ids, call one function. And how a worker that is told to end lets go of its mails."""
 
 import logging
+import os
+import signal
+from contextlib import suppress
 from typing import Any
 
+from billiard.process import active_children
 from celery import current_app, shared_task
+from celery.signals import task_postrun, worker_process_init, worker_shutting_down
 from django.db import transaction
 
+from reactions import outbox
 from reactions.checkins import due
 
 logger = logging.getLogger(__name__)
@@ -36,3 +42,42 @@ def wake() -> None:
             tick.apply_async(retry=False, expires=55, **options)
     except Exception as error:
         logger.warning("the broker did not take the wake-up: %s: %s", type(error).__name__, error)
+
+
+@worker_shutting_down.connect
+def tell_the_children(**_: Any) -> None:
+    """Celery lets a task go on for as long as it likes when the worker is told to end; whoever told it may not wait."""
+    outbox.stop_soon()
+    for child in active_children():
+        with suppress(ProcessLookupError):
+            os.kill(int(child.pid or 0), signal.SIGUSR2)
+
+
+@worker_process_init.connect
+def end_gently(**_: Any) -> None:
+    """In a child of the worker: USR2 is its parent's word, TERM comes from whoever ends all processes at once.
+
+    Celery's own answer to TERM is to die on the spot, between a mail and the mark that it was sent.
+    """
+    signal.signal(signal.SIGUSR2, lambda *_: outbox.stop_soon())
+    signal.signal(signal.SIGTERM, _end_when_the_mail_is_marked)
+
+
+@task_postrun.connect
+def end_after_the_task(**_: Any) -> None:
+    """The task that was under way when TERM came is over."""
+    if _Ending.is_due:
+        raise SystemExit(0)
+
+
+class _Ending:
+    """This process got TERM while it was sending."""
+
+    is_due = False
+
+
+def _end_when_the_mail_is_marked(*_: Any) -> None:
+    outbox.stop_soon()
+    if not outbox.is_sending():
+        raise SystemExit(0)
+    _Ending.is_due = True

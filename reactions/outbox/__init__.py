@@ -15,7 +15,7 @@ the network and is tried again: a check-in's mail until its window closes, an al
 from reactions.outbox.claims import LEASE, claim, database_now
 from reactions.outbox.planning import enqueue, move, queue_called_off, queue_corrected_addresses
 from reactions.outbox.sending import NoConnection, deliver, dispatch
-from reactions.outbox.stopping import stop_soon
+from reactions.outbox.stopping import is_sending, stop_soon
 
 __all__ = [
     "LEASE",
@@ -25,6 +25,7 @@ __all__ = [
     "deliver",
     "dispatch",
     "enqueue",
+    "is_sending",
     "move",
     "queue_called_off",
     "queue_corrected_addresses",

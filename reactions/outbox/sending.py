@@ -66,24 +66,28 @@ def dispatch(*, batch: int = BATCH) -> dict[str, int]:
     """
     outcomes: Counter[str] = Counter()
     line = Line(get_connection())
-    stop_at = time.monotonic() + STOP_AFTER_S
-    room_at: datetime | None = None
     try:
-        while _may_go_on(stop_at):
-            claimed = claims.claim(batch)
-            if claimed:
-                run = Run(claimed, line, stop_at, outcomes)
-                run.go()
-                room_at = run.room_at or room_at
-            if not claimed or run.all_wait:
-                if room_at is None or not _wait_for_room(room_at, stop_at):
-                    break
-                room_at = room_at if room_at > database_now() else None
+        with stopping.sending():
+            _empty(line, batch, outcomes)
     except NoConnection:
         pass
     finally:
         line.close()
     return dict(outcomes)
+
+
+def _empty(line: Line, batch: int, outcomes: Counter[str]) -> None:
+    stop_at = time.monotonic() + STOP_AFTER_S
+    room_at: datetime | None = None
+    while _may_go_on(stop_at):
+        claimed = claims.claim(batch)
+        run = Run(claimed, line, stop_at, outcomes)
+        run.go()
+        room_at = run.room_at or room_at
+        if not claimed or run.all_wait:
+            if room_at is None or not _wait_for_room(room_at, stop_at):
+                return
+            room_at = room_at if room_at > database_now() else None
 
 
 def _wait_for_room(room_at: datetime, stop_at: float) -> bool:

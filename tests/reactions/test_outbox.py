@@ -1,5 +1,7 @@
 """The one way an email leaves: nothing lost, nothing doubled, whatever the mail server does."""
 
+import os
+import signal
 import threading
 import time
 from collections import Counter
@@ -7,10 +9,11 @@ from datetime import timedelta
 from decimal import Decimal
 from uuid import uuid4
 
+import psycopg
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from django.core.mail import get_connection
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -18,12 +21,12 @@ from pytest_django import Settings
 
 from ivigtrack.local import ports, processes
 from patients.models import Clinic, Patient, User
-from reactions import outbox, recording
+from reactions import outbox, recording, tasks
 from reactions.checkins import due
 from reactions.checkins.plan import plan_checkins
 from reactions.models import Alert, CheckIn, Infusion, OutboxMessage, Product
 from reactions.models.checkin import SENT_TOO_LATE
-from reactions.outbox import sending
+from reactions.outbox import marks, sending
 from reactions.outbox.line import Letter, Line
 from reactions.vocabulary import CheckInKind, CheckInState, MailKind, MailState
 from tests.support.factories import make_checkins, make_infusion, make_patient, make_staff
@@ -67,6 +70,22 @@ def answer_with(checkin: CheckIn, symptom: str, severity: str) -> None:
     recording.submit_answer(
         checkin, has_problem=True, details={"still_there": True}, symptoms={symptom: severity}, now=timezone.now()
     )
+
+
+def lose_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once: PostgreSQL ends our connection, SQLite says that somebody else has locked it."""
+    if connection.vendor == "postgresql":
+        pid = connection.connection.info.backend_pid
+        with psycopg.connect(**connection.get_connection_params(), autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s)", [pid])
+        return
+    write = marks._one_after_the_other
+
+    def fail(*_: object) -> None:
+        monkeypatch.setattr(marks, "_one_after_the_other", write)
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(marks, "_one_after_the_other", fail)
 
 
 def dispatch_in_thread() -> None:
@@ -699,3 +718,75 @@ def test_a_real_worker_sends_right_after_an_infusion_is_recorded(
     )
     smtp_sink.wait_for(1)
     assert smtp_sink.messages[0]["To"] == patient.email
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("told", ["the worker", "all its processes"])
+def test_a_worker_that_is_told_to_end_finishes_its_mail_and_gives_back_the_rest(
+    celery_worker_process: processes.Child, smtp_sink: SmtpSink, clinic: Clinic, told: str
+) -> None:
+    for _ in range(5):
+        make_due_check_in(clinic)
+    smtp_sink.hang_after_data(seconds=1)
+    tasks.wake()
+    smtp_sink.wait_for(1)
+    tell = os.kill if told == "the worker" else os.killpg
+    tell(celery_worker_process.process.pid, signal.SIGTERM)
+    ends_by = time.monotonic() + 15
+    while not celery_worker_process.has_ended():
+        assert time.monotonic() < ends_by
+        time.sleep(0.05)
+    assert len(smtp_sink.messages) == 1
+    rows = Counter(OutboxMessage.objects.values_list("state", "attempts", "in_doubt", "lease_until"))
+    assert rows == {(MailState.SENT, 1, False, None): 1, (MailState.QUEUED, 0, False, None): 4}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_goes_away_before_the_mark_makes_no_second_copy(
+    mail: OutboxMessage, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = Line.send
+
+    def send_and_lose_the_database(line: Line, letter: Letter) -> None:
+        send(line, letter)
+        lose_the_database(monkeypatch)
+
+    monkeypatch.setattr(marks, "PAUSE_S", 0.01)
+    monkeypatch.setattr(Line, "send", send_and_lose_the_database)
+    assert outbox.dispatch() == {"sent": 1}
+    mail.refresh_from_db()
+    assert (mail.state, mail.attempts, mail.in_doubt) == (MailState.SENT, 1, False)
+    assert len(smtp_sink.messages) == 1
+
+
+def test_a_line_that_the_server_closed_between_two_mails_is_opened_anew(
+    clinic: Clinic, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        make_due_check_in(clinic)
+    due.queue_what_is_due(timezone.now())
+    send = Line.send
+
+    def send_and_let_the_server_say_it_was_enough(line: Line, letter: Letter) -> None:
+        send(line, letter)
+        smtp_sink.refuse_next_sender(421, "Too many mails on this connection")
+
+    monkeypatch.setattr(Line, "send", send_and_let_the_server_say_it_was_enough)
+    assert outbox.dispatch() == {"sent": 3}
+    assert set(OutboxMessage.objects.values_list("attempts", "in_doubt")) == {(1, False)}
+
+
+def test_a_process_that_was_stopped_until_its_lease_was_over_sends_nothing(
+    mail: OutboxMessage, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, asleep = Line.address, [0.0]
+
+    def fall_asleep(line: Line, letter: Letter) -> None:
+        address(line, letter)
+        asleep[0] = 10_000.0
+
+    now = time.monotonic
+    monkeypatch.setattr(Line, "address", fall_asleep)
+    monkeypatch.setattr(time, "monotonic", lambda: now() + asleep[0])
+    assert outbox.dispatch() == {"overtaken": 1}
+    assert smtp_sink.attempts == 0
