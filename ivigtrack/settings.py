@@ -189,6 +189,10 @@ CELERY_BEAT_SCHEDULE = {
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 
+# Which installation this host belongs to (reactions/site.py); without the setting the first migration keeps one there.
+IVIGTRACK_SITE_ID = env.str("IVIGTRACK_SITE_ID", default="")
+IVIGTRACK_SITE_ID_FILE = VAR_DIR / "site-id"
+
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],

@@ -177,6 +177,13 @@ class MailState(StrEnum):
     EXPIRED = "expired"
 
 
+class WatchedPart(StrEnum):
+    BEAT = "beat"
+    WORKER = "worker"
+    CRON = "cron"
+    MAIL = "mail"
+
+
 class AlertLevel(StrEnum):
     RED = "red"
     AMBER = "amber"
@@ -328,6 +335,7 @@ LABELS: dict[type[StrEnum], dict[str, str]] = {
         "alert": "Alert to staff",
         "work": "Worklist notice to administrators",
     },
+    WatchedPart: {"beat": "Scheduler", "worker": "Worker", "cron": "Cron", "mail": "Mail server"},
     MailState: {
         "queued": "Waiting",
         "sending": "Being sent",

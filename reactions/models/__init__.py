@@ -10,6 +10,7 @@ from reactions.models.protocol import ClinicProtocol
 from reactions.models.reaction import Reaction, Symptom, Treatment
 from reactions.models.response import ResponseMeasures
 from reactions.models.safety import PatientRisk, SafetyCheck
+from reactions.models.watch import Heartbeat, Site
 from reactions.models.worklist import WorkItem
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "CheckIn",
     "ClinicProtocol",
     "Course",
+    "Heartbeat",
     "Infusion",
     "MailPace",
     "OutboxMessage",
@@ -34,6 +36,7 @@ __all__ = [
     "ResponseMeasures",
     "SafetyCheck",
     "Signature",
+    "Site",
     "Symptom",
     "Treatment",
     "Vial",

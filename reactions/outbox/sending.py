@@ -14,7 +14,7 @@ from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
-from reactions import emails
+from reactions import emails, site
 from reactions.models import CheckIn, OutboxMessage
 from reactions.models.checkin import MAIL_REFUSED
 from reactions.outbox import claims, limits, stopping
@@ -64,6 +64,9 @@ def dispatch(*, batch: int = BATCH) -> dict[str, int]:
 
     Without a connection to the mail server it stops at the first row; the others keep their turn.
     """
+    if stopped := site.sending_is_stopped():
+        logger.error("%s", stopped)
+        return {}
     outcomes: Counter[str] = Counter()
     line = Line(get_connection())
     try:

@@ -5,7 +5,8 @@ longer the stored one, StaleRecord is raised and nothing is written.
 
 infusions.py: the infusion as a whole; chairside.py: what is written down while it runs; reactions.py: the reaction;
 anaphylaxis.py: what is done when it is suspected; judging.py: seriousness, cause and signature; answers.py: check-ins
-and alerts; patients.py: the person; exports.py: what leaves as a file.
+and alerts; patients.py: the person; exports.py: what leaves as a file; site.py: which
+host sends.
 """
 
 from reactions.recording.anaphylaxis import (
@@ -59,6 +60,7 @@ from reactions.recording.infusions import (
 from reactions.recording.judging import WrongPassword, judge_causality, judge_seriousness, sign_reaction
 from reactions.recording.patients import correct_response, record_response, set_risks, void_patient, void_response
 from reactions.recording.reactions import correct_reaction, reaction_snapshot, record_reaction, void_reaction
+from reactions.recording.site import adopt_site, due_mails
 from reactions.recording.writing import AlreadyThere, ReactionStands, SentBefore
 
 __all__ = [
@@ -83,6 +85,7 @@ __all__ = [
     "WrongPassword",
     "acknowledge_alert",
     "add_vial",
+    "adopt_site",
     "book_course",
     "correct_infusion",
     "correct_reaction",
@@ -90,6 +93,7 @@ __all__ = [
     "correct_step",
     "correct_treatment",
     "correct_vitals",
+    "due_mails",
     "export_call_list",
     "give_treatment",
     "judge_causality",
