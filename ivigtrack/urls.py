@@ -3,7 +3,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from ivigtrack.health import healthz
+from ivigtrack.health import healthz, readyz
 from patients.forms.sign_in import SignInForm
 
 handler400 = "reactions.views.broken_links.bad_request"
@@ -18,4 +18,5 @@ urlpatterns = [
     path("", include("reactions.urls")),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
 ]

@@ -3,16 +3,26 @@
 import logging
 import os
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from billiard.process import active_children
 from celery import current_app, shared_task
-from celery.signals import task_postrun, worker_process_init, worker_shutting_down
-from django.db import transaction
+from celery.signals import (
+    after_task_publish,
+    beat_embedded_init,
+    beat_init,
+    task_postrun,
+    worker_process_init,
+    worker_ready,
+    worker_shutting_down,
+)
+from django.db import connection, transaction
 
-from reactions import outbox
+from reactions import outbox, watch
 from reactions.checkins import due
+from reactions.vocabulary import WatchedPart
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +32,38 @@ IMPATIENT = {"socket_timeout": 1, "socket_connect_timeout": 1}
 
 @shared_task(name="reactions.tasks.tick")
 def tick() -> None:
-    due.tick()
+    with watch.turn(WatchedPart.WORKER) as turn:
+        turn.mails = due.tick().mails
+
+
+@beat_init.connect
+@beat_embedded_init.connect
+def watch_beat(**kwargs: Any) -> None:
+    """In the process of beat alone: each tick that the broker took is a sign of its life."""
+    after_task_publish.connect(beat_was_heard, sender=tick.name, weak=False)
+
+
+def beat_was_heard(**kwargs: Any) -> None:
+    _write_from_process(lambda: watch.note(WatchedPart.BEAT))
+
+
+@worker_ready.connect
+def worker_came_up(**kwargs: Any) -> None:
+    """Afterwards each tick speaks for the worker: one that lives and takes no task is as good as dead."""
+    _write_from_process(lambda: watch.introduce(WatchedPart.WORKER))
+
+
+def _write_from_process(write: Callable[[], None]) -> None:
+    """Write a heartbeat outside of a task. The connection is not kept, or the worker's children would inherit it.
+
+    Without a database beat and worker go on: the missing heartbeat tells of it.
+    """
+    try:
+        write()
+    except Exception:
+        logger.exception("a heartbeat could not be written")
+    finally:
+        connection.close()
 
 
 def wake_after_commit() -> None:
@@ -37,8 +78,8 @@ def wake() -> None:
     waits for long. So it is published through a connection of its own, which gives up sooner than a worker's.
     """
     try:
-        with current_app.connection_for_write(transport_options=IMPATIENT) as connection:
-            options: dict[str, Any] = {"connection": connection}
+        with current_app.connection_for_write(transport_options=IMPATIENT) as broker:
+            options: dict[str, Any] = {"connection": broker}
             tick.apply_async(retry=False, expires=55, **options)
     except Exception as error:
         logger.warning("the broker did not take the wake-up: %s: %s", type(error).__name__, error)

@@ -16,6 +16,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('part', models.CharField(choices=[('beat', 'Scheduler'), ('worker', 'Worker'), ('cron', 'Cron'), ('mail', 'Mail server')], max_length=10)),
                 ('host', models.CharField(blank=True, help_text='Empty for the mail server.', max_length=120)),
+                ('first_seen_at', models.DateTimeField()),
                 ('seen_at', models.DateTimeField()),
                 ('done_at', models.DateTimeField(blank=True, null=True)),
                 ('failing_since', models.DateTimeField(blank=True, null=True)),

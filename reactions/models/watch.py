@@ -39,6 +39,7 @@ class Heartbeat(models.Model):
 
     part = models.CharField(max_length=10, choices=choices(WatchedPart))
     host = models.CharField(max_length=120, blank=True, help_text="Empty for the mail server.")
+    first_seen_at = models.DateTimeField()
     seen_at = models.DateTimeField()
     done_at = models.DateTimeField(null=True, blank=True)
     failing_since = models.DateTimeField(null=True, blank=True)

@@ -56,3 +56,17 @@ def _publish_to(url: str) -> None:
     app.conf.update(broker_url=url)
     # Celery has no public way to let go of it.
     app.amqp._producer_pool = None  # type: ignore[attr-defined]
+
+
+def start_beat(*, broker_url: str, log: Path, every_s: int) -> processes.Child:
+    """Start a scheduler that hands over the tick every so many seconds, on the test's database."""
+    env = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "tests.support.hasty",
+        "DATABASE_URL": url_of_test_database(),
+        "REDIS_URL": broker_url,
+        "IVIGTRACK_TEST_TICK": str(every_s),
+        "PYTHONUNBUFFERED": "1",
+    }
+    command = [sys.executable, "-m", "celery", "-A", "ivigtrack", "beat", "--loglevel", "INFO"]
+    command += ["--schedule", str(log.with_suffix(".schedule")), "--pidfile", ""]
+    return processes.start("beat", command, log=log, env=env, cwd=ROOT)

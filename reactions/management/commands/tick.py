@@ -4,13 +4,17 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from reactions import watch
 from reactions.checkins import due
+from reactions.vocabulary import WatchedPart
 
 
 class Command(BaseCommand):
     help = "Close check-ins that are over, queue those that are due, and send what waits in the outbox."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        report = due.tick()
+        with watch.turn(WatchedPart.CRON) as turn:
+            report = due.tick()
+            turn.mails = report.mails
         mails = ", ".join(f"{count} {outcome}" for outcome, count in sorted(report.mails.items())) or "none"
         self.stdout.write(f"Closed {report.closed}, queued {report.queued}; mails: {mails}.")
