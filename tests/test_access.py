@@ -31,6 +31,7 @@ OTHER_PAGES = {
     "patients:register",
     "reactions:alerts",
     "reactions:worklist",
+    "reactions:checkins",
     "reactions:grades",
     "reactions:lots",
     "reactions:call_list",

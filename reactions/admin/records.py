@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 from typing import ClassVar
+from zoneinfo import ZoneInfo
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 
 from patients.access import signed_in
 from patients.admin.scoped import ClinicFilter, ScopedAdmin, SetUpAdmin, VoidFilter
+from reactions import delivery
 from reactions.clinical.seriousness import CRITERIA
 from reactions.models import (
     Alert,
@@ -198,12 +201,20 @@ class ReactionAdmin(ScopedAdmin):
 @admin.register(CheckIn)
 class CheckInAdmin(ScopedAdmin):
     clinic_path = "infusion__patient__clinic"
-    list_display = ["due_at", "patient_name", "kind", "state", "sent_at", "answered_at"]
+    list_display = ["due_at", "patient_name", "kind", "state", "delivered"]
     list_filter = [ClinicFilter, "state", "kind"]
-    list_select_related = ["infusion__patient"]
+    list_select_related = ["infusion__patient__clinic"]
     search_fields = ["infusion__patient__family_name", "infusion__patient__mrn"]
     date_hierarchy = "due_at"
     exclude = ["link_hash"]
+    readonly_fields = ["delivered"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).prefetch_related("mails")
+
+    @admin.display(description="delivery")
+    def delivered(self, checkin: CheckIn) -> str:
+        return delivery.of_checkin(checkin, timezone.now()).text
 
     @admin.display(description="patient", ordering="infusion__patient__family_name")
     def patient_name(self, checkin: CheckIn) -> str:
@@ -246,10 +257,15 @@ class OutboxMessageAdmin(ScopedAdmin):
     """Mail of every clinic, for superusers: a row alone does not say whose it is."""
 
     clinic_path = ""
-    list_display = ["due_at", "kind", "state", "attempts", "in_doubt", "sent_at", "last_error"]
+    list_display = ["due_at", "kind", "state", "attempts", "in_doubt", "delivered"]
     list_filter = ["state", "kind", "in_doubt"]
     search_fields = ["message_id", "idempotency_key"]
     date_hierarchy = "due_at"
+
+    @admin.display(description="delivery")
+    def delivered(self, message: OutboxMessage) -> str:
+        zone = ZoneInfo(timezone.get_current_timezone_name())
+        return delivery.of_mail(message, zone, timezone.now()).text
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return bool(signed_in(request).is_superuser)

@@ -29,7 +29,7 @@ class CheckInQuerySet(models.QuerySet):
         """By time, with every version of the answers, the newest first, and their symptoms and alerts."""
         answers = Answer.objects.select_related("alert__acknowledged_by").prefetch_related("symptoms")
         newest_first = models.Prefetch("answers", answers.order_by("-version"))
-        return self.prefetch_related(newest_first).order_by("due_at", "pk")
+        return self.prefetch_related(newest_first, "mails").order_by("due_at", "pk")
 
     def of_token(self, token: str) -> Self:
         """The check-in of a link; empty for a link that is wrong in any way."""

@@ -2,13 +2,12 @@
 
 from django import template
 
+from reactions.delivery import Delivery
 from reactions.models import CheckIn, Infusion, Reaction
 from reactions.vocabulary import CheckInState, PremedicationRecord
 from reactions.words import OnsetInWords, onset_in_words
 
 register = template.Library()
-
-COLOURS = {CheckInState.ANSWERED: "green", CheckInState.EXPIRED: "amber", CheckInState.MISSED: "amber"}
 
 
 @register.simple_tag
@@ -32,9 +31,7 @@ def lots(infusion: Infusion) -> list[str]:
 
 
 @register.simple_tag
-def checkin_colour(checkin: CheckIn) -> str:
-    """The tag colour of a check-in: what a patient reported is amber, though it was taken back, and silence too."""
+def checkin_colour(checkin: CheckIn, delivery: Delivery) -> str:
+    """The tag colour of a check-in: what a patient reported is amber, though it was taken back."""
     answer = checkin.latest_answer() if checkin.state == CheckInState.ANSWERED else None
-    if answer and (answer.has_problem or checkin.taken_back()):
-        return "amber"
-    return COLOURS.get(CheckInState(checkin.state), "plain")
+    return "amber" if answer and (answer.has_problem or checkin.taken_back()) else delivery.colour

@@ -83,6 +83,6 @@ def _anaphylaxis_of(reaction: Reaction) -> AnaphylaxisRecord:
 def find_checkin(user: User, pk: int) -> CheckIn:
     """The check-in with all versions of its answer and its mails; 404 outside the user's clinics."""
     checkins = CheckIn.objects.visible_to(user).select_related("infusion__patient__clinic", "infusion__product")
-    checkin: CheckIn = get_object_or_404(checkins.with_answers().prefetch_related("mails"), pk=pk)
+    checkin: CheckIn = get_object_or_404(checkins.with_answers(), pk=pk)
     timezone.activate(checkin.infusion.zone)
     return checkin

@@ -444,7 +444,7 @@ def test_a_check_in_that_will_never_be_mailed_is_not_called_planned(
     client.force_login(nurse)
     for address in (f"/patients/{infusion.patient_id}/", f"/infusions/{infusion.pk}/"):
         text = strip(client.get(address))
-        assert text.count(f"will not be sent: {why}") == 4
+        assert text.count(f"Will not be sent: {why}") == 4
         assert " due 2" not in text
         assert "Planned" not in text
     page = strip(client.get(reverse("reactions:checkin", args=[infusion.checkins.earliest("due_at").pk])))

@@ -1,0 +1,195 @@
+"""What became of a check-in and of its mails, in words for a nurse.
+
+One of these is said wherever a check-in stands: on the pages of the infusion, the patient and the check-in, in the list
+of check-ins and in the admin. Times are in the clinic's zone. Words of a mail server are those of the outbox, which
+holds no address.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from reactions.models import CheckIn, OutboxMessage
+from reactions.models.checkin import MAIL_REFUSED
+from reactions.vocabulary import CheckInState, MailKind, MailState
+
+
+class DeliveryState(StrEnum):
+    PLANNED = "planned"
+    DUE = "due"
+    NO_MAIL = "no_mail"
+    RETRY = "retry"
+    SENDING = "sending"
+    SENT = "sent"
+    IN_DOUBT = "in_doubt"
+    REFUSED = "refused"
+    BOUNCED = "bounced"
+    ANSWERED = "answered"
+    EXPIRED = "expired"
+    MISSED = "missed"
+    CANCELLED = "cancelled"
+
+
+# Its word on a tag, and the tag's colour.
+TAGS: dict[DeliveryState, tuple[str, str]] = {
+    DeliveryState.PLANNED: ("Planned", "plain"),
+    DeliveryState.DUE: ("Due", "plain"),
+    DeliveryState.NO_MAIL: ("No mail", "amber"),
+    DeliveryState.RETRY: ("Tried again", "amber"),
+    DeliveryState.SENDING: ("Being sent", "plain"),
+    DeliveryState.SENT: ("Sent", "plain"),
+    DeliveryState.IN_DOUBT: ("Sent, in doubt", "plain"),
+    DeliveryState.REFUSED: ("Refused", "red"),
+    DeliveryState.BOUNCED: ("Came back", "red"),
+    DeliveryState.ANSWERED: ("Answered", "green"),
+    DeliveryState.EXPIRED: ("No answer", "amber"),
+    DeliveryState.MISSED: ("Missed", "amber"),
+    DeliveryState.CANCELLED: ("Cancelled", "plain"),
+}
+# Not a member of MailState as long as nothing reads what comes back.
+BOUNCED = "bounced"
+DOUBT_SENT = "a second copy may have reached the patient"
+DOUBT_WAITING = "an earlier try may have reached the patient"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A state, and a sentence without its full stop that tells when and why."""
+
+    state: DeliveryState
+    text: str
+
+    @property
+    def label(self) -> str:
+        return TAGS[self.state][0]
+
+    @property
+    def colour(self) -> str:
+        return TAGS[self.state][1]
+
+
+def of_checkin(checkin: CheckIn, now: datetime) -> Delivery:
+    """What became of the check-in. Uses `infusion__patient__clinic` and the prefetched `mails`."""
+    zone = checkin.infusion.zone
+    mails = sorted(checkin.mails.all(), key=lambda mail: (mail.kind != MailKind.CHECKIN_INVITATION, mail.pk))
+    if checkin.state == CheckInState.ANSWERED:
+        return Delivery(DeliveryState.ANSWERED, f"Answered {_clock(checkin.answered_at, zone)}")
+    if bounced := next((mail for mail in mails if mail.state == BOUNCED), None):
+        return of_mail(bounced, zone, now)
+    if checkin.state == CheckInState.CANCELLED:
+        return _cancelled(checkin, zone)
+    if checkin.state == CheckInState.MISSED:
+        return Delivery(DeliveryState.MISSED, f"Not sent: {checkin.state_reason}")
+    doubtful = any(mail.in_doubt for mail in mails)
+    if checkin.state == CheckInState.EXPIRED:
+        text = f"Sent {_clock(checkin.sent_at, zone)}, not answered by {_clock(checkin.closes_at, zone)}"
+        return Delivery(DeliveryState.EXPIRED, f"{text}; {DOUBT_SENT}" if doubtful else text)
+    if checkin.state == CheckInState.SENT:
+        text = f"Sent {_clock(checkin.sent_at, zone)}, open until {_clock(checkin.closes_at, zone)}"
+        doubt = Delivery(DeliveryState.IN_DOUBT, f"{text}; {DOUBT_SENT}")
+        return doubt if doubtful else Delivery(DeliveryState.SENT, text)
+    if why := checkin.why_not_sent():
+        return Delivery(DeliveryState.NO_MAIL, f"Will not be sent: {why}")
+    on_the_way = [mail for mail in mails if mail.state in {MailState.QUEUED, MailState.SENDING}]
+    return of_mail(on_the_way[0], zone, now) if on_the_way else _waiting(checkin.due_at, zone, now)
+
+
+def of_mail(mail: OutboxMessage, zone: ZoneInfo, now: datetime) -> Delivery:
+    """What became of one mail, whoever it goes to."""
+    why = f": {mail.last_error}" if mail.last_error else ""
+    if mail.state == MailState.SENDING:
+        return Delivery(DeliveryState.SENDING, f"Being sent now{_doubt(mail, DOUBT_WAITING)}")
+    if mail.state == MailState.SENT:
+        state = DeliveryState.IN_DOUBT if mail.in_doubt else DeliveryState.SENT
+        doubt = "; a second copy may have left" if mail.in_doubt else ""
+        return Delivery(state, f"Sent {_clock(mail.sent_at, zone)}{doubt}")
+    if mail.state == BOUNCED:
+        return Delivery(DeliveryState.BOUNCED, f"The mail came back{why}")
+    if mail.state == MailState.REFUSED:
+        return Delivery(DeliveryState.REFUSED, f"The mail server refused the address{why}")
+    if mail.state == MailState.CANCELLED:
+        return Delivery(DeliveryState.CANCELLED, f"Not sent{why}")
+    if mail.state == MailState.EXPIRED:
+        return Delivery(DeliveryState.MISSED, f"Not sent in time{why}")
+    if mail.attempts and mail.last_error:
+        times = "once" if mail.attempts == 1 else f"{mail.attempts} times"
+        text = f"Tried {times}, next try {_clock(mail.due_at, zone)}{_doubt(mail, DOUBT_WAITING)}{why}"
+        return Delivery(DeliveryState.RETRY, text)
+    return _waiting(mail.due_at, zone, now)
+
+
+def _cancelled(checkin: CheckIn, zone: ZoneInfo) -> Delivery:
+    if not checkin.was_refused:
+        return Delivery(DeliveryState.CANCELLED, f"Cancelled: {checkin.state_reason}")
+    said = checkin.state_reason.removeprefix(MAIL_REFUSED).strip()
+    text = f"The mail server refused the address: {said}" if said else "The mail server refused the address"
+    again = f"It is sent once more when the address is corrected before {_clock(checkin.closes_at, zone)}"
+    return Delivery(DeliveryState.REFUSED, f"{text.rstrip('.')}. {again}")
+
+
+def _waiting(due_at: datetime, zone: ZoneInfo, now: datetime) -> Delivery:
+    if due_at > now:
+        return Delivery(DeliveryState.PLANNED, f"Planned for {_clock(due_at, zone)}")
+    return Delivery(DeliveryState.DUE, f"Due since {_clock(due_at, zone)}, not sent yet")
+
+
+def _doubt(mail: OutboxMessage, words: str) -> str:
+    return f"; {words}" if mail.in_doubt else ""
+
+
+def _clock(moment: datetime | None, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}" if moment else "at an unknown time"
+
+
+def _of_today(checkins: QuerySet[CheckIn], now: datetime, zone: ZoneInfo) -> QuerySet[CheckIn]:
+    day = now.astimezone(zone).date()
+    start, end = (datetime.combine(one, time.min, zone) for one in (day, day + timedelta(days=1)))
+    return checkins.filter(due_at__gte=start, due_at__lt=end).order_by("due_at", "pk")
+
+
+def _overdue(checkins: QuerySet[CheckIn], now: datetime, zone: ZoneInfo) -> QuerySet[CheckIn]:
+    return checkins.filter(state=CheckInState.PLANNED, due_at__lte=now).order_by("due_at", "pk")
+
+
+def _failed(checkins: QuerySet[CheckIn], now: datetime, zone: ZoneInfo) -> QuerySet[CheckIn]:
+    mails = OutboxMessage.objects.filter(checkin=OuterRef("pk"))
+    tried = mails.filter(state=MailState.QUEUED, attempts__gt=0).exclude(last_error="")
+    refused = Q(state=CheckInState.CANCELLED, state_reason__startswith=MAIL_REFUSED)
+    came_back = Q(Exists(mails.filter(state=BOUNCED))) & ~Q(state=CheckInState.ANSWERED)
+    never = Q(state=CheckInState.MISSED)
+    return checkins.filter(refused | came_back | never | Q(Exists(tried))).order_by("-due_at", "-pk")
+
+
+def _unanswered(checkins: QuerySet[CheckIn], now: datetime, zone: ZoneInfo) -> QuerySet[CheckIn]:
+    asked = Q(state__in=[CheckInState.SENT, CheckInState.EXPIRED])
+    return checkins.filter(asked).order_by("-due_at", "-pk")
+
+
+def _all(checkins: QuerySet[CheckIn], now: datetime, zone: ZoneInfo) -> QuerySet[CheckIn]:
+    return checkins.order_by("-due_at", "-pk")
+
+
+Selection = Callable[[QuerySet[CheckIn], datetime, ZoneInfo], QuerySet[CheckIn]]
+# What the list of check-ins can be narrowed to: its code, its words, and which ones these are.
+SELECTIONS: dict[str, tuple[str, Selection]] = {
+    "today": ("Due today", _of_today),
+    "overdue": ("Overdue", _overdue),
+    "failed": ("Not delivered", _failed),
+    "unanswered": ("Sent, no answer", _unanswered),
+    "all": ("All", _all),
+}
+
+
+def select(checkins: QuerySet[CheckIn], code: str, now: datetime, zone: ZoneInfo) -> QuerySet[CheckIn]:
+    """Those of a selection, in the order in which they are read; today's for an unknown code."""
+    _, chosen = SELECTIONS.get(code, SELECTIONS["today"])
+    return chosen(checkins, now, zone)
+
+
+def names() -> Iterable[tuple[str, str]]:
+    """(code, words) of every selection."""
+    return [(code, words) for code, (words, _) in SELECTIONS.items()]
