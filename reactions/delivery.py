@@ -39,7 +39,7 @@ TAGS: dict[DeliveryState, tuple[str, str]] = {
     DeliveryState.PLANNED: ("Planned", "plain"),
     DeliveryState.DUE: ("Due", "plain"),
     DeliveryState.NO_MAIL: ("No mail", "amber"),
-    DeliveryState.RETRY: ("Tried again", "amber"),
+    DeliveryState.RETRY: ("Trying again", "amber"),
     DeliveryState.SENDING: ("Being sent", "plain"),
     DeliveryState.SENT: ("Sent", "plain"),
     DeliveryState.IN_DOUBT: ("Sent, in doubt", "plain"),

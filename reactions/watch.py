@@ -108,22 +108,22 @@ def _site_and_waiting(moment: Any) -> dict[str, Any] | None:
     """The stored site id, the database's clock, and how many mails and check-ins wait since when."""
     due = Q(state=MailState.QUEUED, due_at__lte=moment) | Q(state=MailState.SENDING)
     tried = Q(state=MailState.QUEUED, attempts__gt=0)
-    mails = OutboxMessage.objects.filter(due | tried)
+    # The states by themselves, so that the index of what is on its way serves.
+    on_the_way = OutboxMessage.objects.filter(state__in=[MailState.QUEUED, MailState.SENDING])
+    mails = on_the_way.filter(due | tried)
     checkins = CheckIn.objects.filter(state=CheckInState.PLANNED, due_at__lte=moment, mails=None)
     # What was written down late waits since it was written down. What is tried again tells of the mail server.
     since = Min(Greatest("due_at", "created_at"))
-    return (
-        Site.objects.annotate(
-            now=moment,
-            mails=_of_all(mails, Count("pk")),
-            alerts=_of_all(mails.filter(alert__isnull=False), Count("pk")),
-            checkins=_of_all(checkins, Count("pk")),
-            oldest_mail=_of_all(OutboxMessage.objects.filter(due), since),
-            oldest_checkin=_of_all(checkins, since),
-        )
-        .values("site_id", "now", "mails", "alerts", "checkins", "oldest_mail", "oldest_checkin")
-        .first()
+    found = Site.objects.annotate(
+        now=moment,
+        mails=_of_all(mails, Count("pk")),
+        alerts=_of_all(mails.filter(alert__isnull=False), Count("pk")),
+        checkins=_of_all(checkins, Count("pk")),
+        oldest_mail=_of_all(on_the_way.filter(due), since),
+        oldest_checkin=_of_all(checkins, since),
     )
+    row = found.values("site_id", "now", "mails", "alerts", "checkins", "oldest_mail", "oldest_checkin").first()
+    return dict(row) if row else None
 
 
 def _of_all(rows: QuerySet, expression: Any) -> Any:

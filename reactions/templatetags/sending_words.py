@@ -16,7 +16,11 @@ def sending_state(*, quiet: bool = True) -> dict[str, Any]:
     """The banner of the frame; nothing while mail goes out, and, if `quiet`, while nothing was ever due."""
     found = watch.verdict()
     shown = not found.is_ready or not quiet
-    return {"words": found.in_words(clock_words) if shown else "", "is_urgent": not found.is_ready}
+    return {
+        "words": found.in_words(clock_words) if shown else "",
+        "is_urgent": not found.is_ready,
+        "waiting": found.waiting,
+    }
 
 
 def clock_words(moment: datetime) -> str:
