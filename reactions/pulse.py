@@ -31,9 +31,9 @@ class Cause(StrEnum):
 
 
 IN_BRACKETS = {
-    Cause.SCHEDULER: "scheduler not seen",
+    Cause.SCHEDULER: "scheduler or broker not seen",
     Cause.WORKER: "worker not seen",
-    Cause.BOTH: "scheduler and worker not seen",
+    Cause.BOTH: "neither scheduler nor worker seen",
     Cause.FAILING: "the worker begins and does not come to an end; its log says why",
     Cause.MAIL_SERVER: "the mail server does not take mail",
 }

@@ -28,8 +28,8 @@ MACHINE_ID = Path("/etc/machine-id")
 
 NO_ROW = "No mail is sent: this database has no site id yet. Run “manage.py migrate”."
 NO_OWN_ID = (
-    "No mail is sent from this host: it has no site id of its own. Whoever runs it gives it the IVIGTRACK_SITE_ID of the "
-    "installation that sends, or makes it the sender with “manage.py adopt_site”."
+    "No mail is sent from this host: it has no site id of its own. Whoever runs it gives it the IVIGTRACK_SITE_ID of "
+    "the installation that sends, or makes it the sender with “manage.py adopt_site”."
 )
 OTHER_ID = (
     "No mail is sent: this database belongs to another host. It was restored from a backup or copied. If this host is "

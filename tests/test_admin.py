@@ -35,6 +35,7 @@ EXPECTED = {
     "reactions.checkin",
     "reactions.clinicprotocol",
     "reactions.course",
+    "reactions.heartbeat",
     "reactions.infusion",
     "reactions.outboxmessage",
     "reactions.patientrisk",
@@ -126,7 +127,9 @@ def test_an_administrator_sees_their_clinic_and_changes_no_record(
     _fill(clinic, 1)
     _fill(other_clinic, 1)
     client.force_login(administrator)
-    for label in sorted(EXPECTED - {"patients.user", "reactions.outboxmessage", "reactions.product"}):
+    for label in sorted(
+        EXPECTED - {"patients.user", "reactions.heartbeat", "reactions.outboxmessage", "reactions.product"}
+    ):
         page = client.get(_address(label))
         assert page.status_code == 200, label
         rows = page.context["cl"].queryset
@@ -139,7 +142,7 @@ def test_an_administrator_sees_their_clinic_and_changes_no_record(
     assert client.get(_address("reactions.infusion", "change", foreign.pk)).status_code == 302
     assert client.get(_address("reactions.infusion", "add")).status_code == 403
     assert client.post(_address("reactions.infusion", "delete", infusion.pk), {"post": "yes"}).status_code == 403
-    for label in ("patients.user", "reactions.outboxmessage"):
+    for label in ("patients.user", "reactions.heartbeat", "reactions.outboxmessage"):
         assert client.get(_address(label)).status_code == 403
 
 

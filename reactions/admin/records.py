@@ -21,6 +21,7 @@ from reactions.models import (
     AnswerSymptom,
     CheckIn,
     Course,
+    Heartbeat,
     Infusion,
     OutboxMessage,
     Premedication,
@@ -266,6 +267,17 @@ class OutboxMessageAdmin(ScopedAdmin):
     def delivered(self, message: OutboxMessage) -> str:
         zone = ZoneInfo(timezone.get_current_timezone_name())
         return delivery.of_mail(message, zone, timezone.now()).text
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return bool(signed_in(request).is_superuser)
+
+
+@admin.register(Heartbeat)
+class HeartbeatAdmin(ScopedAdmin):
+    """Who was last seen at work on the mail, for whoever runs the service."""
+
+    clinic_path = ""
+    list_display = ["part", "host", "seen_at", "done_at", "failing_since", "trouble"]
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return bool(signed_in(request).is_superuser)

@@ -73,7 +73,7 @@ def test_a_new_installation_is_no_alarm_until_something_is_due_and_late() -> Non
         ),
         (
             {"scheduled_at": ago(25), "waiting": 1},
-            "Check-ins have not been going out since 14:05 (scheduler not seen). 1 is waiting.",
+            "Check-ins have not been going out since 14:05 (scheduler or broker not seen). 1 is waiting.",
         ),
         (
             {"mail_failing_since": ago(25), "mail_trouble": "421 Later", "waiting": 3, "alerts": 1},

@@ -64,12 +64,12 @@ def test_cron_alone_is_alive_and_its_silence_is_told_everywhere(
     for address, user in {"/patients/": nurse, "/alerts/": nurse, "/admin/": administrator}.items():
         said = banner(client, user, address)
         assert "Check-ins have not been going out since" in said, address
-        assert f"(scheduler not seen). {waiting} are waiting." in said, address
+        assert f"(scheduler or broker not seen). {waiting} are waiting." in said, address
     client.logout()
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["cause"]) == (503, Cause.SCHEDULER)
     assert answer.json()["waiting"] == waiting
-    assert " UTC (scheduler not seen)" in answer.json()["words"]
+    assert " UTC (scheduler or broker not seen)" in answer.json()["words"]
     assert "going out" not in client.get(due_checkin.link_path()).content.decode()
     tick()
     assert client.get("/readyz").status_code == 200
