@@ -51,6 +51,8 @@ def correct_patient(
     before = snapshot(patient)
     for name, value in details.items():
         setattr(patient, name, value)
+    if not patient.mail_came_back:
+        patient.bounced_address = ""
     _set_consent(patient, given=email_consent, by=by, now=now)
     _save(patient)
     _write(patient, "patient.corrected", by=by, changes=difference(before, snapshot(patient)))
@@ -117,6 +119,7 @@ def _save(patient: Patient) -> None:
 def _set_consent(patient: Patient, *, given: bool, by: User, now: datetime) -> None:
     if given and patient.email_consent_at is None:
         patient.email_consent_at, patient.email_consent_by = now, by
+        patient.email_withdrawn_by_link_at = None
     elif not given:
         patient.email_consent_at = patient.email_consent_by = None
 

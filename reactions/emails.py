@@ -1,28 +1,42 @@
 """One function per message. Subject, text and HTML come from templates/emails/.
 
-Nothing here names the patient, a drug, a diagnosis or a symptom: ordinary email is open to anyone on its way.
+Nothing here names the patient, a drug, a diagnosis or a symptom: ordinary email is open to anyone on its way. What
+patients get is in their language, what staff get is in English.
+
+A further mail to patients is a kind in `TO_PATIENTS` with the name of its templates: subject, text and HTML.
 """
 
 from email.utils import formataddr, parseaddr
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
-from django.utils import timezone
-from django.utils.dateformat import format as formatted
+from django.utils import timezone, translation
+from django.utils.formats import date_format
+from django.utils.translation import pgettext
 
 from patients.models import Clinic
 from reactions.models import Alert, CheckIn, OutboxMessage, WorkItem
 from reactions.vocabulary import MailKind
 from reactions.wording import text_of
 
+# Mails about a check-in, and the name of their templates.
+TO_PATIENTS = {MailKind.CHECKIN_INVITATION: "checkin_invitation"}
+STAFF_LANGUAGE = "en"
+# Subject of a mail that asks to be left alone (RFC 2369), followed by the token of the link.
+STOP_SUBJECT = "stop"
+
 
 def render(message: OutboxMessage) -> EmailMultiAlternatives:
-    """The mail of an outbox row, as the texts and the row's subject stand now, under the row's Message-ID."""
-    if message.kind == MailKind.CHECKIN_INVITATION and message.checkin:
-        mail = checkin_invitation(message.checkin, link=f"{settings.SITE_URL}{message.checkin.link_path()}")
-    elif message.kind == MailKind.ALERT and message.alert and message.recipient:
+    """The mail of an outbox row, as the texts and the row's subject stand now, under the row's Message-ID.
+
+    Raises ValueError for a row that is about nothing which its kind can be about.
+    """
+    kind = MailKind(message.kind)
+    if kind in TO_PATIENTS and message.checkin:
+        mail = to_patient(TO_PATIENTS[kind], message.checkin, link=f"{settings.SITE_URL}{message.checkin.link_path()}")
+    elif kind == MailKind.ALERT and message.alert and message.recipient:
         mail = alert_notice(message.alert, to=message.recipient.email)
-    elif message.kind == MailKind.WORK and message.work and message.recipient:
+    elif kind == MailKind.WORK and message.work and message.recipient:
         mail = work_notice(message.work, to=message.recipient.email)
     else:
         raise ValueError(f"An outbox row of kind {message.kind} has nothing to be about.")
@@ -32,34 +46,61 @@ def render(message: OutboxMessage) -> EmailMultiAlternatives:
 
 def checkin_invitation(checkin: CheckIn, *, link: str) -> EmailMultiAlternatives:
     """Asks the patient how they have been since an infusion."""
+    return to_patient(TO_PATIENTS[MailKind.CHECKIN_INVITATION], checkin, link=link)
+
+
+def to_patient(name: str, checkin: CheckIn, *, link: str) -> EmailMultiAlternatives:
+    """A mail about a check-in, from the templates of this name, in the patient's language and on their clocks.
+
+    It can be stopped with one press (RFC 8058), and an answer to it reaches the clinic where it has an address for it.
+    """
     patient = checkin.infusion.patient
-    with timezone.override(patient.zone):
-        closes_at = formatted(timezone.localtime(checkin.closes_at), "l, F j, H:i")
-        context = {"clinic": patient.clinic, "link": link, "closes_at": closes_at}
-        return _compose("checkin_invitation", patient.clinic, patient.email, context)
+    stop_link = f"{settings.SITE_URL}{checkin.stop_path()}"
+    with translation.override(patient.language), timezone.override(patient.zone):
+        closes_at = date_format(timezone.localtime(checkin.closes_at), pgettext("form of a moment", "l, F j, H:i"))
+        context = {"link": link, "stop_link": stop_link, "closes_at": closes_at, "language": patient.language}
+        mail = _compose(name, patient.clinic, patient.email, context)
+    if patient.clinic.reply_to:
+        mail.reply_to = [patient.clinic.reply_to]
+    mail.extra_headers |= _ways_to_stop(stop_link)
+    return mail
 
 
 def alert_notice(alert: Alert, *, to: str) -> EmailMultiAlternatives:
     """Tells a clinician that an alert waits behind the sign-in, and how urgent it is."""
-    clinic = alert.patient.clinic
-    context = {"clinic": clinic, "level": alert.level, "link": f"{settings.SITE_URL}/alerts/"}
-    return _compose("alert_notice", clinic, to, context)
+    return _to_staff("alert_notice", alert.patient.clinic, to, {"level": alert.level}, page="/alerts/")
 
 
 def work_notice(item: WorkItem, *, to: str) -> EmailMultiAlternatives:
     """Tells an administrator that something new stands on the worklist, behind the sign-in."""
-    context = {"clinic": item.clinic, "link": f"{settings.SITE_URL}/worklist/"}
-    return _compose("work_notice", item.clinic, to, context)
+    return _to_staff("work_notice", item.clinic, to, {}, page="/worklist/")
+
+
+def _to_staff(name: str, clinic: Clinic, to: str, about: dict[str, object], *, page: str) -> EmailMultiAlternatives:
+    with translation.override(STAFF_LANGUAGE):
+        context = {"link": f"{settings.SITE_URL}{page}", "language": STAFF_LANGUAGE}
+        return _compose(name, clinic, to, context | about)
+
+
+def _ways_to_stop(stop_link: str) -> dict[str, str]:
+    """List-Unsubscribe (RFC 2369) and its one-click form (RFC 8058): a POST to the link is enough."""
+    ways = [f"<{stop_link}>"]
+    if settings.UNSUBSCRIBE_ADDRESS:
+        token = stop_link.rstrip("/").rpartition("/")[2]
+        ways.append(f"<mailto:{settings.UNSUBSCRIBE_ADDRESS}?subject={STOP_SUBJECT}%20{token}>")
+    return {"List-Unsubscribe": ", ".join(ways), "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
 
 
 def _compose(name: str, clinic: Clinic, to: str, context: dict[str, object]) -> EmailMultiAlternatives:
+    context |= {"clinic": clinic}
     address = parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
     mail = EmailMultiAlternatives(
         subject=text_of(f"emails/{name}.subject.txt", context).strip(),
         body=text_of(f"emails/{name}.txt", context),
         from_email=formataddr((clinic.name_in_mail, address)),
         to=[to],
-        headers={"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"},
+        # "All" would also keep back the notice that a mail could not be delivered, which is what we live on.
+        headers={"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "OOF, AutoReply, DR, RN, NRN"},
     )
     mail.attach_alternative(text_of(f"emails/{name}.html", context), "text/html")
     return mail

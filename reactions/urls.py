@@ -19,6 +19,7 @@ from reactions.views import (
     risks,
     saved,
     signing,
+    unsubscribe,
     worklist,
 )
 
@@ -61,7 +62,10 @@ urlpatterns = [
     path("saved/<uuid:submission_id>/", saved.was_saved, name="was_saved"),
     path("worklist/", worklist.work_list, name="worklist"),
     path("checkins/", checkin_list.checkin_list, name="checkins"),
+    path("worklist/<int:pk>/settled/", worklist.settle, name="settle_work"),
     path("checkins/<int:pk>/", alerts.checkin_page, name="checkin"),
+    # With and without the slash: a post to it cannot be led elsewhere.
+    re_path(r"^c/stop/(?P<token>[^/]+)/?$", unsubscribe.stop_mails, name="stop_mails"),
     path("c/<str:token>/", checkins.first_question, name="patient_checkin"),
     path("c/<str:token>/details/", checkins.details, name="patient_details"),
     path("c/<str:token>/thanks/", checkins.thanks, name="patient_thanks"),

@@ -143,6 +143,8 @@ class SignatureMeaning(StrEnum):
 
 class WorkKind(StrEnum):
     SERIOUS_REACTION = "serious_reaction"
+    BOUNCED = "bounced"
+    UNSUBSCRIBED = "unsubscribed"
 
 
 class CheckInKind(StrEnum):
@@ -172,6 +174,7 @@ class MailState(StrEnum):
     QUEUED = "queued"
     SENDING = "sending"
     SENT = "sent"
+    BOUNCED = "bounced"
     REFUSED = "refused"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
@@ -314,7 +317,11 @@ LABELS: dict[type[StrEnum], dict[str, str]] = {
         "approval": "Approved as complete",
         "responsibility": "Responsible for its content",
     },
-    WorkKind: {"serious_reaction": "Serious reaction to follow through"},
+    WorkKind: {
+        "serious_reaction": "Serious reaction to follow through",
+        "bounced": "Mail to the patient came back",
+        "unsubscribed": "The patient stopped the mails",
+    },
     CheckInKind: {
         "evening": "The same evening",
         "hours_24": "24 hours after",
@@ -340,6 +347,7 @@ LABELS: dict[type[StrEnum], dict[str, str]] = {
         "queued": "Waiting",
         "sending": "Being sent",
         "sent": "Sent",
+        "bounced": "Came back",
         "refused": "Refused",
         "cancelled": "Cancelled",
         "expired": "Expired unsent",

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
-from patients.models import Clinic, StaffRole
+from patients.models import Clinic, Patient, StaffRole
 from patients.words import StaffRoleName
 from reactions import outbox
 from reactions.models import AnaphylaxisRecord, Reaction, WorkItem
@@ -65,6 +65,19 @@ def follow_log(clinic: Clinic, reactions: Iterable[Reaction], *, now: datetime) 
     kind = WorkKind.SERIOUS_REACTION
     items = [WorkItem(clinic=clinic, kind=kind, reaction=reaction, opened_at=now) for reaction in reactions]
     WorkItem.objects.bulk_create(items, batch_size=BATCH)
+
+
+def follow_patient(patient: Patient, kind: WorkKind, *, now: datetime) -> None:
+    """Open an item about the patient unless one of this kind is open. Belongs inside a verb's transaction."""
+    opened = {"clinic": patient.clinic, "opened_at": now}
+    item, is_new = WorkItem.objects.get_or_create(kind=kind, patient=patient, closed_at=None, defaults=opened)
+    if is_new:
+        _tell_administrators(item, now)
+
+
+def drop_about_patient(patient: Patient, kind: WorkKind, *, because: str, now: datetime) -> None:
+    """Close the patient's open item of this kind."""
+    WorkItem.objects.open().filter(patient=patient, kind=kind).update(closed_at=now, closed_because=because)
 
 
 def _tell_administrators(item: WorkItem, now: datetime) -> None:

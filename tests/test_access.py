@@ -23,6 +23,7 @@ RECORD_BUTTONS = {
     "reactions:say_observed": "infusion",
     "reactions:open_anaphylaxis": "reaction",
     "reactions:stamp": "reaction",
+    "reactions:settle_work": "work",
 }
 # Answers about a form that was sent, for the page that sent it.
 FORM_PAGES = {"reactions:was_saved"}
@@ -36,7 +37,12 @@ OTHER_PAGES = {
     "reactions:lots",
     "reactions:call_list",
 }
-PATIENT_PAGES = {"reactions:patient_checkin", "reactions:patient_details", "reactions:patient_thanks"}
+PATIENT_PAGES = {
+    "reactions:patient_checkin",
+    "reactions:patient_details",
+    "reactions:patient_thanks",
+    "reactions:stop_mails",
+}
 
 
 @pytest.fixture

@@ -68,6 +68,7 @@ def snapshot(record: models.Model) -> dict[str, Any]:
         "voided_by_id",
         "void_reason",
         "submission_id",
+        "bounced_address",
     }
     return {
         field.attname: _as_json(getattr(record, field.attname))

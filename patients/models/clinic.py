@@ -49,6 +49,11 @@ class Clinic(models.Model):
         max_length=64, default="UTC", validators=[validate_time_zone], help_text="Such as America/New_York."
     )
     phone = models.CharField(max_length=40, blank=True, help_text="Shown on every page that patients see.")
+    reply_to = models.EmailField(
+        "replies go to",
+        blank=True,
+        help_text="An address that somebody at the clinic reads. Empty: replies go to the sender's address.",
+    )
     emergency_number = models.CharField(max_length=20, default="911")
     ctcae_version = models.CharField(
         max_length=4,

@@ -6,15 +6,25 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.crypto import salted_hmac
 
 from patients.models.clinic import Clinic, User, validate_time_zone
 from patients.models.record import Record, RecordQuerySet
 from patients.words import Sex
 
+# Why no check-in is sent, where that may be put right and the check-in goes on.
+WITHDRAWN_BY_LINK = "The patient stopped the mails by the link in one."
+MAIL_CAME_BACK = "Mail to this address came back."
+
 
 def languages() -> list[tuple[str, str]]:
     """Each language that a patient can read, with its own name."""
     return list(settings.LANGUAGES)
+
+
+def address_digest(address: str) -> str:
+    """Tells two email addresses apart without being one; 64 characters. Upper and lower case are the same."""
+    return salted_hmac("patients.address", address.strip().lower(), algorithm="sha256").hexdigest()
 
 
 class PatientQuerySet(RecordQuerySet):
@@ -62,6 +72,18 @@ class Patient(Record):
     email_consent_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True, blank=True, editable=False
     )
+    email_withdrawn_by_link_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When the patient stopped the mails by the link in one; empty again once they agreed anew.",
+    )
+    bounced_address = models.CharField(
+        max_length=64,
+        blank=True,
+        editable=False,
+        help_text="Digest of the address from which mail came back: nothing goes there until it is put right.",
+    )
     died_on = models.DateField("date of death", null=True, blank=True)
 
     objects = PatientQuerySet.as_manager()
@@ -80,6 +102,10 @@ class Patient(Record):
                 name="patients_patient_consent_is_whole",
                 condition=Q(email_consent_at=None, email_consent_by=None)
                 | Q(email_consent_at__isnull=False, email_consent_by__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="patients_patient_withdrawn_has_no_consent",
+                condition=Q(email_withdrawn_by_link_at=None) | Q(email_consent_at=None),
             ),
             models.CheckConstraint(name="patients_patient_has_mrn", condition=~Q(mrn="")),
         ]
@@ -106,6 +132,16 @@ class Patient(Record):
             return "The patient has died."
         if not self.email:
             return "No email address is recorded."
+        if self.email_withdrawn_by_link_at:
+            day = self.email_withdrawn_by_link_at.astimezone(self.clinic.zone).date()
+            return f"{WITHDRAWN_BY_LINK} That was on {day}."
         if not self.email_consent_at:
             return "The patient has not agreed to ordinary email."
+        if self.mail_came_back:
+            return MAIL_CAME_BACK
         return ""
+
+    @property
+    def mail_came_back(self) -> bool:
+        """Mail to the address that is recorded now came back."""
+        return bool(self.bounced_address) and address_digest(self.email) == self.bounced_address

@@ -250,11 +250,16 @@ class SignatureAdmin(OfReactionAdmin):
 class WorkItemAdmin(ScopedAdmin):
     list_display = ["opened_at", "patient_name", "kind", "closed_at", "closed_because"]
     list_filter = [ClinicFilter, "kind", ("closed_at", admin.EmptyFieldListFilter)]
-    list_select_related = ["reaction__infusion__patient"]
-    search_fields = ["reaction__infusion__patient__family_name", "reaction__infusion__patient__mrn"]
+    list_select_related = ["reaction__infusion__patient", "patient"]
+    search_fields = [
+        "reaction__infusion__patient__family_name",
+        "reaction__infusion__patient__mrn",
+        "patient__family_name",
+        "patient__mrn",
+    ]
     date_hierarchy = "opened_at"
 
     @admin.display(description="patient", ordering="reaction__infusion__patient__family_name")
     def patient_name(self, item: WorkItem) -> str:
-        reaction: Reaction | None = item.reaction
-        return reaction.patient.full_name if reaction else ""
+        about: Reaction | WorkItem = item.reaction or item
+        return about.patient.full_name if about.patient else ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reactions import alerts, outbox
+from reactions.checkins import resuming
 from reactions.models import CheckIn
 from reactions.models.checkin import SENT_TOO_LATE
 from reactions.vocabulary import CheckInState, MailKind
@@ -27,6 +28,8 @@ def tick() -> TickReport:
     """Do what is due by the database's clock."""
     now = outbox.database_now()
     closed = close_what_is_over(now)
+    resuming.close_what_is_settled(now)
+    resuming.resume(now)
     queued = queue_what_is_due(now) + outbox.queue_corrected_addresses(now)
     alerts.tell_where_nobody_was(now)
     return TickReport(closed, queued, outbox.dispatch())

@@ -7,11 +7,11 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
-from patients.models import Clinic, Patient, User
+from patients.models import MAIL_CAME_BACK, Clinic, Patient, User
 from reactions.clinical.triage import in_words
 from reactions.models.course import Course
 from reactions.models.infusion import Infusion
-from reactions.models.link import hash_of, token_from
+from reactions.models.link import hash_in_stop_token, hash_of, stop_token, token_from
 from reactions.vocabulary import CheckInKind, CheckInState, PatientSeverity, PatientSymptom, choices, values
 
 # Reasons of a check-in's state that decide what the patient reads at its link.
@@ -34,6 +34,12 @@ class CheckInQuerySet(models.QuerySet):
     def of_token(self, token: str) -> Self:
         """The check-in of a link; empty for a link that is wrong in any way."""
         return self.filter(link_hash=hash_of(token)).select_related("infusion__patient__clinic")
+
+    def of_stop_token(self, token: str) -> Self:
+        """The check-in whose mail carried this link to stop the mails; empty for one that is wrong in any way."""
+        named = hash_in_stop_token(token)
+        found = self.filter(link_hash=named) if named else self.none()
+        return found.select_related("infusion__patient__clinic")
 
 
 class CheckIn(models.Model):
@@ -80,6 +86,7 @@ class CheckIn(models.Model):
         indexes = [
             models.Index(fields=["due_at"], condition=Q(state="planned"), name="reactions_checkin_planned"),
             models.Index(fields=["closes_at"], condition=Q(state="sent"), name="reactions_checkin_open"),
+            models.Index(fields=["closes_at"], condition=Q(state="cancelled"), name="reactions_checkin_ended"),
         ]
 
     def __str__(self) -> str:
@@ -97,9 +104,14 @@ class CheckIn(models.Model):
             CheckIn.objects.filter(pk=self.pk).update(link_hash=self.link_hash)
         return reverse("reactions:patient_checkin", args=[token])
 
+    def stop_path(self) -> str:
+        """The path at which the patient stops the mails. Ask for `link_path` first: it brings the hash up to date."""
+        return reverse("reactions:stop_mails", args=[stop_token(self.link_hash)])
+
     def why_closed(self, now: datetime) -> str:
         """The state that keeps an answer from being taken, or empty while the check-in is open."""
-        if self.state == CheckInState.CANCELLED or self.infusion.is_void:
+        # Whoever has the link of a mail that came back has the mail after all, and is heard.
+        if self.infusion.is_void or (self.state == CheckInState.CANCELLED and not self.came_back):
             return CheckInState.CANCELLED
         if self.state == CheckInState.MISSED:
             return CheckInState.MISSED
@@ -115,6 +127,11 @@ class CheckIn(models.Model):
     def was_refused(self) -> bool:
         """It ended because the mail server refused the patient's address."""
         return self.state == CheckInState.CANCELLED and self.state_reason.startswith(MAIL_REFUSED)
+
+    @property
+    def came_back(self) -> bool:
+        """It ended because its mail, or one before it to the same address, came back."""
+        return self.state == CheckInState.CANCELLED and self.state_reason.startswith(MAIL_CAME_BACK)
 
     def taken_back(self) -> list[str]:
         """What an earlier answer reported and the latest does not, in words, the oldest first."""

@@ -57,6 +57,10 @@ class OutboxMessage(models.Model):
     tried_at = models.DateTimeField(null=True, blank=True, help_text="The try under way.")
     in_doubt = models.BooleanField(default=False)
     sent_at = models.DateTimeField(null=True, blank=True)
+    bounced_at = models.DateTimeField(null=True, blank=True, help_text="When we learned that it came back.")
+    sent_to = models.CharField(
+        max_length=64, blank=True, editable=False, help_text="Digest of the address of the latest try."
+    )
     last_error = models.CharField(max_length=300, blank=True, help_text="Without addresses.")
     refused_address = models.CharField(
         max_length=64, blank=True, editable=False, help_text="Digest of the address that was refused for good."
@@ -72,7 +76,13 @@ class OutboxMessage(models.Model):
             models.CheckConstraint(name="reactions_outbox_state_known", condition=Q(state__in=values(MailState))),
             models.CheckConstraint(
                 name="reactions_outbox_sent_is_whole",
-                condition=Q(state="sent", sent_at__isnull=False) | ~Q(state="sent") & Q(sent_at=None),
+                condition=Q(state="sent", sent_at__isnull=False)
+                | Q(state="bounced")
+                | ~Q(state__in=["sent", "bounced"]) & Q(sent_at=None),
+            ),
+            models.CheckConstraint(
+                name="reactions_outbox_bounced_is_whole",
+                condition=Q(state="bounced", bounced_at__isnull=False) | ~Q(state="bounced") & Q(bounced_at=None),
             ),
             models.CheckConstraint(
                 name="reactions_outbox_lease_while_sending",

@@ -5,9 +5,17 @@ from typing import Self
 from django.db import models
 from django.db.models import Q
 
-from patients.models import Clinic, User
+from patients.models import Clinic, Patient, User
 from reactions.models.reaction import Reaction
 from reactions.vocabulary import WorkKind, choices
+
+# Kinds about a patient; the others are about a reaction.
+ABOUT_A_PATIENT = [WorkKind.BOUNCED.value, WorkKind.UNSUBSCRIBED.value]
+
+# What the record itself has put right; the next tick closes the item.
+SETTLED = Q(kind=WorkKind.BOUNCED, patient__bounced_address="") | Q(
+    kind=WorkKind.UNSUBSCRIBED, patient__email_consent_at__isnull=False
+)
 
 
 class WorkItemQuerySet(models.QuerySet):
@@ -20,10 +28,15 @@ class WorkItemQuerySet(models.QuerySet):
 
     def to_do(self) -> Self:
         """Open items about records that count: what is void is nobody's task."""
-        return self.open().filter(
-            reaction__voided_at=None,
-            reaction__infusion__voided_at=None,
-            reaction__infusion__patient__voided_at=None,
+        return (
+            self.open()
+            .filter(
+                reaction__voided_at=None,
+                reaction__infusion__voided_at=None,
+                reaction__infusion__patient__voided_at=None,
+                patient__voided_at=None,
+            )
+            .exclude(SETTLED)
         )
 
 
@@ -33,6 +46,7 @@ class WorkItem(models.Model):
     clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="work")
     kind = models.CharField(max_length=20, choices=choices(WorkKind))
     reaction = models.ForeignKey(Reaction, models.PROTECT, related_name="work", null=True, blank=True)
+    patient = models.ForeignKey(Patient, models.PROTECT, related_name="work", null=True, blank=True)
     opened_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
     closed_because = models.CharField(max_length=200, blank=True)
@@ -45,13 +59,17 @@ class WorkItem(models.Model):
             models.UniqueConstraint(
                 fields=["kind", "reaction"], condition=Q(closed_at=None), name="reactions_workitem_open_once"
             ),
+            models.UniqueConstraint(
+                fields=["kind", "patient"], condition=Q(closed_at=None), name="reactions_workitem_patient_open_once"
+            ),
             models.CheckConstraint(
                 name="reactions_workitem_closed_is_whole",
                 condition=Q(closed_at=None, closed_because="") | Q(closed_at__isnull=False) & ~Q(closed_because=""),
             ),
             models.CheckConstraint(
                 name="reactions_workitem_about_its_record",
-                condition=Q(kind="serious_reaction", reaction__isnull=False),
+                condition=Q(kind="serious_reaction", reaction__isnull=False, patient=None)
+                | Q(kind__in=ABOUT_A_PATIENT, patient__isnull=False, reaction=None),
             ),
         ]
         indexes = [models.Index(fields=["clinic"], condition=Q(closed_at=None), name="reactions_workitem_open")]

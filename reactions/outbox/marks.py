@@ -16,6 +16,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 from psycopg import pq
 
+from patients.models import address_digest
 from reactions.models import OutboxMessage
 from reactions.outbox.claims import LEASE
 from reactions.vocabulary import MailState
@@ -34,14 +35,15 @@ TELL = """
 UPDATE reactions_checkin SET state = 'sent', sent_at = {now} WHERE id = {checkin} AND state = 'planned'
 """
 NOTE = """
-UPDATE reactions_outboxmessage SET tried_at = {now}, attempts = attempts + 1, lease_until = {lease_until}
+UPDATE reactions_outboxmessage
+SET tried_at = {now}, attempts = attempts + 1, lease_until = {lease_until}, sent_to = '{sent_to}'
 WHERE id = {tried} AND lease_number = {tried_lease} AND state = 'sending' AND lease_until > {now}
 """
 # One way there and back, and one commit for both rows.
 TOGETHER = f"""
 WITH marked AS ({MARK} RETURNING 1), told AS ({TELL} AND EXISTS (SELECT 1 FROM marked)), noted AS ({NOTE} RETURNING 1)
 SELECT (SELECT count(*) FROM marked), (SELECT count(*) FROM noted)
-"""  # noqa: S608 - of these three, and filled with numbers
+"""  # noqa: S608 - of these three, and filled with numbers and a digest
 
 T = TypeVar("T")
 
@@ -158,7 +160,8 @@ def _one_after_the_other(sent: OutboxMessage | None, tried: OutboxMessage | None
         if marked and sent and sent.checkin_id:
             cursor.execute(TELL.format(checkin=sent.checkin_id, **moments))
         if tried:
-            cursor.execute(NOTE.format(tried=tried.pk, tried_lease=tried.lease_number, **moments))
+            sent_to = address_digest(tried.address())
+            cursor.execute(NOTE.format(tried=tried.pk, tried_lease=tried.lease_number, sent_to=sent_to, **moments))
             noted = cursor.rowcount > 0
     return marked, noted
 
@@ -174,7 +177,7 @@ def _is_marked(message: OutboxMessage) -> bool:
 
 
 def _together(sent: OutboxMessage | None, tried: OutboxMessage | None) -> str:
-    """The statement of PostgreSQL. All that it is given are numbers of ours."""
+    """The statement of PostgreSQL. All that it is given are numbers of ours and a digest in hexadecimal."""
     return TOGETHER.format(
         now="clock_timestamp()",
         lease_until=f"clock_timestamp() + interval '{LEASE.total_seconds()} seconds'",
@@ -183,4 +186,5 @@ def _together(sent: OutboxMessage | None, tried: OutboxMessage | None) -> str:
         checkin=(sent and sent.checkin_id) or 0,
         tried=tried.pk if tried else 0,
         tried_lease=tried.lease_number if tried else 0,
+        sent_to=address_digest(tried.address()) if tried else "",
     )

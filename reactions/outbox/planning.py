@@ -8,10 +8,9 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from patients.models import User
+from patients.models import User, address_digest
 from reactions.models import Alert, CheckIn, OutboxMessage, WorkItem
 from reactions.models.checkin import MAIL_REFUSED
-from reactions.outbox.refusals import digest
 from reactions.vocabulary import AlertLevel, CheckInState, MailKind, MailState
 
 
@@ -67,20 +66,21 @@ def queue_corrected_addresses(now: datetime) -> int:
     refused = OutboxMessage.objects.filter(
         wanted & Q(expires_at__gt=now) | Q(alert__isnull=False, alert__acknowledged_at=None),
         ~Q(refused_address=""),
-        state=MailState.REFUSED,
+        state__in=[MailState.REFUSED, MailState.BOUNCED],
     )
     corrected = [
         message
         for message in refused.with_all_it_says()
-        if message.address() and digest(message.address()) != message.refused_address
+        if message.address() and address_digest(message.address()) != message.refused_address
     ]
     return sum(_queue_anew(message, now) for message in corrected)
 
 
 def _queue_anew(message: OutboxMessage, now: datetime) -> bool:
     with transaction.atomic():
-        refused = OutboxMessage.objects.filter(pk=message.pk, state=MailState.REFUSED)
-        queued = refused.update(state=MailState.QUEUED, due_at=now, attempts=0, last_error="", refused_address="")
+        refused = OutboxMessage.objects.filter(pk=message.pk, state=message.state)
+        afresh = {"attempts": 0, "last_error": "", "refused_address": "", "bounced_at": None, "sent_at": None}
+        queued = refused.update(state=MailState.QUEUED, due_at=now, **afresh)
         if queued and message.checkin:
             ended = CheckIn.objects.filter(pk=message.checkin.pk, state=CheckInState.CANCELLED)
             ended.update(state=CheckInState.PLANNED, state_reason="")

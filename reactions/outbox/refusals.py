@@ -3,8 +3,6 @@
 import re
 import smtplib
 
-from django.utils.crypto import salted_hmac
-
 # Answers to RCPT that are not about the recipient: the command itself, the sign-in, and a server that takes no mail.
 NOT_THE_RECIPIENT = frozenset({500, 501, 502, 503, 504, 521, 530, 534, 535, 538})
 # And by enhanced status (RFC 3463): sender's address, full mailbox, mail system, protocol, and policy, such as relaying
@@ -36,11 +34,6 @@ def in_words(error: Exception) -> str:
     else:
         words = f"{type(error).__name__}: {error}"
     return re.sub(r"\S+@\S+", "(address)", words)[:200]
-
-
-def digest(address: str) -> str:
-    """Tells two addresses apart without being one."""
-    return salted_hmac("reactions.outbox.refused", address.lower(), algorithm="sha256").hexdigest()
 
 
 def _decoded(text: bytes | str) -> str:

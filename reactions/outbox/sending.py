@@ -14,6 +14,7 @@ from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
+from patients.models import address_digest
 from reactions import emails, site
 from reactions.models import CheckIn, OutboxMessage
 from reactions.models.checkin import MAIL_REFUSED
@@ -21,7 +22,7 @@ from reactions.outbox import claims, limits, stopping
 from reactions.outbox.claims import LEASE, database_now, own
 from reactions.outbox.line import Letter, Line
 from reactions.outbox.marks import Marks, insist
-from reactions.outbox.refusals import ANSWERS, digest, in_words, is_final
+from reactions.outbox.refusals import ANSWERS, in_words, is_final
 from reactions.vocabulary import CheckInState, MailState
 
 logger = logging.getLogger(__name__)
@@ -326,7 +327,7 @@ def _finish(message: OutboxMessage, state: MailState, *, error: str) -> str:
             lease_until=None,
             tried_at=None,
             last_error=error[:300],
-            refused_address=digest(message.address()) if state == MailState.REFUSED else "",
+            refused_address=address_digest(message.address()) if state == MailState.REFUSED else "",
         )
         if not ended:
             logger.warning("outbox row %s was taken over by another dispatcher", message.pk)

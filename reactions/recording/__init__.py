@@ -5,8 +5,8 @@ longer the stored one, StaleRecord is raised and nothing is written.
 
 infusions.py: the infusion as a whole; chairside.py: what is written down while it runs; reactions.py: the reaction;
 anaphylaxis.py: what is done when it is suspected; judging.py: seriousness, cause and signature; answers.py: check-ins
-and alerts; patients.py: the person; exports.py: what leaves as a file; site.py: which
-host sends.
+and alerts; mail.py: what comes back of mails; patients.py: the person; exports.py: what leaves as a file; site.py:
+which host sends.
 """
 
 from reactions.recording.anaphylaxis import (
@@ -58,6 +58,7 @@ from reactions.recording.infusions import (
     void_infusion,
 )
 from reactions.recording.judging import WrongPassword, judge_causality, judge_seriousness, sign_reaction
+from reactions.recording.mail import record_bounce, settle_work, withdraw_email
 from reactions.recording.patients import correct_response, record_response, set_risks, void_patient, void_response
 from reactions.recording.reactions import correct_reaction, reaction_snapshot, record_reaction, void_reaction
 from reactions.recording.site import adopt_site, due_mails
@@ -101,6 +102,7 @@ __all__ = [
     "next_course_label",
     "open_anaphylaxis",
     "reaction_snapshot",
+    "record_bounce",
     "record_evidence",
     "record_infusion",
     "record_observed",
@@ -109,6 +111,7 @@ __all__ = [
     "record_step",
     "record_vitals",
     "set_risks",
+    "settle_work",
     "sign_reaction",
     "stamp",
     "submit_answer",
@@ -122,4 +125,5 @@ __all__ = [
     "void_step",
     "void_treatment",
     "void_vitals",
+    "withdraw_email",
 ]

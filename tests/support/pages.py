@@ -89,6 +89,7 @@ def one_of_each(infusion: Infusion) -> dict[str, int]:
         "treatment": infusion.treatments.create(
             at=infusion.started_at, drug="cetirizine", created_by=infusion.created_by
         ).pk,
+        "work": infusion.patient.work.create(clinic=infusion.clinic, kind="bounced", opened_at=timezone.now()).pk,
         "booking": make_booking(infusion.patient).pk,
         "response": make_response(infusion.patient).pk,
     }

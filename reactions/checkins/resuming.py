@@ -1,0 +1,65 @@
+"""What goes on by itself once mail to a patient is wanted and possible again: consent given anew, address put right."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+
+from patients.models import MAIL_CAME_BACK, WITHDRAWN_BY_LINK
+from reactions.models import CheckIn, OutboxMessage, WorkItem
+from reactions.vocabulary import CheckInState, MailState, WorkKind
+
+
+def resume(now: datetime) -> int:
+    """Plan again what ended for a reason that holds no more, as long as its window is open. Returns how many.
+
+    A check-in that has been planned anew meanwhile is not asked twice.
+    """
+    wanted_again = Q(state_reason__startswith=WITHDRAWN_BY_LINK) | Q(state_reason__startswith=MAIL_CAME_BACK)
+    ended = CheckIn.objects.filter(wanted_again, state=CheckInState.CANCELLED, closes_at__gt=now)
+    same = CheckIn.objects.filter(course=OuterRef("course"), kind=OuterRef("kind")).exclude(pk=OuterRef("pk"))
+    ended = ended.exclude(Exists(same.exclude(state=CheckInState.CANCELLED)))
+    ended = ended.filter(infusion__voided_at=None).select_related("infusion__patient__clinic").order_by("due_at")
+    return sum(_plan_again(checkin, now) for checkin in ended if not checkin.patient.why_no_mail())
+
+
+def close_what_is_settled(now: datetime) -> int:
+    """Close the items about patients whose reason is gone. Returns how many."""
+    closed = 0
+    for item, because in _settled():
+        closed += WorkItem.objects.open().filter(pk=item.pk).update(closed_at=now, closed_because=because)
+    return closed
+
+
+def _settled() -> Iterator[tuple[WorkItem, str]]:
+    for item in WorkItem.objects.open().exclude(patient=None).select_related("patient__clinic"):
+        patient = item.patient
+        if patient is None:
+            continue
+        if patient.is_void or patient.died_on:
+            yield item, patient.why_no_mail()
+        elif item.kind == WorkKind.UNSUBSCRIBED and patient.email_consent_at:
+            yield item, "The patient agreed to email again."
+        elif item.kind == WorkKind.BOUNCED and not patient.email_consent_at:
+            yield item, "The patient wants no email any more."
+        elif item.kind == WorkKind.BOUNCED and not patient.mail_came_back:
+            yield item, "The address was corrected."
+
+
+@transaction.atomic
+def _plan_again(checkin: CheckIn, now: datetime) -> bool:
+    ended = CheckIn.objects.filter(pk=checkin.pk, state=CheckInState.CANCELLED, state_reason=checkin.state_reason)
+    if not ended.update(state=CheckInState.PLANNED, state_reason="", sent_at=None):
+        return False
+    mails = OutboxMessage.objects.filter(checkin=checkin, state__in=[MailState.CANCELLED, MailState.BOUNCED])
+    mails.update(
+        state=MailState.QUEUED,
+        due_at=max(now, checkin.due_at),
+        attempts=0,
+        last_error="",
+        refused_address="",
+        bounced_at=None,
+        sent_at=None,
+    )
+    return True

@@ -1,0 +1,124 @@
+"""The verbs around what comes back: a patient stops the mails, a mail is returned, somebody puts it right.
+
+Nobody is signed in behind the first two: they are told by the patient's link, the mail provider or a returned mail.
+"""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import F
+
+from patients.models import MAIL_CAME_BACK, WITHDRAWN_BY_LINK, Patient, User, address_digest, write_event
+from reactions import worklist
+from reactions.models import CheckIn, OutboxMessage, WorkItem
+from reactions.recording.writing import write_about
+from reactions.vocabulary import CheckInState, MailState, WorkKind
+
+# States of a mail that may have reached a mail server: with a try that broke off it may be waiting for the next one.
+MAY_HAVE_LEFT = [MailState.SENT, MailState.SENDING, MailState.QUEUED]
+
+
+@transaction.atomic
+def withdraw_email(checkin: CheckIn, *, now: datetime) -> bool:
+    """Take the patient's consent to email back, as they asked by the link in the mail of this check-in.
+
+    What is planned is cancelled; a check-in that was sent can still be answered. Doing it twice changes nothing.
+    Returns whether it changed something.
+    """
+    patient = _hold(checkin.patient)
+    if patient.email_consent_at is None:
+        return False
+    changes = {
+        "email_consent_at": [str(patient.email_consent_at), None],
+        "email_withdrawn_by_link_at": [None, str(now)],
+    }
+    # Counted up, so that a form which was opened before does not give the consent back.
+    Patient.objects.filter(pk=patient.pk).update(
+        email_consent_at=None, email_consent_by=None, email_withdrawn_by_link_at=now, version=F("version") + 1
+    )
+    planned = CheckIn.objects.filter(infusion__patient=patient, state=CheckInState.PLANNED)
+    planned.update(state=CheckInState.CANCELLED, state_reason=WITHDRAWN_BY_LINK)
+    reason = "By the patient's link."
+    write_event(
+        "email.withdrawn",
+        by=None,
+        about=patient,
+        clinic=patient.clinic,
+        patient_id=patient.pk,
+        changes=changes,
+        reason=reason,
+    )
+    worklist.drop_about_patient(patient, WorkKind.BOUNCED, because="The patient stopped the mails.", now=now)
+    worklist.follow_patient(patient, WorkKind.UNSUBSCRIBED, now=now)
+    return True
+
+
+@transaction.atomic
+def record_bounce(message_id: str, *, words: str, for_good: bool, now: datetime) -> bool:
+    """Write down that the mail of this Message-ID came back, or (`for_good` false) is held up on its way.
+
+    A mail that is held up, one to staff, and one whose check-in is answered change their own row alone. Otherwise the
+    check-in ends, nothing more goes to the address, and an item on the worklist says so until it is put right. A report
+    that is known changes nothing. `words` hold no address. Returns whether a mail of ours was meant.
+    """
+    message = OutboxMessage.objects.filter(message_id=message_id).with_all_it_says().first()
+    if message is None:
+        return False
+    patient = _hold(message.checkin.patient) if message.checkin else None
+    mails = OutboxMessage.objects.filter(pk=message.pk, state__in=MAY_HAVE_LEFT).exclude(sent_to="", attempts=0)
+    checkin = CheckIn.objects.select_for_update(no_key=True).get(pk=message.checkin.pk) if message.checkin else None
+    if not for_good or (checkin and checkin.state == CheckInState.ANSWERED):
+        note = f"{'Came back later' if for_good else 'Held up'}: {words}"[:300]
+        mails.exclude(last_error=note).update(last_error=note)
+        return True
+    came_back = mails.update(
+        state=MailState.BOUNCED,
+        bounced_at=now,
+        last_error=words[:300],
+        refused_address=F("sent_to"),
+        lease_until=None,
+        tried_at=None,
+    )
+    if came_back and checkin and patient:
+        _end_what_came_back(checkin, patient, message, words, now)
+    return True
+
+
+def _end_what_came_back(checkin: CheckIn, patient: Patient, message: OutboxMessage, words: str, now: datetime) -> None:
+    reason = f"{MAIL_CAME_BACK} {words}"[:200]
+    open_ones = CheckIn.objects.filter(pk=checkin.pk, state__in=[CheckInState.PLANNED, CheckInState.SENT])
+    open_ones.update(state=CheckInState.CANCELLED, state_reason=reason)
+    write_event(
+        "mail.came_back", by=None, about=message, clinic=patient.clinic, patient_id=patient.pk, reason=words[:500]
+    )
+    digest = address_digest(patient.email)
+    if not patient.email or message.sent_to not in {"", digest}:
+        # It went to an address that has been put right since.
+        return
+    Patient.objects.filter(pk=patient.pk).update(bounced_address=digest)
+    if patient.email_consent_at and not patient.died_on and not patient.is_void:
+        worklist.follow_patient(patient, WorkKind.BOUNCED, now=now)
+
+
+@transaction.atomic
+def settle_work(item: WorkItem, *, by: User, now: datetime) -> bool:
+    """Say that an item about a patient is dealt with. Returns whether it was open.
+
+    Of mail that came back that means: the address is right, and what is open goes there once more.
+    """
+    patient = item.patient
+    if patient is None:
+        raise ValueError("An item about a reaction closes when the reaction is complete.")
+    because = "The address was confirmed." if item.kind == WorkKind.BOUNCED else "Seen."
+    if not WorkItem.objects.open().filter(pk=item.pk).update(closed_at=now, closed_because=because):
+        return False
+    if item.kind == WorkKind.BOUNCED:
+        Patient.objects.filter(pk=patient.pk).update(bounced_address="")
+    write_about(item, "work.settled", by=by, reason=because)
+    return True
+
+
+def _hold(patient: Patient) -> Patient:
+    """The patient as stored, held until the transaction ends; a void one too."""
+    held = Patient.objects.select_for_update(of=("self",), no_key=True).select_related("clinic")
+    return held.get(pk=patient.pk)
