@@ -86,7 +86,7 @@ def _ways_to_stop(stop_link: str) -> dict[str, str]:
     """List-Unsubscribe (RFC 2369) and its one-click form (RFC 8058): a POST to the link is enough."""
     ways = [f"<{stop_link}>"]
     if settings.UNSUBSCRIBE_ADDRESS:
-        token = stop_link.rstrip("/").rpartition("/")[2]
+        token = stop_link.rpartition("/")[2]
         ways.append(f"<mailto:{settings.UNSUBSCRIBE_ADDRESS}?subject={STOP_SUBJECT}%20{token}>")
     return {"List-Unsubscribe": ", ".join(ways), "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
 
