@@ -155,6 +155,7 @@ EMAIL_TIMEOUT = env.int("IVIGTRACK_MAIL_TIMEOUT_S", default=20)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="check-in@clinic.example")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 UNSUBSCRIBE_ADDRESS = env.str("UNSUBSCRIBE_ADDRESS", default="")
+BOUNCE_MAILBOX = env.str("BOUNCE_MAILBOX", default="")
 
 # The dispatcher's times, in seconds: how long a claim lasts, how often it looks, how long it waits after a failure.
 OUTBOX_LEASE_S = env.int("IVIGTRACK_LEASE_S", default=120)

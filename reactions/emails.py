@@ -58,7 +58,12 @@ def to_patient(name: str, checkin: CheckIn, *, link: str) -> EmailMultiAlternati
     stop_link = f"{settings.SITE_URL}{checkin.stop_path()}"
     with translation.override(patient.language), timezone.override(patient.zone):
         closes_at = date_format(timezone.localtime(checkin.closes_at), pgettext("form of a moment", "l, F j, H:i"))
-        context = {"link": link, "stop_link": stop_link, "closes_at": closes_at, "language": patient.language}
+        context: dict[str, object] = {
+            "link": link,
+            "stop_link": stop_link,
+            "closes_at": closes_at,
+            "language": patient.language,
+        }
         mail = _compose(name, patient.clinic, patient.email, context)
     if patient.clinic.reply_to:
         mail.reply_to = [patient.clinic.reply_to]

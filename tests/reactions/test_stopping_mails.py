@@ -39,7 +39,7 @@ def states() -> list[str]:
 def test_a_mail_provider_stops_them_by_the_header_alone(sent: CheckIn, smtp_sink: SmtpSink, patient: Patient) -> None:
     mail = smtp_sink.messages[0]
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    link = re.fullmatch(r"<http://127\.0\.0\.1:8000(/c/stop/[\w-]+)>", mail["List-Unsubscribe"]).group(1)
+    link = re.fullmatch(r"<http://127\.0\.0\.1:8000(/c/stop/[\w-]+)>", mail["List-Unsubscribe"].strip()).group(1)
     strict = Client(enforce_csrf_checks=True)
     assert strict.post(link, ONE_CLICK).status_code == 200
     patient.refresh_from_db()
