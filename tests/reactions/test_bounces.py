@@ -82,7 +82,9 @@ def test_mail_that_came_back_ends_the_check_in_stops_the_address_and_tells_the_c
     seen = page.get(reverse("reactions:worklist")).content.decode()
     assert "Mail to the patient came back" in seen
     assert "Tessa Synthetic" in seen
-    assert "Mail to this address came back." in page.get(reverse("reactions:patient", args=[patient.pk])).content.decode()
+    assert (
+        "Mail to this address came back." in page.get(reverse("reactions:patient", args=[patient.pk])).content.decode()
+    )
 
 
 def test_the_same_bounce_twice_changes_nothing(mail: OutboxMessage) -> None:
