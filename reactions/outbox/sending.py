@@ -3,6 +3,7 @@
 import logging
 import random
 import time
+import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -229,8 +230,9 @@ class Run:
             raise
         except Exception as error:
             # Whatever is wrong with this one mail (a bent template, an address that no header can carry): the rest goes
-            # on.
-            logger.exception("outbox row %s could not be written", message.pk)
+            # on. Its own words may hold the address, so the log gets its name and where it arose.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            logger.error("outbox row %s could not be written: %s\n%s", message.pk, type(error).__name__, where)
             self._settle()
             message.attempts += 1
             self._ended(message, _try_later(message, error, in_doubt=False))
