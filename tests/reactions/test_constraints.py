@@ -76,6 +76,12 @@ def named_without_a_reason(check: SafetyCheck) -> None:
     changed(acknowledged_by=check.infusion.created_by)(check)
 
 
+def about_its_patient_twice(item: WorkItem) -> None:
+    changed(kind="bounced", reaction=None, patient=item.reaction.patient)(item)
+    item.refresh_from_db()
+    twice()(item)
+
+
 HALF_VOIDED = [changed(void_reason="without a time and a person"), changed(voided_at=LONG_AGO)]
 NO_NAME, TWO_NAMES = {"drug": "other"}, {"other_drug": "named"}
 
@@ -85,6 +91,7 @@ BREAKS: dict[str, list[Break]] = {
     "patients_patient_void_is_whole": HALF_VOIDED,
     "patients_patient_mrn_once": [twice()],
     "patients_patient_consent_is_whole": [changed(email_consent_by=None), changed(email_consent_at=None)],
+    "patients_patient_withdrawn_has_no_consent": [changed(email_withdrawn_by_link_at=LONG_AGO)],
     "patients_patient_has_mrn": [changed(mrn="")],
     "patients_igaresult_void_is_whole": HALF_VOIDED,
     "patients_igaresult_pending_or_value": [changed(is_pending=True), changed(value=None), changed(value=-1)],
@@ -147,8 +154,9 @@ BREAKS: dict[str, list[Break]] = {
     "reactions_anaphylaxisrecord_void_is_whole": HALF_VOIDED,
     "reactions_anaphylaxis_brown_1_to_3": [changed(brown_grade=0), changed(brown_grade=4)],
     "reactions_workitem_open_once": [twice()],
+    "reactions_workitem_patient_open_once": [about_its_patient_twice],
     "reactions_workitem_closed_is_whole": [changed(closed_because="Signed"), changed(closed_at=LONG_AGO)],
-    "reactions_workitem_about_its_record": [changed(reaction=None)],
+    "reactions_workitem_about_its_record": [changed(reaction=None), changed(kind="bounced")],
     "reactions_checkin_kind_once": [twice(link_hash="another")],
     "reactions_checkin_closes_after_due": [changed(closes_at=F("due_at"))],
     "reactions_checkin_answered_is_whole": [changed(state="answered"), changed(answered_at=LONG_AGO)],
@@ -161,6 +169,7 @@ BREAKS: dict[str, list[Break]] = {
     "reactions_alert_acknowledged_is_whole": [changed(acknowledged_at=LONG_AGO), changed(what_was_done="Called")],
     "reactions_outbox_state_known": [changed(state="lost")],
     "reactions_outbox_sent_is_whole": [changed(state="sent"), changed(sent_at=LONG_AGO)],
+    "reactions_outbox_bounced_is_whole": [changed(state="bounced"), changed(bounced_at=LONG_AGO)],
     "reactions_outbox_lease_while_sending": [changed(state="sending"), changed(lease_until=LONG_AGO)],
     "reactions_outbox_tried_while_sending": [changed(tried_at=LONG_AGO)],
     "reactions_outbox_about_one_thing": [changed(checkin=None), changed(kind="alert"), changed(kind="work")],

@@ -1,10 +1,14 @@
 """What a mail says, and what it must never say."""
 
+import re
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.test import Client
 from django.utils import timezone
+from django.utils.translation import trans_real
 from pytest_django import Settings
 
 from patients.models import Clinic, User
@@ -13,9 +17,11 @@ from reactions.checkins import due
 from reactions.checkins.plan import plan_checkins
 from reactions.models import CheckIn, OutboxMessage
 from reactions.vocabulary import CheckInKind, CheckInState
+from tests.support.catalogue import catalogue
 from tests.support.factories import make_infusion, make_patient, make_reaction
 from tests.support.smtp_sink import SmtpSink
 
+ROOT = Path(__file__).resolve().parents[2]
 CANARIES = {
     "given_name": "Canarina",
     "family_name": "Kanarienvogel",
@@ -100,7 +106,93 @@ def test_the_closing_time_is_on_the_patients_clocks(clinic: Clinic) -> None:
     plan_checkins(infusion, now=infusion.ended_at)
     checkin = infusion.checkins.get(kind=CheckInKind.HOURS_24)
     mail = emails.checkin_invitation(checkin, link="https://checkins.example/c/x/")
-    assert "Thursday, May 7, 17:30" in mail.body
+    assert "You can answer until Thursday, May 7, 17:30." in mail.body
+
+
+@pytest.fixture
+def spanish() -> Iterator[None]:
+    """Spanish as its file says it, whether or not it was made readable for Django before."""
+    translation = trans_real.translation("es")
+    merged, catalogs = translation._catalog, translation._catalog._catalogs
+    merged._catalogs = [catalogue("es"), *catalogs]
+    yield
+    merged._catalogs = catalogs
+
+
+def test_a_patient_who_reads_spanish_gets_it_in_spanish_and_staff_in_english(
+    spanish: None, clinic: Clinic, nurse: User, smtp_sink: SmtpSink
+) -> None:
+    patient = make_patient(clinic, language="es", time_zone="America/Denver")
+    infusion = make_infusion(patient)
+    plan_checkins(infusion, now=timezone.now())
+    due.tick()
+    checkin = infusion.checkins.get(kind=CheckInKind.HOURS_24)
+    details = {"began_at": None, "still_there": True, "care_sought": "hospital", "comment": ""}
+    recording.submit_answer(
+        checkin, has_problem=True, details=details, symptoms={"chest_pain": "severe"}, now=timezone.now()
+    )
+    due.tick()
+    invitation, alert = smtp_sink.messages
+    assert invitation["Subject"] == "Una pregunta corta de Synthetic Infusion Clinic"
+    text, html = (part.get_content() for part in invitation.iter_parts())
+    assert "¿Cómo ha estado desde su última visita?" in text
+    assert "Si cree que es una emergencia, llame al 911." in text
+    assert re.search(r"Puede responder hasta el (lunes|martes|miércoles|jueves|viernes|sábado|domingo) \d+ de ", text)
+    assert '<html lang="es">' in html
+    english = ["Hello", "answer", "until", "emergency", "phone", "link", "Stop"]
+    assert not [word for word in english if word in re.sub(r"<[^>]*>|https?://\S+", "", text + html)]
+    assert "waiting for somebody" in alert.get_body(("plain",)).get_content()
+
+
+@pytest.mark.parametrize("folder", ["emails", "checkins/stop_mails.html", "checkins/mails_stopped.html"])
+def test_every_word_to_patients_is_there_in_spanish(folder: str) -> None:
+    path = ROOT / "templates" / folder
+    texts = "".join(file.read_text() for file in (path.glob("*") if path.is_dir() else [path]))
+    asked = re.findall(r'{% translate "([^"]+)" %}', texts)
+    asked += [
+        re.sub(r"{{ (\w+) }}", r"%(\1)s", words)
+        for words in re.findall(r"{% blocktranslate[^%]*%}(.*?){% endblocktranslate %}", texts)
+    ]
+    known = catalogue("es")
+    assert asked
+    assert not [words for words in asked if words not in known]
+    for words in asked:
+        assert set(re.findall(r"%\(\w+\)s", words)) == set(re.findall(r"%\(\w+\)s", known[words])), words
+
+
+def test_an_answer_to_the_mail_reaches_the_clinic_where_it_has_an_address_for_that(
+    clinic: Clinic, smtp_sink: SmtpSink
+) -> None:
+    Clinic.objects.update(reply_to="frontdesk@clinic.example")
+    clinic.refresh_from_db()
+    plan_checkins(make_infusion(make_patient(clinic)), now=timezone.now())
+    due.tick()
+    assert smtp_sink.messages[0]["Reply-To"] == "frontdesk@clinic.example"
+
+
+def test_a_plain_client_on_a_phone_can_read_it(mails: list[str], smtp_sink: SmtpSink) -> None:
+    for message in smtp_sink.messages:
+        text, html = (part.get_content() for part in message.iter_parts())
+        lines = text.splitlines()
+        links = [line for line in lines if "https://" in line]
+        assert links
+        assert all(re.fullmatch(r"https://checkins\.example/\S*", line) for line in links), "a link alone on its line"
+        assert all(len(line) <= 70 for line in lines if line not in links)
+        # No picture, nothing fetched, no colour of ours: a dark screen stays dark.
+        assert not re.search(r"<img|<link|<script|url\(|color:|background|bgcolor", html)
+        assert '<meta name="color-scheme" content="light dark">' in html
+
+
+def test_headers_are_the_usual_ones_and_no_others(mails: list[str], smtp_sink: SmtpSink) -> None:
+    usual = {"Content-Type", "MIME-Version", "Subject", "From", "To", "Date", "Message-ID", "Auto-Submitted"}
+    for message in smtp_sink.messages:
+        assert usual <= set(message.keys())
+        stopping = {"List-Unsubscribe", "List-Unsubscribe-Post"} if "patients" in message["To"] else set()
+        own_to_the_sink = {"X-Peer", "X-MailFrom", "X-RcptTo"}
+        assert set(message.keys()) - own_to_the_sink == usual | stopping | {"X-Auto-Response-Suppress"}
+        # A notice that a mail could not be delivered must reach us.
+        assert "All" not in message["X-Auto-Response-Suppress"]
+        assert "NDR" not in message["X-Auto-Response-Suppress"]
 
 
 def test_the_link_in_every_copy_is_the_same_and_opens_the_page(
