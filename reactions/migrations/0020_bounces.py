@@ -9,8 +9,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('patients', '00010_mail'),
-        ('reactions', '0013_answers_by_symptom'),
+        ('patients', '0010_mail'),
+        ('reactions', "0015_dispatch"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('reactions', '0013_answers_by_symptom'),
+        ('reactions', "0020_bounces"),
     ]
 
     operations = [
