@@ -14,6 +14,7 @@ from celery.signals import (
     beat_embedded_init,
     beat_init,
     task_postrun,
+    task_prerun,
     worker_process_init,
     worker_ready,
     worker_shutting_down,
@@ -90,35 +91,45 @@ def tell_the_children(**_: Any) -> None:
     """Celery lets a task go on for as long as it likes when the worker is told to end; whoever told it may not wait."""
     outbox.stop_soon()
     for child in active_children():
-        with suppress(ProcessLookupError):
-            os.kill(int(child.pid or 0), signal.SIGUSR2)
+        if child.pid:
+            with suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGUSR2)
+
+
+class _Child:
+    """What a child of the worker knows about itself."""
+
+    is_one = False
+    has_to_end = False
 
 
 @worker_process_init.connect
-def end_gently(**_: Any) -> None:
-    """In a child of the worker: USR2 is its parent's word, TERM comes from whoever ends all processes at once.
-
-    Celery's own answer to TERM is to die on the spot, between a mail and the mark that it was sent.
-    """
+def be_a_child(**_: Any) -> None:
+    """USR2 is the word of the worker's main process."""
+    _Child.is_one = True
     signal.signal(signal.SIGUSR2, lambda *_: outbox.stop_soon())
-    signal.signal(signal.SIGTERM, _end_when_the_mail_is_marked)
+
+
+@task_prerun.connect
+def end_gently(**_: Any) -> None:
+    """TERM comes from whoever ends all processes at once, and Celery's answer to it ends a child on the spot.
+
+    That would be between a mail and the mark that it was sent. Set at each task, because the pool sets its own answer
+    after it has started a child.
+    """
+    if _Child.is_one:
+        signal.signal(signal.SIGTERM, _end_when_the_mail_is_marked)
 
 
 @task_postrun.connect
 def end_after_the_task(**_: Any) -> None:
     """The task that was under way when TERM came is over."""
-    if _Ending.is_due:
+    if _Child.has_to_end:
         raise SystemExit(0)
-
-
-class _Ending:
-    """This process got TERM while it was sending."""
-
-    is_due = False
 
 
 def _end_when_the_mail_is_marked(*_: Any) -> None:
     outbox.stop_soon()
     if not outbox.is_sending():
         raise SystemExit(0)
-    _Ending.is_due = True
+    _Child.has_to_end = True
