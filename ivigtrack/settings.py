@@ -156,6 +156,12 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="check-in@clinic.exam
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 UNSUBSCRIBE_ADDRESS = env.str("UNSUBSCRIBE_ADDRESS", default="")
 BOUNCE_MAILBOX = env.str("BOUNCE_MAILBOX", default="")
+# Without a secret there is no address for events of a mail provider, and django-anymail need not be installed.
+ANYMAIL_WEBHOOK_SECRET = env.str("ANYMAIL_WEBHOOK_SECRET", default="")
+ANYMAIL_PROVIDER = env.str("ANYMAIL_PROVIDER", default="")
+ANYMAIL = {"WEBHOOK_SECRET": ANYMAIL_WEBHOOK_SECRET}
+if mailgun_key := env.str("MAILGUN_WEBHOOK_SIGNING_KEY", default=""):
+    ANYMAIL["MAILGUN_WEBHOOK_SIGNING_KEY"] = mailgun_key
 
 # The dispatcher's times, in seconds: how long a claim lasts, how often it looks, how long it waits after a failure.
 OUTBOX_LEASE_S = env.int("IVIGTRACK_LEASE_S", default=120)
