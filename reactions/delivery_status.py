@@ -20,11 +20,15 @@ ADDRESS = re.compile(r"\S+@\S+")
 
 @dataclass(frozen=True)
 class DeliveryReport:
-    """What became of one mail. `for_good`: it never reaches the address. `words` are for staff and hold no address."""
+    """What became of one mail. `for_good`: it never reaches the address. `words` are for staff and hold no address.
+
+    `addresses` are those that the report is about: the last on the way, and the one that it was sent to where told.
+    """
 
     message_id: str
     for_good: bool
     words: str
+    addresses: tuple[str, ...] = ()
 
 
 def read_reports(raw: bytes) -> list[DeliveryReport]:
@@ -63,7 +67,15 @@ def _reports(mail: EmailMessage, message_id: str) -> Iterator[DeliveryReport]:
                 continue
             said = str(group.get("Diagnostic-Code", "")).partition(";")[2] or "no reason given"
             words = without_addresses(f"{status} {said}")
-            yield DeliveryReport(message_id, action == "failed" and is_for_good(status), words)
+            addresses = tuple(_addresses(group))
+            yield DeliveryReport(message_id, action == "failed" and is_for_good(status), words, addresses)
+
+
+def _addresses(group: Message) -> Iterator[str]:
+    for name in ("Final-Recipient", "Original-Recipient"):
+        _, _, address = str(group.get(name, "")).partition(";")
+        if address.strip():
+            yield address.strip().strip("<>")
 
 
 def _returned_message_id(mail: EmailMessage) -> str:

@@ -29,7 +29,8 @@ def hear(sender: Any, event: Any, esp_name: str, **kwargs: Any) -> None:
     words = without_addresses(f"{esp_name}: {said}")
     # Providers leave out the brackets with which it stands in a mail's header, or keep them.
     message_id = f"<{str(event.message_id).strip('<> ')}>"
-    record_bounce(message_id, words=words, for_good=_is_for_good(event), now=timezone.now())
+    addresses = [event.recipient] if event.recipient else []
+    record_bounce(message_id, words=words, for_good=_is_for_good(event), addresses=addresses, now=timezone.now())
 
 
 def _is_for_good(event: Any) -> bool:

@@ -3,6 +3,7 @@
 Nobody is signed in behind the first two: they are told by the patient's link, the mail provider or a returned mail.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db import transaction
@@ -54,9 +55,13 @@ def withdraw_email(checkin: CheckIn, *, now: datetime) -> bool:
 
 
 @transaction.atomic
-def record_bounce(message_id: str, *, words: str, for_good: bool, now: datetime) -> bool:
+def record_bounce(
+    message_id: str, *, words: str, for_good: bool, addresses: Collection[str] = (), now: datetime
+) -> bool:
     """Write down that the mail of this Message-ID came back, or (`for_good` false) is held up on its way.
 
+    `addresses` are those that the report names; when none is the one that the mail was last sent to, the report is
+    about an address that was corrected since, or about one to which the patient has mail passed on. It is noted.
     A mail that is held up, one to staff, and one whose check-in is answered change their own row alone. Otherwise the
     check-in ends, nothing more goes to the address, and an item on the worklist says so until it is put right. A report
     that is known changes nothing. `words` hold no address. Returns whether a mail of ours was meant.
@@ -67,8 +72,10 @@ def record_bounce(message_id: str, *, words: str, for_good: bool, now: datetime)
     patient = _hold(message.checkin.patient) if message.checkin else None
     mails = OutboxMessage.objects.filter(pk=message.pk, state__in=MAY_HAVE_LEFT).exclude(sent_to="", attempts=0)
     checkin = CheckIn.objects.select_for_update(no_key=True).get(pk=message.checkin.pk) if message.checkin else None
-    if not for_good or (checkin and checkin.state == CheckInState.ANSWERED):
-        note = f"{'Came back later' if for_good else 'Held up'}: {words}"[:300]
+    elsewhere = bool(addresses and message.sent_to) and message.sent_to not in map(address_digest, addresses)
+    if not for_good or elsewhere or (checkin and checkin.state == CheckInState.ANSWERED):
+        why = "Held up" if not for_good else "Came back from another address" if elsewhere else "Came back later"
+        note = f"{why}: {words}"[:300]
         mails.exclude(last_error=note).update(last_error=note)
         return True
     came_back = mails.update(

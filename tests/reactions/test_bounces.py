@@ -190,6 +190,36 @@ def test_a_bounce_that_comes_after_the_correction_leaves_the_new_address_alone(
     assert smtp_sink.envelopes[0].rcpt_tos == ["right@patients.example"]
 
 
+def test_a_report_about_the_old_address_leaves_the_corrected_one_alone(
+    mail: OutboxMessage, patient: Patient, nurse: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = returned_mail(mail.message_id)
+    read_stdin(raw, monkeypatch)
+    details = {"email": "right@patients.example"}
+    correct_patient(patient, by=nurse, details=details, email_consent=True, seen_version=1, now=timezone.now())
+    assert due.tick().mails == {"sent": 1}
+    read_stdin(raw, monkeypatch)
+    mail.refresh_from_db()
+    patient.refresh_from_db()
+    assert (mail.state, mail.last_error) == (MailState.SENT, f"Came back from another address: {WORDS}")
+    assert patient.why_no_mail() == ""
+
+
+def test_an_alerts_mail_that_came_back_goes_to_the_corrected_address(
+    checkin: CheckIn, nurse: User, smtp_sink: SmtpSink
+) -> None:
+    recording.submit_answer(
+        checkin, has_problem=True, details={}, symptoms={"chest_pain": "severe"}, now=timezone.now()
+    )
+    due.tick()
+    bounce(OutboxMessage.objects.get(alert__isnull=False))
+    smtp_sink.clear()
+    assert due.tick().mails == {}
+    User.objects.filter(pk=nurse.pk).update(email="right@staff.example")
+    assert due.tick().mails == {"sent": 1}
+    assert smtp_sink.envelopes[0].rcpt_tos == ["right@staff.example"]
+
+
 def test_what_is_over_is_not_sent_to_the_corrected_address(
     mail: OutboxMessage, checkin: CheckIn, patient: Patient, nurse: User, smtp_sink: SmtpSink
 ) -> None:

@@ -54,7 +54,8 @@ def with_new_addresses() -> Iterator[None]:
 
 
 def load_addresses() -> None:
-    sys.modules.pop("reactions.mail_events", None)
+    if known := sys.modules.get("reactions.mail_events"):
+        importlib.reload(known)
     importlib.reload(ivigtrack.urls)
     clear_url_caches()
 

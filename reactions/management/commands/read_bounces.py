@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from reactions.delivery_status import read_reports
+from reactions.delivery_status import DeliveryReport, read_reports
 from reactions.emails import STOP_SUBJECT
 from reactions.models import CheckIn
 from reactions.recording import record_bounce, withdraw_email
@@ -104,7 +104,7 @@ class Command(BaseCommand):
 def _deal_with(raw: bytes) -> str:
     """Write down what a mail says; returns in words what that was."""
     reports = read_reports(raw)
-    known = [report for report in reports if _record(report.message_id, report.words, for_good=report.for_good)]
+    known = [report for report in reports if _record(report)]
     if known:
         return "came back" if any(report.for_good for report in known) else "held up"
     subject = str(message_from_bytes(raw, policy=policy.default).get("Subject", "")).split()
@@ -116,8 +116,14 @@ def _deal_with(raw: bytes) -> str:
     return "left for a person"
 
 
-def _record(message_id: str, words: str, *, for_good: bool) -> bool:
-    return record_bounce(message_id, words=words, for_good=for_good, now=timezone.now())
+def _record(report: DeliveryReport) -> bool:
+    return record_bounce(
+        report.message_id,
+        words=report.words,
+        for_good=report.for_good,
+        addresses=report.addresses,
+        now=timezone.now(),
+    )
 
 
 @contextmanager
