@@ -147,6 +147,44 @@ class WorkKind(StrEnum):
     UNSUBSCRIBED = "unsubscribed"
 
 
+class ReviewVerdict(StrEnum):
+    """What a clinician made of a patient's report."""
+
+    ACCEPTED = "accepted"
+    MERGED = "merged"
+    REJECTED = "rejected"
+
+
+class RejectReason(StrEnum):
+    """Why a report is no reaction to the infusion."""
+
+    NOT_RELATED = "not_related"
+    MISUNDERSTANDING = "misunderstanding"
+    DUPLICATE = "duplicate"
+    KNOWN_BEFORE = "known_before"
+    TAKEN_BACK = "taken_back"
+    OTHER = "other"
+
+
+class AnsweredBy(StrEnum):
+    """Who filled in an answer."""
+
+    PATIENT = "patient"
+    PARENT = "parent"
+    TELEPHONE = "telephone"
+
+
+class PhoneOutcome(StrEnum):
+    """What came of calling a patient who did not answer."""
+
+    NO_PROBLEM = "no_problem"
+    PROBLEM = "problem"
+    NOT_REACHED = "not_reached"
+    WRONG_NUMBER = "wrong_number"
+    DECLINED = "declined"
+    GIVEN_UP = "given_up"
+
+
 class CheckInKind(StrEnum):
     EVENING = "evening"
     HOURS_24 = "hours_24"
@@ -321,6 +359,32 @@ LABELS: dict[type[StrEnum], dict[str, str]] = {
         "serious_reaction": "Serious reaction to follow through",
         "bounced": "Mail to the patient came back",
         "unsubscribed": "The patient stopped the mails",
+    },
+    ReviewVerdict: {
+        "accepted": "Accepted as a reaction",
+        "merged": "Belongs to a reaction that is recorded",
+        "rejected": "Not a reaction to the infusion",
+    },
+    RejectReason: {
+        "not_related": "Another cause, not the infusion",
+        "misunderstanding": "The patient misunderstood the question",
+        "duplicate": "The same as another report, which is decided",
+        "known_before": "Known before the infusion, and no worse",
+        "taken_back": "The patient took it back",
+        "other": "Another reason, in words below",
+    },
+    AnsweredBy: {
+        "patient": "the patient",
+        "parent": "a parent or carer",
+        "telephone": "the clinic, by telephone",
+    },
+    PhoneOutcome: {
+        "no_problem": "Reached: no new or worse problem",
+        "problem": "Reached: there is a problem",
+        "not_reached": "Not reached: try again",
+        "wrong_number": "Wrong number",
+        "declined": "Reached: does not want to answer",
+        "given_up": "Not tried any further",
     },
     CheckInKind: {
         "evening": "The same evening",

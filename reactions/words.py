@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
+from django.utils import timezone
+
 from reactions.clinical.causality import NARANJO_LABELS, NARANJO_QUESTIONS, UMC_POINTS, NaranjoAnswer
 from reactions.clinical.onset import OnsetClass, is_within_label_window, onset_class
 from reactions.clinical.seriousness import CRITERIA
-from reactions.models import CausalityAssessment, Infusion, Reaction, Treatment
-from reactions.vocabulary import CausalityScale
+from reactions.models import Answer, CausalityAssessment, CheckIn, Infusion, Reaction, Treatment
+from reactions.models.silence import UNDELIVERED
+from reactions.vocabulary import LABELS, AnsweredBy, CausalityScale, CheckInState, PatientSeverity
 
 ONSET_LABELS = {
     OnsetClass.IMMEDIATE: "immediate, within 6 h",
@@ -95,3 +99,73 @@ def judgement_lines(cause: CausalityAssessment) -> list[str]:
         for question, answer in answers.items()
         if answer
     ]
+
+
+def answer_lines(answer: Answer) -> dict[str, str]:
+    """What a patient said, a line each by its name, times on the clocks in force; what was not said is left out."""
+    lines = {"New or worse problem": "yes" if answer.has_problem else "no"}
+    for row in answer.symptoms.all():
+        severity = PatientSeverity(row.severity)
+        told = [LABELS[PatientSeverity][severity].partition(":")[0].lower(), _began(row.began_at)]
+        told.append({True: "still there", False: "over", None: ""}[row.still_there])
+        lines[row.get_symptom_display()] = ", ".join(part for part in told if part)
+    lines["Began"] = _clock(answer.began_at)
+    lines["Still there"] = {True: "yes", False: "no", None: ""}[answer.still_there]
+    lines["What the patient did"] = answer.get_care_sought_display() if answer.care_sought else ""
+    lines["In the patient's words"] = f"“{answer.comment}”" if answer.comment else ""
+    return {name: words for name, words in lines.items() if words}
+
+
+@dataclass(frozen=True)
+class AnswerChange:
+    """One thing that a patient said otherwise the second time; empty is what was not said."""
+
+    name: str
+    before: str
+    after: str
+
+
+def answer_changes(before: Answer, after: Answer) -> list[AnswerChange]:
+    """What the later answer says otherwise, in the order of the questions."""
+    was, now_is = answer_lines(before), answer_lines(after)
+    names = [*now_is, *(name for name in was if name not in now_is)]
+    return [
+        AnswerChange(name, was.get(name, ""), now_is.get(name, ""))
+        for name in names
+        if was.get(name) != now_is.get(name)
+    ]
+
+
+def answered_how(answer: Answer) -> str:
+    """Who answered, and in which language by its own name: “by a parent or carer, in español”."""
+    if answer.answered_by == AnsweredBy.TELEPHONE:
+        return f"taken down by {LABELS[AnsweredBy][AnsweredBy.TELEPHONE]}"
+    language = dict(settings.LANGUAGES).get(answer.language, answer.language)
+    return f"by {LABELS[AnsweredBy].get(answer.answered_by, answer.answered_by)}, in {language}"
+
+
+def report_narrative(answer: Answer) -> str:
+    """The report as it begins a reaction's narrative, in the patient's words and grades, marked as such."""
+    lines = "; ".join(f"{name}: {words}" for name, words in answer_lines(answer).items())
+    return f"Patient report of {_clock(answer.submitted_at)} (graded by the patient): {lines}."
+
+
+def silence_words(checkin: CheckIn) -> str:
+    """Why a check-in counts as not answered, with the mail server's words where it refused; uses prefetched mails."""
+    if checkin.was_refused:
+        return checkin.state_reason
+    lost = next((mail for mail in checkin.mails.all() if mail.state in UNDELIVERED), None)
+    if lost or checkin.state in UNDELIVERED:
+        words = f": {lost.last_error}" if lost and lost.last_error else ""
+        return ("The mail came back" if not lost or lost.state == "bounced" else "The mail was refused") + words
+    if checkin.state == CheckInState.EXPIRED or checkin.closes_at <= timezone.now():
+        return f"Mailed {_clock(checkin.sent_at)}; no answer when it closed {_clock(checkin.closes_at)}"
+    return f"Mailed {_clock(checkin.sent_at)}; no answer yet, open until {_clock(checkin.closes_at)}"
+
+
+def _clock(moment: datetime | None) -> str:
+    return f"{timezone.localtime(moment):%Y-%m-%d %H:%M}" if moment else ""
+
+
+def _began(moment: datetime | None) -> str:
+    return f"began {_clock(moment)}" if moment else ""

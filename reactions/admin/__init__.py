@@ -1,3 +1,3 @@
-from reactions.admin import chairside, records
+from reactions.admin import chairside, records, review
 
-__all__ = ["chairside", "records"]
+__all__ = ["chairside", "records", "review"]

@@ -309,7 +309,9 @@ TREATMENT_COLUMNS = ("drug", "other_drug", "dose", "route", "at")
 class ReactionEntry:
     """The reaction's form with its symptoms and treatments, handled as one.
 
-    `add_row` names rows of which one more is asked for; `unjudged` shows what was typed without judging it.
+    `add_row` names rows of which one more is asked for; `unjudged` shows what was typed without judging it. A new
+    reaction may begin with what somebody told already: `told` are values of the form, `told_symptoms` rows without a
+    grade.
     """
 
     def __init__(
@@ -320,20 +322,23 @@ class ReactionEntry:
         reaction: Reaction | None = None,
         add_row: str = "",
         unjudged: bool = False,
+        told: dict[str, Any] | None = None,
+        told_symptoms: list[dict[str, Any]] | None = None,
     ) -> None:
         self.infusion, self.reaction = infusion, reaction
         if add_row in {"symptoms", "treatments"}:
             data = with_one_more(data, add_row)
         self.free = [row for row in infusion.treatments.all() if row.reaction_id is None and not row.is_void]
         self.form = ReactionForm(
-            data, infusion=infusion, reaction=reaction, free=self.free, initial=_stored_values(reaction)
+            data, infusion=infusion, reaction=reaction, free=self.free, initial=_stored_values(reaction) | (told or {})
         )
         stored = list(reaction.symptoms.all()) if reaction else []
         self.symptoms: BaseRows = SymptomRows(
             data,
             prefix="symptoms",
             form_kwargs={"infusion": infusion, "versions": {symptom.term: symptom.ctcae_version for symptom in stored}},
-            initial=[{name: getattr(symptom, name) for name in SYMPTOM_COLUMNS} for symptom in stored],
+            initial=[{name: getattr(symptom, name) for name in SYMPTOM_COLUMNS} for symptom in stored]
+            or (told_symptoms or []),
         )
         self.treatments: BaseRows = TreatmentRows(
             data, prefix="treatments", form_kwargs={"infusion": infusion}, initial=self._stored_treatments()

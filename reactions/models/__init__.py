@@ -9,7 +9,9 @@ from reactions.models.product import Product, ProductRate
 from reactions.models.protocol import ClinicProtocol
 from reactions.models.reaction import Reaction, Symptom, Treatment
 from reactions.models.response import ResponseMeasures
+from reactions.models.review import Report, ReviewDecision
 from reactions.models.safety import PatientRisk, SafetyCheck
+from reactions.models.silence import PhoneCall, silent_checkins, silent_patients
 from reactions.models.watch import Heartbeat, Site
 from reactions.models.worklist import WorkItem
 
@@ -28,12 +30,15 @@ __all__ = [
     "MailPace",
     "OutboxMessage",
     "PatientRisk",
+    "PhoneCall",
     "Premedication",
     "Product",
     "ProductRate",
     "RateStep",
     "Reaction",
+    "Report",
     "ResponseMeasures",
+    "ReviewDecision",
     "SafetyCheck",
     "Signature",
     "Site",
@@ -42,4 +47,6 @@ __all__ = [
     "Vial",
     "Vitals",
     "WorkItem",
+    "silent_checkins",
+    "silent_patients",
 ]

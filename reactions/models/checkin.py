@@ -12,7 +12,15 @@ from reactions.clinical.triage import in_words
 from reactions.models.course import Course
 from reactions.models.infusion import Infusion
 from reactions.models.link import hash_in_stop_token, hash_of, stop_token, token_from
-from reactions.vocabulary import CheckInKind, CheckInState, PatientSeverity, PatientSymptom, choices, values
+from reactions.vocabulary import (
+    AnsweredBy,
+    CheckInKind,
+    CheckInState,
+    PatientSeverity,
+    PatientSymptom,
+    choices,
+    values,
+)
 
 # Reasons of a check-in's state that decide what the patient reads at its link.
 MAIL_REFUSED = "The mail was refused."
@@ -168,6 +176,7 @@ class Answer(models.Model):
     comment = models.TextField(blank=True, max_length=10_000)
     question_set = models.CharField(max_length=20, default="1")
     language = models.CharField(max_length=8, default="en")
+    answered_by = models.CharField(max_length=10, choices=choices(AnsweredBy), default=AnsweredBy.PATIENT)
     submission_id = models.UUIDField(
         null=True, blank=True, unique=True, editable=False, help_text="Of the form: sent twice, it is one answer."
     )

@@ -9,7 +9,7 @@ from patients.models import Clinic, Patient, Record, RecordQuerySet, User
 from reactions.clinical.ctcae import TERMS, VERSIONS
 from reactions.models.chairside import ChairsideRow
 from reactions.models.infusion import Infusion
-from reactions.vocabulary import DRUGS, Action, Dechallenge, Outcome, Rechallenge, Route, choices
+from reactions.vocabulary import DRUGS, Action, Dechallenge, Outcome, Rechallenge, ReviewVerdict, Route, choices
 
 
 class ReactionQuerySet(RecordQuerySet):
@@ -20,6 +20,15 @@ class ReactionQuerySet(RecordQuerySet):
     def counted(self) -> Self:
         """Reactions that count in rates: neither they nor their infusion are void."""
         return self.filter(voided_at=None, infusion__voided_at=None)
+
+    def patient_confirmed_only(self) -> Self:
+        """Reactions that a patient reported first: a clinician confirmed them in review, and none saw them before.
+
+        One that was recorded by a clinician, and that a patient reported as well, is not among them (it is merged).
+        What was confirmed stays among them though the decision was revised later: where it came from does not change.
+        A void one is told apart by current() or counted(), as ever.
+        """
+        return self.filter(decisions__verdict=ReviewVerdict.ACCEPTED)
 
 
 class Reaction(Record):

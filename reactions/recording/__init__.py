@@ -5,8 +5,8 @@ longer the stored one, StaleRecord is raised and nothing is written.
 
 infusions.py: the infusion as a whole; chairside.py: what is written down while it runs; reactions.py: the reaction;
 anaphylaxis.py: what is done when it is suspected; judging.py: seriousness, cause and signature; answers.py: check-ins
-and alerts; mail.py: what comes back of mails; patients.py: the person; exports.py: what leaves as a file; site.py:
-which host sends.
+and alerts; mail.py: what comes back of mails; review.py: what a clinician makes of an answer; silence.py: calling who
+did not answer; patients.py: the person; exports.py: what leaves as a file; site.py: which host sends.
 """
 
 from reactions.recording.anaphylaxis import (
@@ -61,6 +61,8 @@ from reactions.recording.judging import WrongPassword, judge_causality, judge_se
 from reactions.recording.mail import record_bounce, settle_work, withdraw_email
 from reactions.recording.patients import correct_response, record_response, set_risks, void_patient, void_response
 from reactions.recording.reactions import correct_reaction, reaction_snapshot, record_reaction, void_reaction
+from reactions.recording.review import DecidedMeanwhile, accept_report, merge_report, reject_report
+from reactions.recording.silence import answer_by_telephone, record_call
 from reactions.recording.site import adopt_site, due_mails
 from reactions.recording.writing import AlreadyThere, ReactionStands, SentBefore
 
@@ -74,6 +76,7 @@ __all__ = [
     "AnsweredAgain",
     "CardUnanswered",
     "CheckInClosed",
+    "DecidedMeanwhile",
     "ImpossibleMoment",
     "ImpossibleSteps",
     "MeasuredTooEarly",
@@ -84,9 +87,11 @@ __all__ = [
     "StepOutside",
     "VialThere",
     "WrongPassword",
+    "accept_report",
     "acknowledge_alert",
     "add_vial",
     "adopt_site",
+    "answer_by_telephone",
     "book_course",
     "correct_infusion",
     "correct_reaction",
@@ -99,10 +104,12 @@ __all__ = [
     "give_treatment",
     "judge_causality",
     "judge_seriousness",
+    "merge_report",
     "next_course_label",
     "open_anaphylaxis",
     "reaction_snapshot",
     "record_bounce",
+    "record_call",
     "record_evidence",
     "record_infusion",
     "record_observed",
@@ -110,6 +117,7 @@ __all__ = [
     "record_response",
     "record_step",
     "record_vitals",
+    "reject_report",
     "set_risks",
     "settle_work",
     "sign_reaction",

@@ -10,7 +10,7 @@ from patients.models import User, write_event
 from reactions import tasks
 from reactions.alerts import raise_alert
 from reactions.models import Alert, Answer, AnswerSymptom, CheckIn
-from reactions.vocabulary import CheckInState
+from reactions.vocabulary import AnsweredBy, CheckInState
 
 
 class AlreadyAcknowledged(ValueError):
@@ -18,7 +18,7 @@ class AlreadyAcknowledged(ValueError):
 
 
 class AnsweredAgain(ValueError):
-    """The patient has answered again since the person read the alert, which is about the newer answer now."""
+    """The patient has answered again since the person read the alert or the report, which is about that now."""
 
 
 class CheckInClosed(ValueError):
@@ -53,10 +53,16 @@ def submit_answer(
     has_problem: bool,
     details: dict[str, Any],
     symptoms: dict[str, str],
+    answered_by: AnsweredBy = AnsweredBy.PATIENT,
+    by: User | None = None,
+    even_closed: bool = False,
     submission_id: UUID | None = None,
     now: datetime,
 ) -> Answer:
     """Store what a patient sent through a check-in, and raise the alert that it calls for.
+
+    `by` is the person of the clinic who took it down by telephone; with `even_closed` it is taken after the window too,
+    unless the infusion is void.
 
     `symptoms` maps PatientSymptom to PatientSeverity; `details` are further columns of Answer. Answering again adds a
     version; the earlier ones stay. The form `submission_id` sent twice as it was is one answer; sent again from the
@@ -69,7 +75,8 @@ def submit_answer(
         same_form = latest.submission_id in {submission_id, _id_of(submission_id, stored, latest.version)}
         if same_form and latest.says(has_problem=has_problem, details=details, symptoms=symptoms):
             return latest
-    if state := stored.why_closed(now):
+    state = stored.why_closed(now)
+    if state and not (even_closed and not stored.infusion.is_void):
         raise CheckInClosed(state)
     if submission_id and Answer.objects.filter(submission_id=submission_id).exists():
         submission_id = _id_of(submission_id, stored, version)
@@ -78,6 +85,7 @@ def submit_answer(
         version=version,
         submitted_at=now,
         has_problem=has_problem,
+        answered_by=answered_by,
         submission_id=submission_id,
         **details,
     )
@@ -88,7 +96,7 @@ def submit_answer(
     alert = raise_alert(answer, now=now)
     patient = stored.patient
     changes = {"version": [version - 1, version], "has_problem": [None, has_problem]}
-    write_event("answer.sent", by=None, about=answer, clinic=patient.clinic, patient_id=patient.pk, changes=changes)
+    write_event("answer.sent", by=by, about=answer, clinic=patient.clinic, patient_id=patient.pk, changes=changes)
     if alert:
         tasks.wake_after_commit()
     return answer

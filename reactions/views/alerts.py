@@ -64,5 +64,10 @@ def checkin_page(request: StaffRequest, pk: int) -> HttpResponse:
     return render(
         request,
         "reactions/checkin.html",
-        {"checkin": checkin, "infusion": checkin.infusion, "patient": checkin.patient},
+        {
+            "checkin": checkin,
+            "infusion": checkin.infusion,
+            "patient": checkin.patient,
+            "reported": any(answer.has_problem for answer in checkin.answers.all()),
+        },
     )

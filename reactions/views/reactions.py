@@ -17,7 +17,7 @@ from reactions import recording, worklist
 from reactions.clinical import seriousness
 from reactions.clinical.reaction_checks import ReactionFacts, unlikely
 from reactions.forms.reaction import ReactionEntry
-from reactions.models import Infusion, Reaction
+from reactions.models import Infusion, Reaction, ReviewDecision
 from reactions.views.records import find_infusion_to_change, find_reaction, find_reaction_to_change
 from reactions.views.running import at_onset
 from reactions.views.saved import saved_before
@@ -74,7 +74,16 @@ def reaction_context(reaction: Reaction) -> dict[str, Any]:
         "hints": hints(reaction),
         "missing": worklist.missing(reaction) if follows else [],
         "history": history_of(reaction),
+        "reports": reports_of(reaction),
     }
+
+
+def reports_of(reaction: Reaction) -> list[ReviewDecision]:
+    """The decisions by which patients' reports belong to the reaction; one that was revised since is not among them."""
+    decisions = (
+        ReviewDecision.objects.standing().filter(reaction=reaction).select_related("decided_by", "answer", "checkin")
+    )
+    return list(decisions.prefetch_related("answer__symptoms", "checkin__answers").order_by("decided_at", "pk"))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -83,6 +83,7 @@ def _anaphylaxis_of(reaction: Reaction) -> AnaphylaxisRecord:
 def find_checkin(user: User, pk: int) -> CheckIn:
     """The check-in with all versions of its answer and its mails; 404 outside the user's clinics."""
     checkins = CheckIn.objects.visible_to(user).select_related("infusion__patient__clinic", "infusion__product")
-    checkin: CheckIn = get_object_or_404(checkins.with_answers(), pk=pk)
+    told = ("phone_calls__called_by", "decisions__decided_by", "decisions__reaction__symptoms")
+    checkin: CheckIn = get_object_or_404(checkins.with_answers().prefetch_related(*told), pk=pk)
     timezone.activate(checkin.infusion.zone)
     return checkin

@@ -12,11 +12,14 @@ from django.views.decorators.http import require_safe
 from patients.access import StaffRequest
 from patients.models import IgaResult, Patient
 from reactions.models import (
+    Answer,
     CausalityAssessment,
     Infusion,
+    PhoneCall,
     RateStep,
     Reaction,
     ResponseMeasures,
+    ReviewDecision,
     Treatment,
     Vial,
     Vitals,
@@ -33,6 +36,9 @@ MADE_BY_FORMS = (
     (CausalityAssessment, "reaction__infusion__patient"),
     (ResponseMeasures, "patient"),
     (IgaResult, "patient"),
+    (ReviewDecision, "checkin__infusion__patient"),
+    (PhoneCall, "patient"),
+    (Answer, "checkin__infusion__patient"),
 )
 
 
