@@ -33,6 +33,8 @@ OTHER_PAGES = {
     "reactions:alerts",
     "reactions:worklist",
     "reactions:checkins",
+    "reactions:review_list",
+    "reactions:silent_list",
     "reactions:grades",
     "reactions:lots",
     "reactions:call_list",
@@ -105,7 +107,13 @@ def test_lists_show_the_own_clinic_only(
     infusion.vials.create(lot="SYN-1")
     for user, sees in ((nurse, True), (other_nurse, False)):
         client.force_login(user)
-        for page in ("patients:list", "reactions:alerts", "reactions:worklist"):
+        for page in (
+            "patients:list",
+            "reactions:alerts",
+            "reactions:worklist",
+            "reactions:review_list",
+            "reactions:silent_list",
+        ):
             assert ("Tessa Synthetic" in client.get(reverse(page)).content.decode()) is sees
         assert ("SYN-1" in client.get(reverse("reactions:lots")).content.decode()) is sees
         assert ("Tessa Synthetic" in client.get(reverse("patients:list") + "?q=tessa").content.decode()) is sees

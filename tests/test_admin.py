@@ -3,6 +3,8 @@
 import re
 from datetime import timedelta
 from html import unescape
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib import admin
@@ -14,7 +16,17 @@ from pytest_django import DjangoAssertNumQueries
 
 from patients.models import AuditEvent, Clinic, StaffRole, User
 from reactions.checkins.plan import plan_checkins
-from reactions.models import AnaphylaxisRecord, Answer, ClinicProtocol, Infusion, Product, Reaction, SafetyCheck
+from reactions.models import (
+    AnaphylaxisRecord,
+    Answer,
+    ClinicProtocol,
+    Infusion,
+    PhoneCall,
+    Product,
+    Reaction,
+    ReviewDecision,
+    SafetyCheck,
+)
 from reactions.recording import submit_answer
 from tests.support.factories import make_infusion, make_patient, make_reaction, make_response, privigen, suspect
 
@@ -39,10 +51,12 @@ EXPECTED = {
     "reactions.infusion",
     "reactions.outboxmessage",
     "reactions.patientrisk",
+    "reactions.phonecall",
     "reactions.product",
     "reactions.ratestep",
     "reactions.reaction",
     "reactions.responsemeasures",
+    "reactions.reviewdecision",
     "reactions.safetycheck",
     "reactions.signature",
     "reactions.treatment",
@@ -66,16 +80,22 @@ def _fill(clinic: Clinic, times: int) -> None:
         _fill_chairside(infusion)
         _judge(make_reaction(infusion, {"chills": 2, "headache": 1}))
         plan_checkins(infusion, now=timezone.now())
-        submit_answer(
-            infusion.checkins.earliest("due_at"),
-            has_problem=True,
-            details={},
-            symptoms={"headache": "severe"},
-            now=timezone.now(),
-        )
+        checkin = infusion.checkins.earliest("due_at")
+        symptoms = {"headache": "severe"}
+        answer = submit_answer(checkin, has_problem=True, details={}, symptoms=symptoms, now=timezone.now())
+        _follow_up(answer)
         patient.iga_results.create(value=80, measured_on=timezone.localdate(), created_by=patient.created_by)
         patient.risks.create(factor="migraine", created_by=patient.created_by)
         make_response(patient)
+
+
+def _follow_up(answer: Answer) -> None:
+    now, by = timezone.now(), answer.checkin.patient.created_by
+    kept: dict[str, Any] = {"checkin": answer.checkin}
+    decided = kept | {"answer": answer, "decided_at": now, "decided_by": by, "version": 1}
+    ReviewDecision.objects.create(verdict="rejected", reject_reason="not_related", submission_id=uuid4(), **decided)
+    called = kept | {"patient": answer.checkin.patient, "called_at": now, "called_by": by}
+    PhoneCall.objects.create(outcome="no_problem", submission_id=uuid4(), **called)
 
 
 def _fill_chairside(infusion: Infusion) -> None:

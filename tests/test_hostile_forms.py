@@ -123,7 +123,16 @@ def _check_stored(event: AuditEvent, where: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["patients:list", "reactions:lots", "reactions:worklist", "reactions:alerts", "reactions:grades"]
+    "name",
+    [
+        "patients:list",
+        "reactions:lots",
+        "reactions:worklist",
+        "reactions:alerts",
+        "reactions:grades",
+        "reactions:review_list",
+        "reactions:silent_list",
+    ],
 )
 def test_an_address_full_of_nonsense(client: Client, nurse: User, infusion: Infusion, name: str) -> None:
     client.force_login(nurse)

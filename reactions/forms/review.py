@@ -7,6 +7,7 @@ from crispy_forms.helper import FormHelper
 from django import forms
 
 from patients.forms.fields import SeenField, SubmissionField, say_what_is_missing, with_value
+from reactions.forms.rows import forget_errors
 from reactions.models import Reaction, Report
 from reactions.vocabulary import RejectReason, choices
 
@@ -76,6 +77,10 @@ class AcceptForm(DecisionForm):
         if not report.decision:
             del self.fields["words"]
 
+    def show_unjudged(self) -> None:
+        """Show what was typed as it was typed."""
+        forget_errors(self)
+
     def told(self) -> dict[str, Any]:
         return {"words": "", **self.cleaned_data}
 
@@ -98,9 +103,10 @@ class MergeForm(DecisionForm):
         self.order_fields(self.field_order)
 
     @property
-    def rows(self) -> list[tuple[forms.BoundField, Reaction]]:
+    def rows(self) -> list[tuple[Any, Reaction]]:
         """Each reaction with its box."""
-        return list(zip(self["reaction"], self.reactions.values(), strict=True))
+        boxes: Any = self["reaction"]
+        return list(zip(boxes, self.reactions.values(), strict=True))
 
     @property
     def reaction(self) -> Reaction:

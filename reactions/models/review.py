@@ -1,7 +1,7 @@
-"""What clinicians made of what patients reported: each report is accepted, merged or rejected, and may be reviewed anew.
+"""What clinicians made of what patients reported: each report is accepted, merged or rejected, and may be revised.
 
-A report is a check-in in which a patient told of a problem. Its newest answer counts. What the patient graded and what a
-clinician graded stay apart: a decision links the two and changes neither.
+A report is a check-in in which a patient told of a problem. Its newest answer counts. What the patient graded and what
+a clinician graded stay apart: a decision links the two and changes neither.
 """
 
 from datetime import datetime
@@ -43,7 +43,7 @@ class ReviewDecision(AppendOnly):
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     submission_id = models.UUIDField(unique=True, editable=False)
 
-    objects = ReviewDecisionQuerySet.as_manager()
+    objects = ReviewDecisionQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta:
         verbose_name = "decision about a report"
@@ -109,7 +109,7 @@ class ReportQuerySet(CheckInQuerySet):
 class Report(CheckIn):
     """A check-in, as the report of a patient that it holds."""
 
-    objects = ReportQuerySet.as_manager()
+    objects = ReportQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta:
         proxy = True

@@ -1,7 +1,7 @@
 """The verbs of review: a clinician accepts a patient's report as a reaction, merges it with one, or rejects it.
 
-Each decision is about the version of the answer that was read (`seen_answer`, its key) and comes after the decision that
-was seen (`seen_decision`, its version; 0 for none). Deciding again adds a decision; the earlier one stays.
+Each decision is about the version of the answer that was read (`seen_answer`, its key) and comes after the decision
+that was seen (`seen_decision`, its version; 0 for none). Deciding again adds a decision; the earlier one stays.
 """
 
 from collections.abc import Collection
@@ -49,7 +49,7 @@ def accept_report(
     """
     held = lock(infusion)
     stored = _hold(report)
-    told = {"verdict": ReviewVerdict.ACCEPTED, "words": words}
+    told: dict[str, Any] = {"verdict": ReviewVerdict.ACCEPTED, "words": words}
     decided = made_before(ReviewDecision.objects.filter(checkin=stored), submission_id, told)
     if not decided:
         _refuse_stale(stored, seen_answer, seen_decision)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
@@ -190,7 +189,7 @@ def accept(request: StaffRequest, pk: int) -> HttpResponse:
             messages.success(request, "The reaction is recorded from the patient's report.")
             return redirect("reactions:reaction", reaction.pk)
     elif request.method == "POST" and not is_sent:
-        form = _as_typed(request, report)
+        form.show_unjudged()
     context = {
         "entry": entry,
         "infusion": infusion,
@@ -201,13 +200,6 @@ def accept(request: StaffRequest, pk: int) -> HttpResponse:
         "refused": Together((form, entry)),
     }
     return render(request, "reactions/reaction_form.html", context, status=status)
-
-
-def _as_typed(request: StaffRequest, report: Report) -> AcceptForm:
-    """The decision's part while another row is only asked for: nothing of it is judged yet."""
-    form = AcceptForm(request.POST, report=report)
-    form._errors, form.cleaned_data = forms.utils.ErrorDict(), {}
-    return form
 
 
 def _entry(request: StaffRequest, infusion: Infusion, report: Report) -> ReactionEntry:

@@ -117,7 +117,7 @@ def test_a_phone_has_the_way_to_every_list_in_one_line(
     assert [text.split() for text in links.all_inner_texts()] == [
         ["Patients"],
         ["Alerts", "10", "open"],
-        ["Worklist", "12", "open"],
+        ["Worklist", "22", "open"],
         ["Lots"],
     ]
     boxes = [link.bounding_box() for link in links.all()]

@@ -1,11 +1,14 @@
 """Every page of the staff about one record, and a record for each."""
 
+from datetime import timedelta
+
 from django.utils import timezone
 
 from patients.models import IgaResult
 from reactions.checkins.plan import plan_checkins
 from reactions.models import Infusion, Reaction
 from reactions.recording import open_anaphylaxis, submit_answer
+from reactions.vocabulary import CheckInKind, CheckInState
 from tests.support.factories import make_booking, make_reaction, make_response
 
 # Pages about one record, with what their address needs.
@@ -32,6 +35,12 @@ RECORD_PAGES = {
     "reactions:report": "reaction",
     "reactions:checkin": "checkin",
     "reactions:acknowledge": "alert",
+    "reactions:review": "checkin",
+    "reactions:accept_report": "checkin",
+    "reactions:merge_report": "checkin",
+    "reactions:reject_report": "checkin",
+    "reactions:telephone": "checkin",
+    "reactions:silence": "patient",
     "reactions:start_infusion": "patient",
     "reactions:running": "infusion",
     "reactions:change_rate": "infusion",
@@ -60,6 +69,8 @@ LEADING_ELSEWHERE = {
     "reactions:give_treatment",
     "reactions:add_vial",
     "reactions:judge_seriousness",
+    "reactions:merge_report",
+    "reactions:reject_report",
 }
 
 
@@ -69,9 +80,13 @@ def one_of_each(infusion: Infusion) -> dict[str, int]:
     open_anaphylaxis(reaction, by=infusion.created_by, now=timezone.now())
     plan_checkins(infusion, now=timezone.now())
     checkin = infusion.checkins.earliest("due_at")
+    told_at = timezone.now() - timedelta(minutes=30)
     answer = submit_answer(
-        checkin, has_problem=True, details={"comment": "x"}, symptoms={"headache": "severe"}, now=timezone.now()
+        checkin, has_problem=True, details={"comment": "x"}, symptoms={"headache": "severe"}, now=told_at
     )
+    # Asked once more since, without an answer.
+    later = infusion.checkins.filter(kind=CheckInKind.HOURS_72)
+    later.update(state=CheckInState.EXPIRED, due_at=told_at + timedelta(minutes=20))
     iga = IgaResult.objects.create(
         patient=infusion.patient, value=80, measured_on=timezone.localdate(), created_by=infusion.created_by
     )
