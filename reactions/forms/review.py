@@ -26,7 +26,7 @@ TERMS_OF_WORDS = {
 class DecisionForm(forms.Form):
     """What every decision has: the version of the answer and the decision that were read, and the clinician's words.
 
-    The words are asked for where an earlier decision is revised.
+    The words are asked for where the decision that was read is revised.
     """
 
     submission_id = SubmissionField()
@@ -41,7 +41,6 @@ class DecisionForm(forms.Form):
         self.seen = {"seen_answer": report.newest.pk, "seen_decision": decision.version if decision else 0}
         super().__init__(data, prefix=prefix or None, initial={"submission_id": uuid4()} | self.seen)
         if decision:
-            self.fields["words"].required = True
             self.fields["words"].label = "Why is the decision changed?"
         self.extra()
         say_what_is_missing(self)
@@ -51,6 +50,17 @@ class DecisionForm(forms.Form):
 
     def extra(self) -> None:
         """Fields that are made from the report."""
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        if values.get("seen_decision") and "words" in self.fields and not values.get("words"):
+            self.ask_for_words("Write why the decision is changed.")
+        return values
+
+    def ask_for_words(self, message: str) -> None:
+        """Say beside the words that they are missing, unless something is said there already."""
+        if "words" not in self.errors:
+            self.add_error("words", message)
 
     def accept_what_is_stored(self) -> None:
         """Take the newest answer and decision as seen: sending the same once more is about them."""
@@ -128,9 +138,9 @@ class RejectForm(DecisionForm):
         self.order_fields(self.field_order)
 
     def clean(self) -> dict[str, Any]:
-        values = super().clean() or self.cleaned_data
-        if values.get("reason") == RejectReason.OTHER and not values.get("words") and "words" not in self.errors:
-            self.add_error("words", "Write the reason in your words.")
+        values = super().clean()
+        if values.get("reason") == RejectReason.OTHER and not values.get("words"):
+            self.ask_for_words("Write the reason in your words.")
         return values
 
     @property

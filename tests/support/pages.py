@@ -80,13 +80,13 @@ def one_of_each(infusion: Infusion) -> dict[str, int]:
     open_anaphylaxis(reaction, by=infusion.created_by, now=timezone.now())
     plan_checkins(infusion, now=timezone.now())
     checkin = infusion.checkins.earliest("due_at")
-    told_at = timezone.now() - timedelta(minutes=30)
+    told_at = timezone.now() - timedelta(minutes=10)
     answer = submit_answer(
         checkin, has_problem=True, details={"comment": "x"}, symptoms={"headache": "severe"}, now=told_at
     )
     # Asked once more since, without an answer.
     later = infusion.checkins.filter(kind=CheckInKind.HOURS_72)
-    later.update(state=CheckInState.EXPIRED, due_at=told_at + timedelta(minutes=20))
+    later.update(state=CheckInState.EXPIRED, due_at=told_at + timedelta(minutes=5))
     iga = IgaResult.objects.create(
         patient=infusion.patient, value=80, measured_on=timezone.localdate(), created_by=infusion.created_by
     )
