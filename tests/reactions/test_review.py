@@ -16,12 +16,11 @@ from pytest_django import DjangoAssertNumQueries
 from patients.models import AuditEvent, Clinic, Patient, User
 from patients.models.record import NeverDeleted
 from reactions import recording
-from reactions.checkins.plan import plan_checkins
 from reactions.models import Answer, Infusion, Reaction, Report, ReviewDecision
 from reactions.recording import acknowledge_alert, submit_answer
 from reactions.vocabulary import CheckInKind, RejectReason, ReviewVerdict
 from reactions.words import answer_changes
-from tests.support.factories import make_infusion, make_patient, make_reaction
+from tests.support.factories import make_checkins, make_infusion, make_patient, make_reaction
 from tests.support.forms import management, reaction_form
 from tests.support.sent_forms import forms_of
 
@@ -39,7 +38,7 @@ def words_of(answer: Any) -> str:
 def tell(infusion: Infusion, symptoms: dict[str, str] | None = None, **details: Any) -> Answer:
     """A problem, told through the first check-in; `symptoms` empty means that there is none any more."""
     if not infusion.checkins.exists():
-        plan_checkins(infusion, now=timezone.now())
+        make_checkins(infusion)
     symptoms = HEADACHE if symptoms is None else symptoms
     checkin = infusion.checkins.get(kind=CheckInKind.HOURS_24)
     return submit_answer(checkin, has_problem=bool(symptoms), details=details, symptoms=symptoms, now=timezone.now())
