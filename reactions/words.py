@@ -144,10 +144,17 @@ def answered_how(answer: Answer) -> str:
     return f"by {LABELS[AnsweredBy].get(answer.answered_by, answer.answered_by)}, in {language}"
 
 
+def report_line(answer: Answer) -> str:
+    """“Headache: severe, still there; Began: 2026-05-04 18:00”; in words where no problem is named."""
+    lines = answer_lines(answer)
+    del lines["New or worse problem"]
+    told = "; ".join(f"{name}: {words}" for name, words in lines.items())
+    return told or ("A problem without a symptom named" if answer.has_problem else "No problem any more")
+
+
 def report_narrative(answer: Answer) -> str:
     """The report as it begins a reaction's narrative, in the patient's words and grades, marked as such."""
-    lines = "; ".join(f"{name}: {words}" for name, words in answer_lines(answer).items())
-    return f"Patient report of {_clock(answer.submitted_at)} (graded by the patient): {lines}."
+    return f"Patient report of {_clock(answer.submitted_at)} (graded by the patient): {report_line(answer)}."
 
 
 def silence_words(checkin: CheckIn) -> str:

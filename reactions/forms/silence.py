@@ -10,6 +10,7 @@ from django import forms
 from django.utils import timezone
 
 from patients.forms.fields import ClinicDateTimeField, SubmissionField, say_what_is_missing
+from reactions.clinical.triage import RED_WORDS
 from reactions.models import Answer, CheckIn
 from reactions.vocabulary import LABELS, PatientSeverity, PatientSymptom, PhoneOutcome, choices
 
@@ -91,7 +92,7 @@ class TelephoneAnswerForm(forms.Form):
             helper.disable_csrf = True
         self.symptoms_helper.layout = Layout(
             "submission_id",
-            Row(*(Column(_field_of(code), css_class="col-sm-6") for code, _label in choices(PatientSymptom))),
+            Row(*(Column(_field_of(code), css_class="col-sm-6") for code in _emergencies_first())),
         )
         thirds = ("began_at", "still_there", "care_sought")
         self.helper.layout = Layout(Row(*(Column(name, css_class="col-sm-4") for name in thirds)), "comment")
@@ -123,6 +124,10 @@ class TelephoneAnswerForm(forms.Form):
     def submission(self) -> UUID:
         given: UUID = self.cleaned_data["submission_id"]
         return given
+
+
+def _emergencies_first() -> list[PatientSymptom]:
+    return sorted(PatientSymptom, key=lambda symptom: symptom not in RED_WORDS)
 
 
 def _field_of(symptom: str) -> str:

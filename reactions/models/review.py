@@ -137,6 +137,13 @@ class Report(CheckIn):
         return decision.reaction is None or not decision.reaction.is_void
 
     @property
+    def left_behind(self) -> list[Reaction]:
+        """Reactions recorded from this report by a decision that was revised since, which still count."""
+        now_is = self.decision.reaction_id if self.decision else None
+        accepted = [row.reaction for row in self.decisions.all() if row.verdict == ReviewVerdict.ACCEPTED]
+        return [made for made in accepted if made and made.pk != now_is and not made.is_void]
+
+    @property
     def read_before(self) -> Answer | None:
         """The version to compare the newest with: the one decided about, else the one before; None without one."""
         decision, newest = self.decision, self.newest

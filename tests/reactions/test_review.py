@@ -280,12 +280,20 @@ def test_a_decision_is_revised_with_a_reason_and_the_earlier_stays(page: Client,
     shown = words_of(page.get(address("review", answer)))
     assert re.search(r"Counts Not a reaction.*Looked again: a cold.*Earlier Belongs to a reaction", shown)
     assert "Also reported" not in words_of(page.get(reverse("reactions:reaction", args=[reaction.pk])))
+    assert "still stands and is counted" not in shown
     # And into a reaction of its own, with the reason beside the form.
     refused = page.post(address("accept_report", answer), accepting(page, answer, **{"review-words": ""}))
     assert "Write why the decision is changed." in words_of(refused)
     page.post(address("accept_report", answer), accepting(page, answer, **{"review-words": "A headache after all"}))
     assert ReviewDecision.objects.standing().get().words == "A headache after all"
     assert Reaction.objects.patient_confirmed_only().count() == 1
+    # What was recorded is not voided by a revision: a person is told, and does it.
+    reject(page, answer, words="No headache")
+    assert "still stands and is counted" in words_of(page.get(address("review", answer)))
+    made = Reaction.objects.patient_confirmed_only().get()
+    page.post(reverse("reactions:void_reaction", args=[made.pk]), {"seen_version": "1", "reason": "There was none"})
+    assert "still stands and is counted" not in words_of(page.get(address("review", answer)))
+    assert not Reaction.objects.patient_confirmed_only().counted().exists()
 
 
 def test_decisions_are_never_changed(page: Client, infusion: Infusion) -> None:
