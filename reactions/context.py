@@ -1,6 +1,6 @@
 """What every staff page's frame shows."""
 
-from dataclasses import dataclass
+from functools import cached_property
 
 from django.http import HttpRequest
 from django.utils import timezone
@@ -10,28 +10,39 @@ from patients.models import Patient, User
 from reactions.models import Alert, Infusion, Report, WorkItem, silent_patients
 
 
-@dataclass(frozen=True)
 class WorkCounts:
-    """How much waits on each list of the worklist."""
+    """How much waits on each list of the worklist; each is asked for only where it is shown."""
 
-    serious: int
-    reports: int
-    silent: int
+    def __init__(self, user: User) -> None:
+        self.user = user
+
+    @cached_property
+    def serious(self) -> int:
+        return WorkItem.objects.visible_to(self.user).to_do().count()
+
+    @cached_property
+    def reports(self) -> int:
+        return Report.objects.visible_to(self.user).to_review().count()
+
+    @cached_property
+    def silent(self) -> int:
+        """Shown on the worklist only: it takes too long for every page, and nobody runs to the telephone."""
+        return len(silent_patients(Patient.objects.visible_to(self.user), timezone.now()))
 
     @property
-    def all(self) -> int:
-        return self.serious + self.reports + self.silent
+    def urgent(self) -> int:
+        return self.serious + self.reports
 
 
 def waiting(request: HttpRequest) -> dict[str, object]:
     """What waits in the person's clinics; asked for only where it is shown.
 
-    `open_alerts`, `work_counts` and their sum `open_work`, and `running_infusions`.
+    `open_alerts`, `work_counts`, of which `open_work` is what is urgent, and `running_infusions`.
     """
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {}
-    counts: WorkCounts = SimpleLazyObject(lambda: _count_work(user))  # type: ignore[assignment]
+    counts = WorkCounts(user)
     return {
         "open_alerts": SimpleLazyObject(lambda: Alert.objects.visible_to(user).open().count()),
         "running_infusions": Infusion.objects.visible_to(user)
@@ -39,13 +50,5 @@ def waiting(request: HttpRequest) -> dict[str, object]:
         .select_related("patient__clinic", "product")
         .order_by("started_at"),
         "work_counts": counts,
-        "open_work": SimpleLazyObject(lambda: counts.all),
+        "open_work": SimpleLazyObject(lambda: counts.urgent),
     }
-
-
-def _count_work(user: User) -> WorkCounts:
-    return WorkCounts(
-        serious=WorkItem.objects.visible_to(user).to_do().count(),
-        reports=Report.objects.visible_to(user).to_review().count(),
-        silent=silent_patients(Patient.objects.visible_to(user), timezone.now()).count(),
-    )

@@ -11,7 +11,7 @@ from reactions.models.reaction import Reaction, Symptom, Treatment
 from reactions.models.response import ResponseMeasures
 from reactions.models.review import Report, ReviewDecision
 from reactions.models.safety import PatientRisk, SafetyCheck
-from reactions.models.silence import PhoneCall, silent_checkins, silent_patients
+from reactions.models.silence import PhoneCall, SilentPatient, silent_checkins, silent_patients
 from reactions.models.watch import Heartbeat, Site
 from reactions.models.worklist import WorkItem
 
@@ -41,6 +41,7 @@ __all__ = [
     "ReviewDecision",
     "SafetyCheck",
     "Signature",
+    "SilentPatient",
     "Site",
     "Symptom",
     "Treatment",

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -14,11 +13,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from patients.access import StaffRequest, posted
-from patients.models import Patient, User
+from patients.models import Patient
 from patients.views.patients import find_patient_to_change
 from reactions import recording
 from reactions.forms.silence import CallForm, TelephoneAnswerForm
-from reactions.models import CheckIn, PhoneCall, silent_checkins, silent_patients
+from reactions.models import CheckIn, PhoneCall, SilentPatient, silent_checkins, silent_patients
 from reactions.views.records import find_checkin
 from reactions.vocabulary import AlertLevel, PhoneOutcome
 from reactions.words import silence_words
@@ -63,20 +62,21 @@ class Silence:
         return next((call for call in self.calls if call.outcome == PhoneOutcome.PROBLEM and not call.answer_id), None)
 
 
-def silences(patients: Sequence[Any], now: datetime) -> list[Silence]:
-    """The lines of patients as silent_patients() gave them, in two queries whatever their number."""
+def silences(found: Sequence[SilentPatient], now: datetime) -> list[Silence]:
+    """The lines of patients as silent_patients() gave them, in a fixed number of queries."""
+    keys = [one.pk for one in found]
+    patients = Patient.objects.select_related("clinic").in_bulk(keys)
     unanswered, calls = defaultdict(list), defaultdict(list)
-    rows = silent_checkins(now).filter(infusion__patient__in=patients).order_by("-due_at", "-pk")
+    rows = silent_checkins(now).filter(infusion__patient__in=keys).order_by("-due_at", "-pk")
     for checkin in rows.select_related("infusion__product").prefetch_related("mails"):
         unanswered[checkin.infusion.patient_id].append(checkin)
-    for call in PhoneCall.objects.filter(patient__in=patients).select_related("called_by"):
+    for call in PhoneCall.objects.filter(patient__in=keys).select_related("called_by"):
         calls[call.patient_id].append(call)
-    return [_silence(patient, unanswered[patient.pk], calls[patient.pk]) for patient in patients]
+    return [_silence(one, patients[one.pk], unanswered[one.pk], calls[one.pk]) for one in found]
 
 
-def _silence(patient: Any, checkins: list[CheckIn], calls: list[PhoneCall]) -> Silence:
-    settled = max((moment for moment in (patient.heard_at, patient.settled_at) if moment), default=None)
-    open_ones = [checkin for checkin in checkins if settled is None or checkin.due_at > settled]
+def _silence(one: SilentPatient, patient: Patient, checkins: list[CheckIn], calls: list[PhoneCall]) -> Silence:
+    open_ones = [checkin for checkin in checkins if one.last_word_at is None or checkin.due_at > one.last_word_at]
     return Silence(patient, open_ones, [call for call in calls if call.called_at >= open_ones[-1].due_at])
 
 
@@ -84,8 +84,8 @@ def _silence(patient: Any, checkins: list[CheckIn], calls: list[PhoneCall]) -> S
 def silent_list(request: StaffRequest) -> HttpResponse:
     """Patients of the user's clinics who are to be called, the latest silence first."""
     now = timezone.now()
-    patients = silent_patients(Patient.objects.visible_to(request.user).select_related("clinic"), now)
-    page = Paginator(patients, PAGE_SIZE).get_page(request.GET.get("page"))
+    found = silent_patients(Patient.objects.visible_to(request.user), now)
+    page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
     return render(request, "reactions/silence_list.html", {"page": page, "lines": silences(list(page), now)})
 
 
@@ -93,7 +93,7 @@ def silent_list(request: StaffRequest) -> HttpResponse:
 def silent_page(request: StaffRequest, pk: int) -> HttpResponse:
     """What was asked without an answer, earlier calls, and what came of this one."""
     patient, now = find_patient_to_change(request.user, pk), timezone.now()
-    line = _line_of(request.user, patient, now)
+    line = _line_of(patient, now)
     form = CallForm(posted(request))
     if form.is_valid():
         # Who answers while the telephone rings is off the list by now; what came of the call is kept all the same.
@@ -125,9 +125,8 @@ def silent_page(request: StaffRequest, pk: int) -> HttpResponse:
     return render(request, "reactions/silence.html", context)
 
 
-def _line_of(user: User, patient: Patient, now: datetime) -> Silence | None:
-    found = silent_patients(Patient.objects.visible_to(user).filter(pk=patient.pk).select_related("clinic"), now)
-    lines = silences(list(found), now)
+def _line_of(patient: Patient, now: datetime) -> Silence | None:
+    lines = silences(silent_patients(Patient.objects.filter(pk=patient.pk), now), now)
     return lines[0] if lines else None
 
 
