@@ -51,7 +51,6 @@ TAGS: dict[DeliveryState, tuple[str, str]] = {
     DeliveryState.CANCELLED: ("Cancelled", "plain"),
 }
 # Not a member of MailState as long as nothing reads what comes back.
-BOUNCED = "bounced"
 DOUBT_SENT = "a second copy may have reached the patient"
 DOUBT_WAITING = "an earlier try may have reached the patient"
 
@@ -78,7 +77,7 @@ def of_checkin(checkin: CheckIn, now: datetime) -> Delivery:
     mails = sorted(checkin.mails.all(), key=lambda mail: (mail.kind != MailKind.CHECKIN_INVITATION, mail.pk))
     if checkin.state == CheckInState.ANSWERED:
         return Delivery(DeliveryState.ANSWERED, f"Answered {_clock(checkin.answered_at, zone)}")
-    if bounced := next((mail for mail in mails if mail.state == BOUNCED), None):
+    if bounced := next((mail for mail in mails if mail.state == MailState.BOUNCED), None):
         return of_mail(bounced, zone, now)
     if checkin.state == CheckInState.CANCELLED:
         return _cancelled(checkin, zone)
@@ -107,7 +106,7 @@ def of_mail(mail: OutboxMessage, zone: ZoneInfo, now: datetime) -> Delivery:
         state = DeliveryState.IN_DOUBT if mail.in_doubt else DeliveryState.SENT
         doubt = "; a second copy may have left" if mail.in_doubt else ""
         return Delivery(state, f"Sent {_clock(mail.sent_at, zone)}{doubt}")
-    if mail.state == BOUNCED:
+    if mail.state == MailState.BOUNCED:
         return Delivery(DeliveryState.BOUNCED, f"The mail came back{why}")
     if mail.state == MailState.REFUSED:
         return Delivery(DeliveryState.REFUSED, f"The mail server refused the address{why}")
