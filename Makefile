@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	"$$p" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench check format python-found
+.PHONY: help run test bench faults check format python-found
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -22,6 +22,16 @@ test: python-found ## the whole suite on SQLite, PostgreSQL and in a browser
 bench: python-found ## how fast mail leaves, beside a bare loop and django-post-office; BENCH="--rounds 5 --workers 1,2,4"
 	@$(PYTHON) ivigtrack/local/environment.py requirements-dev.txt
 	@exec $(BIN)/python -m tests.benchmarks $(BENCH)
+
+DB ?= postgres
+ROUNDS ?= 8
+N ?= 1000
+SEED ?=
+TARGETS ?=
+
+faults: python-found ## kills everything while check-ins go out: DB=sqlite ROUNDS=8 N=1000 SEED= TARGETS=worker,smtp
+	@$(PYTHON) ivigtrack/local/environment.py requirements-dev.txt
+	@exec $(BIN)/python -m tests.faults --db "$(DB)" --rounds "$(ROUNDS)" --count "$(N)" --seed "$(SEED)" --targets "$(TARGETS)"
 
 check: python-found ## lint, types, templates, import order, migrations, deployment settings
 	@$(PYTHON) ivigtrack/local/environment.py requirements-dev.txt

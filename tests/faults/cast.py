@@ -78,7 +78,7 @@ class Role:
         below = self.descendants()
         with_all = [self.pid, *below]
         for pid in with_all:
-            _signal(pid, signal.SIGKILL)
+            send_signal(pid, signal.SIGKILL)
         self.reap()
         deadline = time.monotonic() + 5
         while any(Path(f"/proc/{pid}").exists() for pid in below) and time.monotonic() < deadline:
@@ -90,7 +90,7 @@ class Role:
     def stop(self) -> None:
         """Let it end in its own time."""
         if self.child:
-            _signal(self.pid, signal.SIGCONT)
+            send_signal(self.pid, signal.SIGCONT)
             processes.stop([self.child], patience=10, how=signal.SIGINT if self.name == "postgres" else signal.SIGTERM)
 
 
@@ -156,7 +156,7 @@ def descendants_of(pid: int) -> list[int]:
     return found
 
 
-def _signal(pid: int, signum: int) -> None:
+def send_signal(pid: int, signum: int) -> None:
     try:
         os.kill(pid, signum)
     except ProcessLookupError:
@@ -194,7 +194,8 @@ def on_stage(database: str, folder: Path, limits: Limits) -> Iterator[Cast]:
             cast.roles["postgres"] = _postgres(folder, env)
             cast["postgres"].start()
             cast["postgres"].wait()
-        os.environ.update(env)
+        # Here nothing but the report is of interest; the product's own log is in the folder.
+        os.environ.update(env | {"LOG_LEVEL": "CRITICAL"})
         cast.roles |= _python_roles(cast, smtp, web, valkey)
         for name in ("broker", "smtp"):
             cast[name].start()
@@ -241,13 +242,13 @@ def _python_roles(cast: Cast, smtp: int, web: int, valkey: int) -> dict[str, Rol
 
 def _postgres(folder: Path, env: dict[str, str]) -> Role:
     """A server of its own below the folder; `env` gets its address."""
-    user = postgres._other_user() if os.geteuid() == 0 else ""
+    user = postgres.other_user() if os.geteuid() == 0 else ""
     home = folder / "pg"
     home.mkdir()
-    binaries = postgres._reachable(postgres.debian_binaries() or postgres.wheel_binaries(), home, user)
+    binaries = postgres.reachable(postgres.debian_binaries() or postgres.wheel_binaries(), home, user)
     if user:
         shutil.chown(home, user)
-    postgres._create(binaries, home, user)
+    postgres.create(binaries, home, user)
     command = [str(binaries / "postgres"), "-D", str(home / "data"), "-k", str(home)]
     for setting in SETTINGS:
         command += ["-c", setting]

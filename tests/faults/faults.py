@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from tests.faults.cast import WORKER_CHILDREN, Cast, Role, _signal
+from tests.faults.cast import WORKER_CHILDREN, Cast, Role, send_signal
 from tests.faults.people import People
 
 Steps = Iterator[None]
@@ -38,14 +38,14 @@ def kill_child(cast: Cast, chance: random.Random, people: People) -> Steps:
     """One process of the worker's pool; the worker makes a new one."""
     below = cast["worker"].descendants()
     if below:
-        _signal(chance.choice(below), signal.SIGKILL)
+        send_signal(chance.choice(below), signal.SIGKILL)
     yield from _until(lambda: len(cast["worker"].descendants()) >= WORKER_CHILDREN)
 
 
 def terminate_worker(cast: Cast, chance: random.Random, people: People) -> Steps:
     """TERM: it ends its task and leaves, as with every new version."""
     role = cast["worker"]
-    _signal(role.pid, signal.SIGTERM)
+    send_signal(role.pid, signal.SIGTERM)
     yield from _until(role.running.has_ended)
     role.reap()
     role.start()
@@ -58,12 +58,12 @@ def stop_worker(cast: Cast, chance: random.Random, people: People) -> Steps:
     below = role.descendants()
     frozen = [role.pid, *below] if chance.random() < 0.5 or not below else [chance.choice(below)]
     for pid in frozen:
-        _signal(pid, signal.SIGSTOP)
+        send_signal(pid, signal.SIGSTOP)
     try:
         yield from _pause(cast.limits.lease_s * chance.uniform(1.1, 1.4))
     finally:
         for pid in frozen:
-            _signal(pid, signal.SIGCONT)
+            send_signal(pid, signal.SIGCONT)
 
 
 def kill_beat(cast: Cast, chance: random.Random, people: People) -> Steps:
@@ -173,7 +173,7 @@ def _kill(role: Role, chance: random.Random, *, meanwhile: Callable[[], None] | 
 def _visit(role: Role, seconds: float) -> Steps:
     role.start()
     yield from _pause(seconds)
-    _signal(role.pid, signal.SIGTERM)
+    send_signal(role.pid, signal.SIGTERM)
     yield from _until(role.running.has_ended)
     role.reap()
 

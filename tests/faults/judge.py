@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from tests.faults.evidence import GENTLE, KILLS, SILENCES, STOPS, CalledOff, Copy, Evidence, Fault
+from tests.faults.evidence import GENTLE, KILLS, SILENCES, STOPS, CalledOff, Copy, Evidence, Fault, Limits
 
 FINAL_MAILS = frozenset({"sent", "refused", "bounced", "cancelled", "expired"})
 OPEN_CHECKINS = frozenset({"planned"})
@@ -99,11 +99,10 @@ def unfinished(evidence: Evidence) -> list[str]:
 
 def slow(evidence: Evidence) -> list[str]:
     """7. With everything well again, what is due leaves within lease + tick + back-off."""
-    bound = longest_wait(evidence)
     return [
-        f"{wait.message_id} waited {wait.seconds:.1f} s without any fault (at most {bound:.1f} s)"
+        f"{wait.message_id} waited {wait.seconds:.1f} s without any fault, of at most {bound:.1f} s"
         for wait in waits(evidence)
-        if wait.seconds > bound
+        if wait.seconds > (bound := longest_wait(evidence.limits, wait.attempts))
     ]
 
 
@@ -154,12 +153,14 @@ class Wait:
 
     message_id: str
     seconds: float
+    attempts: int
 
 
 def waits(evidence: Evidence) -> list[Wait]:
     """For each mail of a check-in that arrived, from its due time to its first copy."""
     checkin_of = _checkin_of(evidence)
     due_at = {checkin.pk: checkin.due_at for checkin in evidence.checkins}
+    attempts = {row.message_id: row.attempts for row in evidence.rows}
     first: dict[str, float] = {}
     for copy in sorted(evidence.copies, key=lambda copy: copy.at):
         first.setdefault(copy.message_id, copy.at)
@@ -168,17 +169,18 @@ def waits(evidence: Evidence) -> list[Wait]:
     for message_id, arrived_at in first.items():
         due = due_at.get(checkin_of.get(message_id) or 0)
         if due is not None:
-            found.append(Wait(message_id, _longest_gap(due, arrived_at, broken)))
+            found.append(Wait(message_id, _longest_gap(due, arrived_at, broken), attempts[message_id]))
     return found
 
 
-def longest_wait(evidence: Evidence) -> float:
-    """Seconds within which a due mail leaves when nothing is broken: lease + tick + back-off, and the slack."""
-    limits = evidence.limits
-    longest_fault = max((fault.healed_at - fault.at for fault in evidence.faults), default=0.0)
-    # A wait doubles with each failure: it is never longer than the outage that caused it, or than the first wait.
-    back_off = max(limits.first_wait_s, 2 * longest_fault) * 1.2
-    return limits.lease_s + limits.tick_s + back_off + limits.slack_s
+def longest_wait(limits: Limits, attempts: int) -> float:
+    """Seconds within which a due mail leaves when nothing is broken: lease + tick + back-off, and the slack.
+
+    The wait begins at `first_wait_s`, doubles with each failed try and varies by a fifth; each try waits for a tick.
+    """
+    tries = max(attempts, 1)
+    back_off = 1.2 * limits.first_wait_s * (2 ** (tries - 1) - 1)
+    return limits.lease_s + limits.tick_s * tries + back_off + limits.slack_s
 
 
 def recoveries(evidence: Evidence) -> list[float]:
@@ -234,7 +236,7 @@ def _still_under_way_until(evidence: Evidence, end: float) -> float:
 
 def _window_was_unusable(evidence: Evidence, due_at: float, closes_at: float) -> bool:
     """The window was so short that a fault, or the wait for the next tick, could take all of it."""
-    return closes_at - due_at < longest_wait(evidence) + sum(f.healed_at - f.at for f in evidence.faults)
+    return closes_at - due_at < longest_wait(evidence.limits, 1) + sum(f.healed_at - f.at for f in evidence.faults)
 
 
 def _tries_during(fault: Fault, evidence: Evidence) -> int:

@@ -18,6 +18,8 @@ from tests.faults.judge import longest_wait
 from tests.faults.people import People, gather
 
 STEP_S = 0.01
+# As many tries as the end of a round waits for.
+MOST_TRIES = 7
 
 
 @dataclass
@@ -97,12 +99,11 @@ def _do_harm(stage: Stage, every_s: float, threads: Sequence[threading.Thread]) 
 
 
 def _settle(stage: Stage, threads: Sequence[threading.Thread]) -> None:
-    """Let the faults heal, then wait until every row has ended, or as long as it may take and half as long again."""
+    """Let the faults heal, then wait until every row has ended; what has not by then is left to the judge."""
     while stage.under_way:
         stage.step()
-    evidence = Evidence(stage.cast.limits, 0.0, faults=stage.over)
-    deadline = time.time() + longest_wait(evidence) * 1.5 + 0.02 * len(stage.people.visits)
-    while time.time() < deadline and _is_waiting(stage):
+    deadline = time.time() + longest_wait(stage.cast.limits, MOST_TRIES) + 0.02 * len(stage.people.visits)
+    while time.time() < deadline and (any(thread.is_alive() for thread in threads) or _is_waiting(stage)):
         time.sleep(0.2)
 
 
