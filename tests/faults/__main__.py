@@ -162,7 +162,8 @@ def run(chosen: argparse.Namespace, folder: Path) -> bool:
 
 def main() -> int:
     chosen = options()
-    signal.signal(signal.SIGTERM, _leave)
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, _leave)
     # A short path, for PostgreSQL's socket.
     folder = Path(tempfile.mkdtemp(prefix="ivigtrack-faults-", dir="/tmp"))  # noqa: S108
     holds = False

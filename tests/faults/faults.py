@@ -39,7 +39,8 @@ def kill_child(cast: Cast, chance: random.Random, people: People) -> Steps:
     below = cast["worker"].descendants()
     if below:
         send_signal(chance.choice(below), signal.SIGKILL)
-    yield from _until(lambda: len(cast["worker"].descendants()) >= WORKER_CHILDREN)
+    worker = cast["worker"]
+    yield from _until(lambda: worker.running.has_ended() or len(worker.descendants()) >= WORKER_CHILDREN)
 
 
 def terminate_worker(cast: Cast, chance: random.Random, people: People) -> Steps:
@@ -170,6 +171,14 @@ def _kill(role: Role, chance: random.Random, *, meanwhile: Callable[[], None] | 
     yield from _until(lambda: role.ready)
 
 
+def start_again(role: Role) -> Steps:
+    """What ended by itself is started by its supervisor after a moment."""
+    role.reap()
+    yield from _pause(0.5)
+    role.start()
+    yield from _until(lambda: role.ready)
+
+
 def _visit(role: Role, seconds: float) -> Steps:
     role.start()
     yield from _pause(seconds)
@@ -192,6 +201,11 @@ def _pause(seconds: float) -> Steps:
 
 def _until(is_so: Callable[[], bool], *, at_most_s: float = 60.0) -> Steps:
     """Until something is so; a process that does not come back in a minute is left to the judge."""
-    until = time.monotonic() + at_most_s
-    while time.monotonic() < until and not is_so():
+    until, look_at = time.monotonic() + at_most_s, 0.0
+    while time.monotonic() < until:
+        # Ten times a second: some of these looks read all of /proc.
+        if time.monotonic() >= look_at:
+            if is_so():
+                return
+            look_at = time.monotonic() + 0.1
         yield

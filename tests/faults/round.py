@@ -13,13 +13,14 @@ from reactions.models import CheckIn, Infusion, OutboxMessage
 from reactions.vocabulary import CheckInState, MailState
 from tests.faults.cast import Cast
 from tests.faults.evidence import Acknowledged, CheckInRow, Copy, Evidence, Fault, Row
-from tests.faults.faults import KINDS, Kind, Steps
+from tests.faults.faults import KINDS, Kind, Steps, start_again
 from tests.faults.judge import longest_wait
 from tests.faults.people import People, gather
 
 STEP_S = 0.01
 # As many tries as the end of a round waits for.
 MOST_TRIES = 7
+MOST_MINUTES = 10
 
 
 @dataclass
@@ -42,16 +43,22 @@ class Stage:
     under_way: list[UnderWay]
     over: list[Fault]
 
-    def begin_one(self) -> None:
-        """Begin a fault that needs nothing which is broken already; none where everything is."""
+    def begin_one(self) -> bool:
+        """Begin a fault that needs nothing which is broken already; False where everything is."""
         taken = {name for fault in self.under_way for name in fault.kind.touches}
         free = [kind for kind in self.kinds if not kind.touches & taken]
         if free:
             kind = self.chance.choices(free, weights=[kind.weight for kind in free])[0]
             self.under_way.append(UnderWay(kind, time.time(), kind.does(self.cast, self.chance, self.people)))
+        return bool(free)
 
     def step(self) -> None:
-        """Let every fault go on for a moment."""
+        """Let every fault go on for a moment, and start again what ended by itself, as a supervisor does."""
+        taken = {name for fault in self.under_way for name in fault.kind.touches}
+        for name in {"broker", "smtp", "web", "worker", "beat"} - taken:
+            if self.cast[name].running.has_ended():
+                fell = Kind(f"{name} fell", lambda *_, role=self.cast[name]: start_again(role), frozenset({name}))
+                self.under_way.append(UnderWay(fell, time.time(), fell.does(self.cast, self.chance, self.people)))
         for fault in list(self.under_way):
             try:
                 next(fault.steps)
@@ -72,7 +79,7 @@ def play(
     for thread in threads:
         thread.start()
     try:
-        _do_harm(stage, every_s, threads)
+        _do_harm(stage, every_s, round(1.5 * over_s / every_s), threads)
         _settle(stage, threads)
     finally:
         people.stop_asked.set()
@@ -83,17 +90,16 @@ def play(
     return read_evidence(stage)
 
 
-def _do_harm(stage: Stage, every_s: float, threads: Sequence[threading.Thread]) -> None:
-    """Until the last check-in is due and everybody has done what they came for; never more than ten minutes."""
-    next_at = time.time() + stage.chance.expovariate(1 / every_s)
-    give_up_at = time.time() + 600
+def _do_harm(stage: Stage, every_s: float, at_most: int, threads: Sequence[threading.Thread]) -> None:
+    """So many faults at most, until the last check-in is due and everybody has done what they came for."""
+    begun, next_at = 0, time.time() + stage.chance.expovariate(1 / every_s)
+    give_up_at = time.time() + MOST_MINUTES * 60
     while time.time() < give_up_at:
-        at_work = any(thread.is_alive() for thread in threads)
         last_due = max(visit.due_at for visit in stage.people.visits).timestamp()
-        if not at_work and time.time() > last_due + 1:
+        if not any(thread.is_alive() for thread in threads) and time.time() > last_due + 1:
             break
-        if time.time() >= next_at:
-            stage.begin_one()
+        if begun < at_most and time.time() >= next_at:
+            begun += stage.begin_one()
             next_at = time.time() + stage.chance.expovariate(1 / every_s)
         stage.step()
 
@@ -103,8 +109,14 @@ def _settle(stage: Stage, threads: Sequence[threading.Thread]) -> None:
     while stage.under_way:
         stage.step()
     deadline = time.time() + longest_wait(stage.cast.limits, MOST_TRIES) + 0.02 * len(stage.people.visits)
-    while time.time() < deadline and (any(thread.is_alive() for thread in threads) or _is_waiting(stage)):
-        time.sleep(0.2)
+    look_at = 0.0
+    while time.time() < deadline:
+        stage.step()
+        if time.time() < look_at or stage.under_way or any(thread.is_alive() for thread in threads):
+            continue
+        if not _is_waiting(stage):
+            return
+        look_at = time.time() + 0.2
 
 
 def _is_waiting(stage: Stage) -> bool:

@@ -29,6 +29,7 @@ class Sink:
     """What the server keeps in mind; `ahead` says how the next mails are treated."""
 
     record: IO[str]
+    later: IO[str]
     ahead: deque[tuple[str, float]] = field(default_factory=deque)
     put_off: Counter[str] = field(default_factory=Counter)
 
@@ -53,6 +54,8 @@ class Sink:
             return "550 5.1.1 No such mailbox"
         if address.startswith("later") and self.put_off[address] < PUT_OFF_TIMES:
             self.put_off[address] += 1
+            self.later.write(f"{address}\n")
+            self.later.flush()
             return "451 4.7.1 Come back later"
         return "250 OK"
 
@@ -113,8 +116,7 @@ class Sink:
         writer.close()
 
 
-async def _run(port: int, control: int, record: IO[str]) -> None:
-    sink = Sink(record)
+async def _run(port: int, control: int, sink: Sink) -> None:
     await asyncio.start_server(sink.obey, ports.HOST, control)
     server = await asyncio.start_server(sink.serve, ports.HOST, port, limit=2**20)
     await server.serve_forever()
@@ -126,8 +128,11 @@ def main() -> None:
     options.add_argument("--control", type=int, required=True)
     options.add_argument("--record", required=True)
     chosen = options.parse_args()
-    with open(chosen.record, "a") as record:
-        asyncio.run(_run(chosen.port, chosen.control, record))
+    # Whom it has put off it knows after a kill too: otherwise they would be put off for ever.
+    with open(chosen.record, "a") as record, open(f"{chosen.record}.later", "a+") as later:
+        later.seek(0)
+        sink = Sink(record, later, put_off=Counter(later.read().split()))
+        asyncio.run(_run(chosen.port, chosen.control, sink))
 
 
 if __name__ == "__main__":
