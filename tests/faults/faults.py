@@ -105,12 +105,14 @@ def kill_postgres(cast: Cast, chance: random.Random, people: People) -> Steps:
 
 def terminate_backends(cast: Cast, chance: random.Random, people: People) -> Steps:
     """Every connection to the database ends, or about half of them."""
-    which = "true" if chance.random() < 0.5 else "pid % 2 = 0"
-    statement = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND {which}"
+    every = 1 if chance.random() < 0.5 else 2
+    statement = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND mod(pid, %s) = 0"
+    )
     with suppress(psycopg.OperationalError):
         home = cast.folder / "pg"
         with psycopg.connect(host=str(home), user="postgres", dbname="postgres", connect_timeout=2) as connection:
-            connection.execute(statement)  # type: ignore[arg-type]
+            connection.execute(statement, [every])
     yield
 
 

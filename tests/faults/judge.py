@@ -7,6 +7,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tests.faults.evidence import GENTLE, KILLS, SILENCES, STOPS, CalledOff, Copy, Evidence, Fault, Limits
 
@@ -107,7 +108,7 @@ def slow(evidence: Evidence) -> list[str]:
 
 
 def different_copies(evidence: Evidence) -> list[str]:
-    """8. All copies of a mail have one Message-ID, which is the row's, one link, which is the check-in's, one reader."""
+    """8. All copies of a mail have the Message-ID of the row, the link of its check-in, and one reader."""
     checkin_of = _checkin_of(evidence)
     known = {row.message_id for row in evidence.rows}
     checkins = {checkin.pk: checkin for checkin in evidence.checkins}
@@ -224,7 +225,7 @@ def _second_copies(evidence: Evidence) -> list[tuple[Copy, Copy]]:
     by_message: defaultdict[str, list[Copy]] = defaultdict(list)
     for copy in sorted(evidence.copies, key=lambda copy: copy.at):
         by_message[copy.message_id].append(copy)
-    return [pair for copies in by_message.values() for pair in zip(copies, copies[1:], strict=False)]
+    return [pair for copies in by_message.values() for pair in pairwise(copies)]
 
 
 def _still_under_way_until(evidence: Evidence, end: float) -> float:
@@ -276,4 +277,3 @@ def _clock(at: float) -> str:
 
 def _pair(first: Copy, second: Copy) -> str:
     return f"the copies of {first.message_id} at {_clock(first.at)} and {_clock(second.at)}"
-

@@ -83,7 +83,7 @@ class People:
 
     def record_all(self) -> None:
         """Record every infusion, the soonest due first. For a thread of its own."""
-        self._in_thread(lambda: [self._record(visit) for visit in self.visits])
+        self._in_thread(self._record_in_turn)
 
     def meddle(self) -> None:
         """Answer, void and opt out around the time when each check-in is due. For a thread of its own."""
@@ -96,6 +96,10 @@ class People:
             self.problems.append(f"{type(error).__name__}: {error}")
         finally:
             connection.close()
+
+    def _record_in_turn(self) -> None:
+        for visit in self.visits:
+            self._record(visit)
 
     def _meddle(self) -> None:
         acts: dict[str, tuple[float, Callable[[Visit], None]]] = {
@@ -169,9 +173,11 @@ class People:
 
     def _make_due(self, visit: Visit) -> bool:
         """Set the check-in's time to the second: the page takes whole minutes, and a clinic may have quiet hours."""
-        checkin = CheckIn.objects.filter(
-            infusion__submission_id=visit.submission, kind=CheckInKind.HOURS_24
-        ).select_related("infusion__patient__clinic").first()
+        checkin = (
+            CheckIn.objects.filter(infusion__submission_id=visit.submission, kind=CheckInKind.HOURS_24)
+            .select_related("infusion__patient__clinic")
+            .first()
+        )
         if checkin is None:
             self.problems.append(f"infusion {visit.submission} was acknowledged without a check-in after 24 h")
             return True
@@ -314,9 +320,7 @@ class Browser:
 def gather(site: str, slug: str, count: int, *, over_s: float, chance: random.Random) -> People:
     """A clinic with `count` made-up patients whose check-ins fall due over so many seconds from now."""
     zone = _zone_with_noon()
-    clinic = Clinic.objects.create(
-        name="Synthetic Fault Clinic", slug=slug, time_zone=zone, phone="+1 555 0100"
-    )
+    clinic = Clinic.objects.create(name="Synthetic Fault Clinic", slug=slug, time_zone=zone, phone="+1 555 0100")
     nurse = make_staff(clinic, f"nurse-{slug}")
     people = People(site, clinic, nurse, chance)
     begin = timezone.now() + timedelta(seconds=4)

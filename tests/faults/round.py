@@ -72,8 +72,8 @@ def play(
     cast: Cast, *, number: int, count: int, over_s: float, every_s: float, kinds: Sequence[str], seed: str
 ) -> Evidence:
     """Play one round with `count` check-ins due over so many seconds and a fault every `every_s` seconds on average."""
-    chance = random.Random(seed)  # noqa: S311
-    people = gather(cast.site, f"round-{number}", count, over_s=over_s, chance=random.Random(f"{seed} people"))  # noqa: S311
+    chance = random.Random(seed)
+    people = gather(cast.site, f"round-{number}", count, over_s=over_s, chance=random.Random(f"{seed} people"))
     threads = [threading.Thread(target=work, daemon=True) for work in (people.record_all, people.meddle)]
     stage = Stage(cast, people, chance, [KINDS[name] for name in kinds], [], [])
     for thread in threads:
