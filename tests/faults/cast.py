@@ -240,13 +240,13 @@ def _python_roles(cast: Cast, smtp: int, web: int, valkey: int) -> dict[str, Rol
 
 def _postgres(folder: Path, env: dict[str, str]) -> Role:
     """A server of its own below the folder; `env` gets its address."""
-    user = postgres.other_user() if os.geteuid() == 0 else ""
+    user = postgres._other_user() if os.geteuid() == 0 else ""
     home = folder / "pg"
     home.mkdir()
-    binaries = postgres.reachable(postgres.debian_binaries() or postgres.wheel_binaries(), home, user)
+    binaries = postgres._reachable(postgres.debian_binaries() or postgres.wheel_binaries(), home, user)
     if user:
         shutil.chown(home, user)
-    postgres.create(binaries, home, user)
+    postgres._create(binaries, home, user)
     command = [str(binaries / "postgres"), "-D", str(home / "data"), "-k", str(home)]
     for setting in SETTINGS:
         command += ["-c", setting]

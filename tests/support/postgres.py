@@ -50,14 +50,14 @@ def server(binaries: Path | None = None, *, settings: tuple[str, ...] = QUICK) -
 
     PostgreSQL refuses to run as root: then it runs as `postgres` or, where nobody is called that, as `nobody`.
     """
-    user = other_user() if os.geteuid() == 0 else ""
+    user = _other_user() if os.geteuid() == 0 else ""
     # The path of a unix socket may have 107 characters, so not below a deep TMPDIR.
     with tempfile.TemporaryDirectory(prefix="ivigtrack-pg-", dir="/tmp") as folder:
         home = Path(folder)
-        binaries = reachable(binaries or debian_binaries() or wheel_binaries(), home, user)
+        binaries = _reachable(binaries or debian_binaries() or wheel_binaries(), home, user)
         if user:
             shutil.chown(home, user)
-        create(binaries, home, user)
+        _create(binaries, home, user)
         command = [str(binaries / "postgres"), "-D", str(home / "data"), "-k", str(home)]
         for setting in settings:
             command += ["-c", setting]
@@ -72,12 +72,12 @@ def server(binaries: Path | None = None, *, settings: tuple[str, ...] = QUICK) -
             log.unlink(missing_ok=True)
 
 
-def other_user() -> str:
+def _other_user() -> str:
     names = {entry.pw_name for entry in pwd.getpwall()}
     return "postgres" if "postgres" in names else "nobody"
 
 
-def reachable(binaries: Path, home: Path, user: str) -> Path:
+def _reachable(binaries: Path, home: Path, user: str) -> Path:
     """Where the other user can run the binaries: a copy of the wheel's, which lie in somebody's own folder."""
     if not user or binaries != wheel_binaries():
         return binaries
@@ -89,7 +89,7 @@ def reachable(binaries: Path, home: Path, user: str) -> Path:
     return home / package.name / "pginstall" / "bin"
 
 
-def create(binaries: Path, home: Path, user: str) -> None:
+def _create(binaries: Path, home: Path, user: str) -> None:
     command = [str(binaries / "initdb"), "-D", str(home / "data"), "-U", "postgres", "--auth=trust", "--no-sync"]
     command += ["--encoding=UTF8", "--no-locale"]
     identity: dict[str, Any] = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
