@@ -11,7 +11,7 @@ KILLS = frozenset({"worker", "child", "smtp", "postgres", "web"})
 STOPS = frozenset({"stop"})
 # The server keeps the mail and hangs up, or says nothing more: one second copy each, which no sender can avoid.
 SILENCES = frozenset({"drop", "hang"})
-GENTLE = frozenset({"term", "beat", "second-beat", "second-worker", "broker", "broker-wiped"})
+GENTLE = frozenset({"term", "beat", "second-beat", "second-worker", "broker", "broker-wiped", "clock"})
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,21 @@ def second_worker(cast: Cast, chance: random.Random, people: People) -> Steps:
     return _visit(cast["worker-2"], chance.uniform(8, 16))
 
 
+def jump_clock(cast: Cast, chance: random.Random, people: People) -> Steps:
+    """The clock of worker and beat is an hour wrong for a while, and is then set right.
+
+    The database keeps its own: where it has none (SQLite), such a jump would be one of everybody's.
+    """
+    seconds = chance.choice([-3600, 3600, -90, 90])
+    for name in ("worker", "beat"):
+        cast.jump(name, seconds)
+    try:
+        yield from _pause(chance.uniform(2, 6))
+    finally:
+        for name in ("worker", "beat"):
+            cast.jump(name, 0)
+
+
 def kill_broker(cast: Cast, chance: random.Random, people: People) -> Steps:
     return _kill(cast["broker"], chance)
 
@@ -154,6 +169,7 @@ KINDS = {
         Kind("smtp", kill_smtp, frozenset({"smtp"}), 2),
         Kind("postgres", kill_postgres, frozenset({"postgres"}), 2, database="postgres"),
         Kind("backends", terminate_backends, frozenset({"postgres"}), 2, database="postgres"),
+        Kind("clock", jump_clock, frozenset({"clock"}), 2, database="postgres"),
         Kind("web", kill_web, frozenset({"web"}), 2),
         Kind("drop", drop_after_data, frozenset({"smtp"})),
         Kind("hang", hang_after_data, frozenset({"smtp"})),

@@ -209,6 +209,7 @@ def test_a_finding_of_any_point_makes_the_run_fail_and_is_shown() -> None:
 
 def test_every_fourth_round_has_nothing_that_could_excuse_a_second_copy() -> None:
     assert set(targets_of_round(4, 8, [], "postgres")) == GENTLE
+    assert set(targets_of_round(4, 8, [], "sqlite")) == GENTLE - {"clock"}
     assert {"worker", "postgres"} <= set(targets_of_round(3, 8, [], "postgres"))
     assert "postgres" not in targets_of_round(1, 8, [], "sqlite")
     assert targets_of_round(4, 8, ["worker"], "sqlite") == ["worker"]
