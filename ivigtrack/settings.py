@@ -10,6 +10,8 @@ from csp.constants import NONE, SELF
 from django.conf.locale import LANG_INFO
 from django.core.management.utils import get_random_secret_key
 
+from ivigtrack.beat import Steady
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
@@ -195,8 +197,11 @@ CELERY_TASK_SOFT_TIME_LIMIT = OUTBOX_LEASE_S * 3 / 4
 CELERY_TASK_TIME_LIMIT = OUTBOX_LEASE_S * 5 / 6
 # The tick is the guarantee; it expires before the next one so that a stopped worker finds one, not a thousand.
 CELERY_BEAT_SCHEDULE = {
-    "tick": {"task": "reactions.tasks.tick", "schedule": float(TICK_S), "options": {"expires": TICK_S * 11 / 12}},
+    "tick": {"task": "reactions.tasks.tick", "schedule": Steady(TICK_S), "options": {"expires": TICK_S * 11 / 12}},
 }
+CELERY_BEAT_SCHEDULER = "ivigtrack.beat:Scheduler"
+# Beat sleeps no longer than this, so that it notices a clock that was set.
+CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 
 # Which installation this host belongs to (reactions/site.py); without the setting the first migration keeps one there.
