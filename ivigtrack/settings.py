@@ -185,9 +185,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "health_check_interval": 25,
 }
 CELERY_TASK_IGNORE_RESULT = True
-# Acknowledged when begun: what a tick that died did not do is due at the next one, so no message need come twice. And a
-# message that is not acknowledged when the broker dies ends the whole worker (kombu 5.7 gives it back to a connection
-# that is closed: AttributeError, 'NoneType' has no 'hostname').
+# Acknowledged when begun: what a tick that died did not do is due at the next one, so no message need come twice.
+# (Messages that are held when the broker dies have ended workers: ivigtrack/broker.py.)
 CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20.0
