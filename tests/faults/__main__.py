@@ -137,6 +137,7 @@ def run(chosen: argparse.Namespace, folder: Path) -> bool:
 
         call_command("migrate", interactive=False, verbosity=0)
         start_the_product(cast)
+        print(f"{cast.limits.slack_s:.0f} s are given for this machine's other work", flush=True)
         wanted = [target for target in chosen.targets.split(",") if target]
         if chosen.db == "postgres" and not cast.can_jump:
             print("clock is left out: there is no C compiler", flush=True)
