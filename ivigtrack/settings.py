@@ -11,6 +11,7 @@ from django.conf.locale import LANG_INFO
 from django.core.management.utils import get_random_secret_key
 
 from ivigtrack.beat import Steady
+from ivigtrack.languages import compiled, sources
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -115,12 +116,10 @@ LOGIN_REDIRECT_URL = "patients:list"
 LOGOUT_REDIRECT_URL = "login"
 
 LANGUAGE_CODE = "en-us"
-# Staff read English. Patients read theirs: English, and each language that has a folder here.
-LOCALE_PATHS = [BASE_DIR / "ivigtrack" / "locale"]
-LANGUAGES = [
-    (code, LANG_INFO[code]["name_local"])
-    for code in ["en", *sorted(path.name for path in LOCALE_PATHS[0].glob("[a-z]*"))]
-]
+# Staff read English. Patients read theirs: English, and each language that has a file here.
+LOCALE_DIR = BASE_DIR / "ivigtrack" / "locale"
+LOCALE_PATHS = [compiled(LOCALE_DIR, VAR_DIR / "locale")]
+LANGUAGES = [(code, LANG_INFO[code]["name_local"]) for code in ["en", *sources(LOCALE_DIR)]]
 TIME_ZONE = "UTC"
 USE_I18N = True
 # One form of dates everywhere, the admin included.
