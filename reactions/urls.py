@@ -77,8 +77,9 @@ urlpatterns = [
     # With and without the slash: a post to it cannot be led elsewhere.
     re_path(r"^c/stop/(?P<token>[^/]+)/?$", unsubscribe.stop_mails, name="stop_mails"),
     path("c/<str:token>/", checkins.first_question, name="patient_checkin"),
-    path("c/<str:token>/details/", checkins.details, name="patient_details"),
+    path("c/<str:token>/check/", checkins.check, name="patient_check"),
     path("c/<str:token>/thanks/", checkins.thanks, name="patient_thanks"),
+    path("c/<str:token>/<slug:name>/", checkins.step, name="patient_step"),
     re_path(r"^c/", broken_links.strayed),
     path("lots/", lots.lots, name="lots"),
     path("lots/call-list.csv", lots.call_list, name="call_list"),

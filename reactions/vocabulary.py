@@ -191,10 +191,14 @@ class CheckInKind(StrEnum):
     HOURS_72 = "hours_72"
     DAYS_8 = "days_8"
     DAYS_28 = "days_28"
+    # Begun by the patient between check-ins; never mailed.
+    REPORT = "report"
 
 
 class CheckInState(StrEnum):
     PLANNED = "planned"
+    # Never to be mailed: opened by the patient, who has not sent the answer yet.
+    OPEN = "open"
     SENT = "sent"
     ANSWERED = "answered"
     EXPIRED = "expired"
@@ -263,6 +267,8 @@ class PatientSeverity(StrEnum):
     MILD = "mild"
     MODERATE = "moderate"
     SEVERE = "severe"
+    # Emergency words reach the clinic before the patient has been asked how bad each is.
+    NOT_SAID = "not_said"
 
 
 LABELS: dict[type[StrEnum], dict[str, str]] = {
@@ -392,9 +398,11 @@ LABELS: dict[type[StrEnum], dict[str, str]] = {
         "hours_72": "72 hours after",
         "days_8": "8 days after",
         "days_28": "28 days after",
+        "report": "Reported between check-ins",
     },
     CheckInState: {
         "planned": "Planned",
+        "open": "Begun by the patient",
         "sent": "Sent",
         "answered": "Answered",
         "expired": "No answer",
@@ -444,6 +452,7 @@ LABELS: dict[type[StrEnum], dict[str, str]] = {
         "mild": "Mild: I noticed it, but had a normal day",
         "moderate": "Moderate: some things were hard to do",
         "severe": "Severe: I could not do my daily things",
+        "not_said": "Not said how bad",
     },
 }
 

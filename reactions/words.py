@@ -1,10 +1,11 @@
 """How records are told in words, on pages and in what leaves as a file."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from django.conf import settings
-from django.utils import timezone
+from django.utils import formats, timezone
+from django.utils.translation import gettext
 
 from reactions.clinical.causality import NARANJO_LABELS, NARANJO_QUESTIONS, UMC_POINTS, NaranjoAnswer
 from reactions.clinical.onset import OnsetClass, is_within_label_window, onset_class
@@ -176,3 +177,19 @@ def _clock(moment: datetime | None) -> str:
 
 def _began(moment: datetime | None) -> str:
     return f"began {_clock(moment)}" if moment else ""
+
+
+def patient_day(moment: date) -> str:
+    """“Sunday, January 4” in the language of the page, on the clocks of the zone that is in force."""
+    # Translators: a day, in Django's letters for dates
+    return formats.date_format(_local(moment), gettext("l, F j"), use_l10n=False)
+
+
+def patient_moment(moment: datetime) -> str:
+    """“Sunday, January 4, 9:15 a.m.” in the language of the page, on the clocks of the zone that is in force."""
+    # Translators: a day and time, in Django's letters for dates
+    return formats.date_format(_local(moment), gettext("l, F j, P"), use_l10n=False)
+
+
+def _local(moment: date) -> date:
+    return timezone.localtime(moment) if isinstance(moment, datetime) else moment

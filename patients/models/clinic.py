@@ -61,6 +61,14 @@ class Clinic(models.Model):
         default="5.0",
         help_text="Version of CTCAE in which new symptoms are graded. Ongoing studies stay on theirs.",
     )
+    asks_birth_year = models.BooleanField(
+        default=False, help_text="Patients give their birth year before they answer a check-in."
+    )
+    asks_who_answers = models.BooleanField(
+        "asks who is answering",
+        default=False,
+        help_text="Check-ins ask whether the patient or a parent or carer answers. Below 18 years they always do.",
+    )
 
     objects = ClinicQuerySet.as_manager()
 

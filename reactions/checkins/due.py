@@ -38,7 +38,7 @@ def tick() -> TickReport:
 def close_what_is_over(now: datetime) -> int:
     """Check-ins whose window is over: unanswered ones expire, unsent ones are missed, never sent late."""
     over = CheckIn.objects.filter(closes_at__lte=now)
-    expired = over.filter(state=CheckInState.SENT).update(state=CheckInState.EXPIRED)
+    expired = over.filter(state__in=[CheckInState.SENT, CheckInState.OPEN]).update(state=CheckInState.EXPIRED)
     missed = over.filter(state=CheckInState.PLANNED).update(state=CheckInState.MISSED, state_reason=SENT_TOO_LATE)
     return expired + missed
 

@@ -142,7 +142,7 @@ def cancel_for_patient(patient: Patient, *, reason: str, now: datetime) -> None:
 
 
 def _end(checkins: QuerySet[CheckIn], reason: str) -> None:
-    open_ones = checkins.filter(state__in=[CheckInState.PLANNED, CheckInState.SENT])
+    open_ones = checkins.filter(state__in=[CheckInState.PLANNED, CheckInState.OPEN, CheckInState.SENT])
     open_ones.update(state=CheckInState.CANCELLED, state_reason=reason)
 
 

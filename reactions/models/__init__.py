@@ -5,6 +5,7 @@ from reactions.models.course import Course
 from reactions.models.infusion import Infusion
 from reactions.models.judgement import AnaphylaxisRecord, CausalityAssessment, Signature
 from reactions.models.outbox import MailPace, OutboxMessage
+from reactions.models.patient_page import AnswerDraft, ReportLink, WrongBirthYear
 from reactions.models.product import Product, ProductRate
 from reactions.models.protocol import ClinicProtocol
 from reactions.models.reaction import Reaction, Symptom, Treatment
@@ -19,6 +20,7 @@ __all__ = [
     "Alert",
     "AnaphylaxisRecord",
     "Answer",
+    "AnswerDraft",
     "AnswerSymptom",
     "CausalityAssessment",
     "ChairsideRow",
@@ -37,6 +39,7 @@ __all__ = [
     "RateStep",
     "Reaction",
     "Report",
+    "ReportLink",
     "ResponseMeasures",
     "ReviewDecision",
     "SafetyCheck",
@@ -50,4 +53,5 @@ __all__ = [
     "WorkItem",
     "silent_checkins",
     "silent_patients",
+    "WrongBirthYear",
 ]

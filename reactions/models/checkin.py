@@ -1,6 +1,6 @@
 """A check-in: one emailed question set after an infusion, and what the patient answered."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.db import models
@@ -26,6 +26,9 @@ from reactions.vocabulary import (
 MAIL_REFUSED = "The mail was refused."
 SENT_TOO_LATE = "The service did not send it in time."
 RECORDED_LATE = "The infusion was recorded after this check-in's time."
+
+# For whoever had a page open, or saved one, before the check-in closed. The page says so. This project's own.
+GRACE = timedelta(hours=2)
 
 
 class CheckInQuerySet(models.QuerySet):
@@ -75,7 +78,9 @@ class CheckIn(models.Model):
         verbose_name = "check-in"
         ordering = ["due_at"]
         constraints = [
-            models.UniqueConstraint(fields=["infusion", "kind"], name="reactions_checkin_kind_once"),
+            models.UniqueConstraint(
+                fields=["infusion", "kind"], condition=~Q(kind=CheckInKind.REPORT), name="reactions_checkin_kind_once"
+            ),
             models.CheckConstraint(
                 name="reactions_checkin_closes_after_due", condition=Q(closes_at__gt=models.F("due_at"))
             ),
@@ -116,14 +121,18 @@ class CheckIn(models.Model):
         """The path at which the patient stops the mails. Ask for `link_path` first: it brings the hash up to date."""
         return reverse("reactions:stop_mails", args=[stop_token(self.link_hash)])
 
-    def why_closed(self, now: datetime) -> str:
-        """The state that keeps an answer from being taken, or empty while the check-in is open."""
+    def why_closed(self, now: datetime, *, begun_at: datetime | None = None) -> str:
+        """The state that keeps an answer from being taken, or empty while the check-in is open.
+
+        Whoever had begun by `begun_at`, before it closed, has GRACE more: an answer being typed is not cut off.
+        """
         # Whoever has the link of a mail that came back has the mail after all, and is heard.
         if self.infusion.is_void or (self.state == CheckInState.CANCELLED and not self.came_back):
             return CheckInState.CANCELLED
         if self.state == CheckInState.MISSED:
             return CheckInState.MISSED
-        return CheckInState.EXPIRED if self.closes_at <= now else ""
+        in_time = begun_at is not None and begun_at < self.closes_at
+        return CheckInState.EXPIRED if self.closes_at + (GRACE if in_time else timedelta(0)) <= now else ""
 
     def why_not_sent(self) -> str:
         """Why a planned check-in will not be sent as the record stands now; empty when it will, or is not planned."""
@@ -173,8 +182,12 @@ class Answer(models.Model):
             ("hospital", "Went to the emergency room or hospital"),
         ],
     )
+    # What the trouble did to the day, as v-safe asks it. None where that was not asked.
+    could_not_work = models.BooleanField("could not work or go to school", null=True, blank=True)
+    could_not_do_daily = models.BooleanField("could not do normal daily things", null=True, blank=True)
+    got_care = models.BooleanField("got care from a professional", null=True, blank=True)
     comment = models.TextField(blank=True, max_length=10_000)
-    question_set = models.CharField(max_length=20, default="1")
+    question_set = models.CharField(max_length=20, default="2", help_text="2: one question a screen. 1: one form.")
     language = models.CharField(max_length=8, default="en")
     answered_by = models.CharField(max_length=10, choices=choices(AnsweredBy), default=AnsweredBy.PATIENT)
     submission_id = models.UUIDField(
@@ -193,11 +206,28 @@ class Answer(models.Model):
         named = [in_words(PatientSymptom(row.symptom)) for row in self.symptoms.all()]
         return named or (["a problem without a symptom named"] if self.has_problem else [])
 
-    def says(self, *, has_problem: bool, details: dict[str, Any], symptoms: dict[str, str]) -> bool:
-        """The same as these words of a form, symptom by symptom and grade by grade."""
+    def says(
+        self,
+        *,
+        has_problem: bool,
+        details: dict[str, Any],
+        symptoms: dict[str, str],
+        of_symptoms: dict[str, dict[str, Any]] | None = None,
+    ) -> bool:
+        """The same as these words of a form, symptom by symptom, grade by grade and time by time."""
         same_details = all(getattr(self, name) == value for name, value in details.items())
-        marked = {row.symptom: row.severity for row in self.symptoms.all()}
-        return self.has_problem == has_problem and same_details and marked == symptoms
+        rows = {row.symptom: row for row in self.symptoms.all()}
+        same_marks = {symptom: row.severity for symptom, row in rows.items()} == symptoms
+        return (
+            self.has_problem == has_problem
+            and same_details
+            and same_marks
+            and all(
+                getattr(rows[symptom], name) == value
+                for symptom, values in (of_symptoms or {}).items()
+                for name, value in values.items()
+            )
+        )
 
 
 class AnswerSymptom(models.Model):

@@ -23,6 +23,9 @@ from reactions.recording.answers import (
     AnsweredAgain,
     CheckInClosed,
     acknowledge_alert,
+    begin_report,
+    count_wrong_birth_year,
+    save_step,
     submit_answer,
 )
 from reactions.recording.chairside import (
@@ -92,6 +95,7 @@ __all__ = [
     "add_vial",
     "adopt_site",
     "answer_by_telephone",
+    "begin_report",
     "book_course",
     "correct_infusion",
     "correct_reaction",
@@ -100,6 +104,7 @@ __all__ = [
     "correct_treatment",
     "correct_vitals",
     "due_mails",
+    "count_wrong_birth_year",
     "export_call_list",
     "give_treatment",
     "judge_causality",
@@ -118,6 +123,7 @@ __all__ = [
     "record_step",
     "record_vitals",
     "reject_report",
+    "save_step",
     "set_risks",
     "settle_work",
     "sign_reaction",

@@ -1,16 +1,21 @@
 """The verbs around check-ins: a patient answers one, a clinician acknowledges the alert it raised."""
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
 from django.db import transaction
 
-from patients.models import User, write_event
+from patients.models import Patient, User, write_event
 from reactions import tasks
 from reactions.alerts import raise_alert
-from reactions.models import Alert, Answer, AnswerSymptom, CheckIn
-from reactions.vocabulary import AnsweredBy, CheckInState
+from reactions.models import Alert, Answer, AnswerDraft, AnswerSymptom, CheckIn, Infusion, ReportLink, WrongBirthYear
+from reactions.models.link import new_link
+from reactions.vocabulary import AnsweredBy, CheckInKind, CheckInState
+
+# How long what a patient began between check-ins can be finished and changed. This project's own.
+REPORT_OPEN_FOR = timedelta(hours=24)
 
 
 class AlreadyAcknowledged(ValueError):
@@ -57,6 +62,8 @@ def submit_answer(
     by: User | None = None,
     even_closed: bool = False,
     submission_id: UUID | None = None,
+    of_symptoms: dict[str, dict[str, Any]] | None = None,
+    begun_at: datetime | None = None,
     now: datetime,
 ) -> Answer:
     """Store what a patient sent through a check-in, and raise the alert that it calls for.
@@ -64,18 +71,23 @@ def submit_answer(
     `by` is the person of the clinic who took it down by telephone; with `even_closed` it is taken after the window too,
     unless the infusion is void.
 
-    `symptoms` maps PatientSymptom to PatientSeverity; `details` are further columns of Answer. Answering again adds a
+    `symptoms` maps PatientSymptom to PatientSeverity; `of_symptoms` gives some of these `began_at` and `still_there`
+    of their own; `details` are further columns of Answer: care_sought, comment, what it did to the day, who answered, language.
+    Who had begun at `begun_at`, before the deadline, may send within CheckIn's grace. Answering again adds a
     version; the earlier ones stay. The form `submission_id` sent twice as it was is one answer; sent again from the
     browser's history with something changed, it is a further one. Raises CheckInClosed when it is over or cancelled.
     """
     stored = CheckIn.objects.select_for_update().get(pk=checkin.pk)
+    form_id = submission_id
     latest = stored.latest_answer()
     version = latest.version + 1 if latest else 1
     if latest and submission_id:
         same_form = latest.submission_id in {submission_id, _id_of(submission_id, stored, latest.version)}
-        if same_form and latest.says(has_problem=has_problem, details=details, symptoms=symptoms):
+        if same_form and latest.says(
+            has_problem=has_problem, details=details, symptoms=symptoms, of_symptoms=of_symptoms
+        ):
             return latest
-    state = stored.why_closed(now)
+    state = stored.why_closed(now, begun_at=begun_at)
     if state and not (even_closed and not stored.infusion.is_void):
         raise CheckInClosed(state)
     if submission_id and Answer.objects.filter(submission_id=submission_id).exists():
@@ -85,16 +97,19 @@ def submit_answer(
         version=version,
         submitted_at=now,
         has_problem=has_problem,
-        answered_by=answered_by,
         submission_id=submission_id,
-        **details,
+        **({"answered_by": answered_by} | details),
     )
     AnswerSymptom.objects.bulk_create(
-        AnswerSymptom(answer=answer, symptom=symptom, severity=severity) for symptom, severity in symptoms.items()
+        AnswerSymptom(answer=answer, symptom=symptom, severity=severity, **(of_symptoms or {}).get(symptom, {}))
+        for symptom, severity in symptoms.items()
     )
     CheckIn.objects.filter(pk=stored.pk).update(state=CheckInState.ANSWERED, answered_at=now)
+    # The form that was sent; one that has only told its red words stays.
+    AnswerDraft.objects.filter(checkin=stored, submission_id=form_id).delete()
     alert = raise_alert(answer, now=now)
     patient = stored.patient
+    ReportLink.of(patient)
     changes = {"version": [version - 1, version], "has_problem": [None, has_problem]}
     write_event("answer.sent", by=by, about=answer, clinic=patient.clinic, patient_id=patient.pk, changes=changes)
     if alert:
@@ -105,3 +120,69 @@ def submit_answer(
 def _id_of(submission_id: UUID, checkin: CheckIn, version: int) -> UUID:
     """The id under which a form that was changed and sent again is stored: its own is on an earlier answer."""
     return uuid5(submission_id, f"{checkin.pk}/{version}")
+
+
+@transaction.atomic
+def save_step(
+    checkin: CheckIn,
+    *,
+    step: str,
+    said: dict[str, list[str]],
+    told: Iterable[str] = (),
+    base: dict[str, dict[str, list[str]]] | None = None,
+    begun_at: datetime | None = None,
+    now: datetime,
+) -> AnswerDraft:
+    """Keep one screen of a half-filled form, beside those that were sent before, in whichever window.
+
+    `said` is what the browser sent, by field; `told` are the symptoms that have reached the clinic already; `base` is
+    what a new draft starts from: the answer that is being changed. Raises CheckInClosed. No event is written: what the
+    patient has not sent is nobody's record yet.
+    """
+    stored = CheckIn.objects.select_for_update().get(pk=checkin.pk)
+    draft = AnswerDraft.objects.filter(checkin=stored).first()
+    if draft is None:
+        draft = AnswerDraft(checkin=stored, began_at=begun_at or now, steps=base or {})
+    if state := stored.why_closed(now, begun_at=min(begun_at or now, draft.began_at)):
+        raise CheckInClosed(state)
+    draft.steps[step] = said
+    draft.told = sorted({*draft.told, *told})
+    draft.saved_at = now
+    draft.save()
+    return draft
+
+
+@transaction.atomic
+def begin_report(patient: Patient, *, now: datetime) -> CheckIn | None:
+    """A check-in by which the patient reports something now; the one that is begun already, when there is one.
+
+    It is about the latest infusion that has begun, and is never mailed. None for a patient without one.
+    """
+    locked = Patient.objects.select_for_update(no_key=True).get(pk=patient.pk)
+    begun = CheckIn.objects.filter(
+        infusion__patient=locked, infusion__voided_at=None, kind=CheckInKind.REPORT, state=CheckInState.OPEN
+    )
+    if found := begun.filter(closes_at__gt=now).order_by("-pk").first():
+        return found
+    latest = Infusion.objects.current().filter(patient=locked, started_at__lte=now).order_by("-started_at").first()
+    if latest is None:
+        return None
+    nonce, link_hash = new_link()
+    checkin = CheckIn.objects.create(
+        course=latest.course,
+        infusion=latest,
+        kind=CheckInKind.REPORT,
+        state=CheckInState.OPEN,
+        due_at=now,
+        closes_at=now + REPORT_OPEN_FOR,
+        link_nonce=nonce,
+        link_hash=link_hash,
+    )
+    write_event("checkin.begun", by=None, about=checkin, clinic=locked.clinic, patient_id=locked.pk, changes={})
+    return checkin
+
+
+def count_wrong_birth_year(patient: Patient, *, address_hash: str, now: datetime) -> None:
+    """Count a birth year that was not the patient's. What is too old to count is dropped."""
+    WrongBirthYear.objects.filter(at__lt=now - WrongBirthYear.PER_ADDRESS_WITHIN).delete()
+    WrongBirthYear.objects.create(patient=patient, address_hash=address_hash, at=now)

@@ -1,29 +1,73 @@
-"""The patient's pages: from the link in a mail, without a login. GET and HEAD change nothing."""
+"""The patient's pages: from the link in a mail, one question a screen, without a login or a script.
+
+GET and HEAD change nothing. What each screen sends is kept in a draft at once, be it right or wrong, so that going
+back, a second window or a phone that dies loses nothing. Red words do not wait for the rest of the form: they reach the
+clinic with the screen that sends them, and the emergency words are the next thing on the page whatever else fails.
+"""
 
 import logging
 from collections.abc import Callable
-from functools import partial, wraps
+from dataclasses import dataclass
+from datetime import datetime
+from functools import wraps
 from http import HTTPStatus
 from typing import Any
+from uuid import UUID, uuid4, uuid5
 
 from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.views.decorators.http import require_http_methods, require_safe
 
 from patients.access import posted
 from reactions.clinical.triage import triage
-from reactions.forms.checkin import DetailsForm, FirstQuestionForm
-from reactions.models import CheckIn
-from reactions.recording import CheckInClosed, submit_answer
-from reactions.views.broken_links import for_patients, kind_page
-from reactions.vocabulary import AlertLevel, PatientSeverity, PatientSymptom
+from reactions.forms.checkin import FIRST, PROBLEMS, WHO, CheckForm, FirstQuestionForm, Sheet, StepForm, steps_of
+from reactions.models import AnswerDraft, CheckIn, ReportLink
+from reactions.models.checkin import GRACE
+from reactions.recording import CheckInClosed, begin_report, save_step, submit_answer
+from reactions.views.birth_year import ask_for_birth_year
+from reactions.views.broken_links import for_patients, in_their_language, kind_page
+from reactions.vocabulary import AlertLevel, CheckInKind, PatientSeverity, PatientSymptom
 
 logger = logging.getLogger(__name__)
 
+# Of “/c/TOKEN/”, the first page of a link.
+ROOT_SLASHES = 3
+
 View = Callable[..., HttpResponse]
+
+
+@dataclass
+class Visit:
+    """One request to a check-in's pages, with what was sent on them before."""
+
+    request: HttpRequest
+    checkin: CheckIn
+    token: str
+    draft: AnswerDraft | None
+    sheet: Sheet
+    now: datetime
+
+    def begun_at(self, form: StepForm | None = None) -> datetime | None:
+        """When the patient began, by the page that is being sent or by the draft; None when nobody has."""
+        opened = form.opened_at() if form and form.is_bound else None
+        moments = [opened, self.draft.began_at if self.draft else None]
+        return min((moment for moment in moments if moment), default=None)
+
+    def why_closed(self, form: StepForm | None = None) -> str:
+        return self.checkin.why_closed(self.now, begun_at=self.begun_at(form))
+
+    def lead_to(self, step: str | None) -> HttpResponseRedirect:
+        """To a screen; to the last one when there is none left to answer."""
+        if step == FIRST:
+            response: HttpResponseRedirect = redirect("reactions:patient_checkin", self.token)
+            response["Location"] += "?again"
+            return response
+        if step is None:
+            return redirect("reactions:patient_check", self.token)
+        return redirect("reactions:patient_step", self.token, step)
 
 
 def patient_page(view: View) -> View:
@@ -31,104 +75,258 @@ def patient_page(view: View) -> View:
 
     @login_not_required
     @wraps(view)
-    def page(request: HttpRequest, token: str) -> HttpResponse:
+    def page(request: HttpRequest, token: str, **rest: str) -> HttpResponse:
         checkin = CheckIn.objects.all().of_token(token).first()
         if checkin is None:
-            return kind_page(request, "checkins/unknown_link.html", status=404)
-        with timezone.override(checkin.infusion.patient.zone):
-            response = view(request, checkin, token)
-        if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            return kind_page(request, "checkins/not_accepted.html", status=response.status_code)
-        return for_patients(response)
+            return _standing_link(request, token, at_its_root=not rest and request.path_info.count("/") == ROOT_SLASHES)
+        patient = checkin.infusion.patient
+        with timezone.override(patient.zone), in_their_language(request, patient) as keep_language:
+            response = ask_for_birth_year(request, patient, token) or view(
+                request, _visit(request, checkin, token), **rest
+            )
+            if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+                return kind_page(request, "checkins/not_accepted.html", status=response.status_code)
+            return for_patients(keep_language(response))
 
     return page
 
 
-@patient_page
-@require_http_methods(["GET", "HEAD", "POST"])
-def first_question(request: HttpRequest, checkin: CheckIn, token: str) -> HttpResponse:
-    if state := checkin.why_closed(timezone.now()):
-        return _closed(request, checkin, state)
-    form = FirstQuestionForm(posted(request))
-    context = _about(checkin) | {"form": form}
-    if form.is_valid():
-        if form.cleaned_data["has_problem"]:
-            return redirect("reactions:patient_details", token)
-        store = partial(submit_answer, checkin, has_problem=False, details={}, symptoms={}, **form.sent_as())
-        return _thank(request, checkin, token, store) or _not_stored(request, "checkins/first_question.html", context)
-    if checkin.answered_at and not form.is_bound and "again" not in request.GET:
-        return render(request, "checkins/answered.html", context)
-    return render(request, "checkins/first_question.html", context)
+def _visit(request: HttpRequest, checkin: CheckIn, token: str) -> Visit:
+    draft = AnswerDraft.objects.filter(checkin=checkin).first()
+    answer = None if draft else checkin.latest_answer()
+    steps = draft.steps if draft else steps_of(answer) if answer else {}
+    return Visit(request, checkin, token, draft, Sheet(checkin, steps), timezone.now())
 
 
 @patient_page
 @require_http_methods(["GET", "HEAD", "POST"])
-def details(request: HttpRequest, checkin: CheckIn, token: str) -> HttpResponse:
-    if state := checkin.why_closed(timezone.now()):
-        return _closed(request, checkin, state)
-    form = DetailsForm(posted(request), checkin=checkin)
-    context = _about(checkin) | {"form": form, "level": _level(form) if form.is_bound else None}
-    if form.is_valid():
-        said = {"details": form.details(), "symptoms": form.symptoms()} | form.sent_as()
-        store = partial(submit_answer, checkin, has_problem=True, **said)
-        return _thank(request, checkin, token, store) or _not_stored(request, "checkins/details.html", context)
-    if context["level"] == AlertLevel.RED:
-        context["told"] = _tell_at_once(checkin, form)
-    return render(request, "checkins/details.html", context)
+def first_question(request: HttpRequest, visit: Visit) -> HttpResponse:
+    if request.method != "POST":
+        if state := visit.why_closed():
+            return _closed(visit, state)
+        if visit.checkin.answered_at and "again" not in request.GET:
+            return render(request, "checkins/answered.html", _about(visit))
+        if visit.sheet.order()[0] == WHO and visit.sheet.values(WHO) is None:
+            return visit.lead_to(WHO)
+        if visit.checkin.kind == CheckInKind.REPORT and not visit.draft:
+            return visit.lead_to(PROBLEMS)
+        return _screen(visit, visit.sheet.form(FIRST))
+    form = visit.sheet.form(FIRST, posted(request))
+    assert isinstance(form, FirstQuestionForm)
+    nothing_new = form.is_valid() and not form.cleaned_data["has_problem"]
+    if nothing_new and not visit.sheet.marked() and "back" not in request.POST:
+        return _send_nothing_new(visit, form)
+    return _keep(visit, form)
 
 
-def _tell_at_once(checkin: CheckIn, form: DetailsForm) -> bool:
-    """Red words reach the clinic though something else in the form is amiss. True when what is clear was stored."""
-    said = {"details": form.what_is_clear(), "symptoms": form.symptoms()} | form.sent_as()
+@patient_page
+@require_http_methods(["GET", "HEAD", "POST"])
+def step(request: HttpRequest, visit: Visit, name: str) -> HttpResponse:
+    """One screen of the details."""
     try:
-        submit_answer(checkin, has_problem=True, now=timezone.now(), **said)
+        form = visit.sheet.form(name, posted(request))
+    except KeyError:
+        return kind_page(request, "checkins/unknown_link.html", status=404)
+    if state := visit.why_closed(form):
+        return _closed(visit, state)
+    if form.is_bound:
+        return _keep(visit, form)
+    asked = name in visit.sheet.order() or (name == PROBLEMS and visit.checkin.kind == CheckInKind.REPORT)
+    return _screen(visit, form) if asked else redirect("reactions:patient_checkin", visit.token)
+
+
+@patient_page
+@require_http_methods(["GET", "HEAD", "POST"])
+def check(request: HttpRequest, visit: Visit) -> HttpResponse:
+    """“This is what your clinic will read”, and Send."""
+    form = CheckForm(posted(request), checkin=visit.checkin, step="check")
+    if state := visit.why_closed(form):
+        return _closed(visit, state)
+    if visit.draft is None:
+        page = (
+            "reactions:patient_thanks" if form.is_bound and visit.checkin.answered_at else "reactions:patient_checkin"
+        )
+        return redirect(page, visit.token)
+    if form.is_bound and "back" in request.POST:
+        return visit.lead_to(visit.sheet.before("check"))
+    if unanswered := visit.sheet.first_open():
+        return visit.lead_to(unanswered)
+    if not form.is_bound:
+        return render(request, "checkins/check.html", _about(visit) | {"form": form, "lines": visit.sheet.in_words()})
+    try:
+        _submit(visit, visit.sheet, form, visit.draft.submission_id)
+    except CheckInClosed as closed:
+        return _closed(visit, closed.state)
+    except DatabaseError:
+        logger.exception("an answer could not be stored")
+        context = _about(visit) | {"form": form, "lines": visit.sheet.in_words(), "not_stored": True}
+        return render(request, "checkins/check.html", context, status=HTTPStatus.SERVICE_UNAVAILABLE)
+    return redirect("reactions:patient_thanks", visit.token)
+
+
+@patient_page
+@require_safe
+def thanks(request: HttpRequest, visit: Visit) -> HttpResponse:
+    answer = visit.checkin.latest_answer()
+    if answer is None:
+        return redirect("reactions:patient_checkin", visit.token)
+    alert = getattr(answer, "alert", None)
+    return render(request, "checkins/thanks.html", _about(visit) | {"level": alert.level if alert else None})
+
+
+def _keep(visit: Visit, form: StepForm) -> HttpResponse:
+    """Keep what a screen sent, tell red words at once, and lead on."""
+    sheet = Sheet(visit.checkin, {**_begun(visit), form.step: form.said()})
+    level = _level(sheet)
+    is_new = level == AlertLevel.RED and not set(sheet.marked()) <= _told(visit, form.step)
+    told = is_new and _tell_at_once(visit, sheet, form)
+    context = {"form": form, "level": level, "told": told or not is_new}
+    try:
+        visit.draft = save_step(
+            visit.checkin,
+            step=form.step,
+            said=form.said(),
+            told=sheet.marked() if told else (),
+            base=_begun(visit),
+            begun_at=visit.begun_at(form),
+            now=visit.now,
+        )
+    except CheckInClosed as closed:
+        return _closed(visit, closed.state)
+    except DatabaseError:
+        logger.exception("a screen of a check-in could not be stored")
+        return _screen(visit, form, context | {"not_stored": True}, status=HTTPStatus.SERVICE_UNAVAILABLE)
+    visit.sheet = sheet
+    if level == AlertLevel.RED and (is_new or form.step == PROBLEMS):
+        return _emergency(visit, context)
+    if "back" in visit.request.POST:
+        return visit.lead_to(sheet.before(form.step))
+    return visit.lead_to(sheet.first_open()) if form.is_valid() else _screen(visit, form, context)
+
+
+def _begun(visit: Visit) -> dict[str, Any]:
+    """What was sent before; who came by “report something now” has said that there is something."""
+    steps = dict(visit.sheet.steps)
+    if visit.checkin.kind == CheckInKind.REPORT:
+        steps.setdefault(FIRST, {"has_problem": ["yes"]})
+    return steps
+
+
+def _told(visit: Visit, step_name: str) -> set[str]:
+    """The symptoms that the clinic has from this form. Marked once more on their own screen, they are told once more."""
+    told = set(visit.draft.told) if visit.draft else set()
+    answer = visit.checkin.latest_answer()
+    if answer and step_name != PROBLEMS:
+        told |= {row.symptom for row in answer.symptoms.all()}
+    return told
+
+
+def _tell_at_once(visit: Visit, sheet: Sheet, form: StepForm) -> bool:
+    """Red words reach the clinic before the rest of the form. True when what is clear was stored."""
+    form.is_valid()
+    form_id = visit.draft.submission_id if visit.draft else form.cleaned_data.get("submission_id") or uuid4()
+    try:
+        _submit(visit, sheet, form, uuid5(form_id, "told at once"))
     except (CheckInClosed, DatabaseError):
         logger.exception("red words could not be stored")
         return False
     return True
 
 
-@patient_page
-@require_safe
-def thanks(request: HttpRequest, checkin: CheckIn, token: str) -> HttpResponse:
-    answer = checkin.latest_answer()
-    if answer is None:
-        return redirect("reactions:patient_checkin", token)
-    alert = getattr(answer, "alert", None)
-    return render(request, "checkins/thanks.html", _about(checkin) | {"level": alert.level if alert else None})
+def _submit(visit: Visit, sheet: Sheet, form: StepForm, submission_id: UUID | None) -> None:
+    has_problem = sheet.has_problem()
+    submit_answer(
+        visit.checkin,
+        has_problem=has_problem,
+        details=sheet.details() | {"language": translation.get_language() or "en"},
+        symptoms=sheet.symptoms() if has_problem else {},
+        of_symptoms=sheet.of_symptoms() if has_problem else {},
+        submission_id=submission_id,
+        begun_at=visit.begun_at(form),
+        now=timezone.now(),
+    )
 
 
-def _thank(request: HttpRequest, checkin: CheckIn, token: str, store: Callable[..., object]) -> HttpResponse | None:
-    """Store the answer and say thank you; None when the database did not take it."""
+def _send_nothing_new(visit: Visit, form: FirstQuestionForm) -> HttpResponse:
+    """No is the whole answer: it is sent with the tap."""
+    sheet = Sheet(visit.checkin, {**visit.sheet.steps, FIRST: form.said()})
+    submission_id = visit.draft.submission_id if visit.draft else form.cleaned_data["submission_id"]
     try:
-        store(now=timezone.now())
+        _submit(visit, sheet, form, submission_id)
     except CheckInClosed as closed:
-        return _closed(request, checkin, closed.state)
+        return _closed(visit, closed.state)
     except DatabaseError:
         logger.exception("an answer could not be stored")
+        return _screen(visit, form, {"not_stored": True}, status=HTTPStatus.SERVICE_UNAVAILABLE)
+    return redirect("reactions:patient_thanks", visit.token)
+
+
+def _screen(visit: Visit, form: StepForm, context: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
+    """The screen, as it is or once more with everything as it was filled in."""
+    shown = {"form": form, "back": visit.sheet.before(form.step), "level": _level(visit.sheet)}
+    return render(visit.request, form.template, _about(visit) | shown | (context or {}), status=status)
+
+
+def _emergency(visit: Visit, context: dict[str, Any]) -> HttpResponse:
+    """The emergency words alone, before anything else is asked."""
+    status = HTTPStatus.OK if context["told"] else HTTPStatus.SERVICE_UNAVAILABLE
+    next_page = visit.lead_to(visit.sheet.first_open())["Location"]
+    return render(
+        visit.request, "checkins/emergency.html", _about(visit) | context | {"next": next_page}, status=status
+    )
+
+
+def _level(sheet: Sheet) -> AlertLevel | None:
+    """The level of what was said so far, so that emergency words come first whatever else is amiss."""
+    if not sheet.has_problem():
         return None
-    return redirect("reactions:patient_thanks", token)
+    symptoms = {PatientSymptom(word): PatientSeverity(severity) for word, severity in sheet.symptoms().items()}
+    if not symptoms:
+        return None
+    said = sheet.details()
+    return triage(symptoms, care_sought=said["care_sought"], still_there=said["still_there"]).level
 
 
-def _not_stored(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-    """The page once more, with everything as it was filled in, and what the patient must do now all the same."""
-    return render(request, template, context | {"not_stored": True}, status=503)
+def _closed(visit: Visit, state: str) -> HttpResponse:
+    visit.checkin.refresh_from_db(fields=["state", "state_reason"])
+    return render(visit.request, "checkins/closed.html", _about(visit) | {"state": state}, status=HTTPStatus.GONE)
 
 
-def _level(form: DetailsForm) -> AlertLevel | None:
-    """The level of a form, even half-filled, so that emergency words come first whatever else is amiss."""
-    form.is_valid()
-    return triage(
-        {PatientSymptom(symptom): PatientSeverity(severity) for symptom, severity in form.symptoms().items()},
-        care_sought=form.cleaned_data.get("care_sought", ""),
-        still_there=form.cleaned_data.get("still_there"),
-    ).level
+def _about(visit: Visit) -> dict[str, Any]:
+    checkin, patient = visit.checkin, visit.checkin.infusion.patient
+    link = None if patient.is_void or patient.died_on else ReportLink.objects.filter(patient=patient).first()
+    return {
+        "checkin": checkin,
+        "clinic": patient.clinic,
+        "infusion": checkin.infusion,
+        "token": visit.token,
+        "by_parent": visit.sheet.by_parent(),
+        "grace_hours": GRACE.seconds // 3600,
+        "report_path": link.link_path() if link else "",
+    }
 
 
-def _closed(request: HttpRequest, checkin: CheckIn, state: str) -> HttpResponse:
-    checkin.refresh_from_db(fields=["state", "state_reason"])
-    return render(request, "checkins/closed.html", _about(checkin) | {"state": state}, status=410)
-
-
-def _about(checkin: CheckIn) -> dict[str, Any]:
-    return {"checkin": checkin, "clinic": checkin.infusion.patient.clinic, "infusion": checkin.infusion}
+def _standing_link(request: HttpRequest, token: str, *, at_its_root: bool) -> HttpResponse:
+    """The page of “report something now”. Its button begins a check-in of its own; opening it begins nothing."""
+    link = ReportLink.objects.all().of_token(token).first() if at_its_root else None
+    if link is None:
+        return kind_page(request, "checkins/unknown_link.html", status=404)
+    patient = link.patient
+    with timezone.override(patient.zone), in_their_language(request, patient) as keep_language:
+        context = {"clinic": patient.clinic}
+        if patient.is_void or patient.died_on:
+            return for_patients(render(request, "checkins/no_report.html", context, status=HTTPStatus.GONE))
+        if request.method in {"GET", "HEAD"}:
+            return for_patients(keep_language(render(request, "checkins/report.html", context)))
+        if request.method != "POST":
+            return kind_page(request, "checkins/not_accepted.html", status=HTTPStatus.METHOD_NOT_ALLOWED)
+        try:
+            checkin = begin_report(patient, now=timezone.now())
+        except DatabaseError:
+            logger.exception("a report could not be begun")
+            context["not_stored"] = True
+            page = render(request, "checkins/report.html", context, status=HTTPStatus.SERVICE_UNAVAILABLE)
+            return for_patients(keep_language(page))
+        if checkin is None:
+            return for_patients(render(request, "checkins/no_report.html", context, status=HTTPStatus.GONE))
+        return for_patients(redirect(f"{checkin.link_path()}?lang={translation.get_language()}"))
