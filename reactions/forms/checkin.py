@@ -17,6 +17,7 @@ from patients import clock
 from patients.forms.fields import ClinicDateTimeField
 from reactions.clinical.triage import RED_WORDS
 from reactions.models import Answer, CheckIn
+from reactions.models.checkin import CARE_SOUGHT
 from reactions.vocabulary import LABELS, PatientSeverity, PatientSymptom
 from reactions.words import patient_moment
 
@@ -76,10 +77,11 @@ class StepForm(forms.Form):
 
     def said(self) -> Said:
         """What was sent, to be kept as it is, be it wrong; PostgreSQL keeps no null bytes."""
-        lists = {name: self.data.getlist(name) for name in self.questions() if name in self.data}
+        data = self.data if isinstance(self.data, QueryDict) else QueryDict()
         return {
-            name: [value.replace("\0", "")[:KEPT_AT_MOST] for value in values][: len(PatientSymptom)]
-            for name, values in lists.items()
+            name: [value.replace("\0", "")[:KEPT_AT_MOST] for value in data.getlist(name)[: len(PatientSymptom)]]
+            for name in self.questions()
+            if name in data
         }
 
     def questions(self) -> list[str]:
@@ -197,7 +199,7 @@ class ProblemForm(StepForm):
 class CareForm(StepForm):
     care_sought = forms.ChoiceField(
         required=False,
-        choices=[(value, _(label)) for value, label in Answer._meta.get_field("care_sought").choices or []],  # type: ignore[misc, str-unpack]
+        choices=[(value, _(label)) for value, label in CARE_SOUGHT],
         widget=forms.RadioSelect,
     )
 
@@ -407,7 +409,8 @@ def _in_words(form: StepForm, name: str, value: Any) -> Iterator[str]:
     if isinstance(asked, forms.ChoiceField):
         chosen = value if isinstance(value, list) else [{True: "yes", False: "no"}.get(value, value)]
         prefix = f"{asked.label} " if name == "still_there" else ""
-        yield from (f"{prefix}{label}" for code, label in asked.choices if code and code in chosen)
+        labels = [(str(code), str(label)) for code, label in list(asked.choices)]  # type: ignore[arg-type]
+        yield from (f"{prefix}{label}" for code, label in labels if code and code in chosen)
     elif isinstance(value, datetime):
         yield f"{asked.label} {patient_moment(value)}"
     elif value:

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('patients', '0004_pages'),
+        ('patients', '0003_language'),
         ('reactions', '0013_answers_by_symptom'),
     ]
 

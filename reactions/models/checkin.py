@@ -30,6 +30,14 @@ RECORDED_LATE = "The infusion was recorded after this check-in's time."
 # For whoever had a page open, or saved one, before the check-in closed. The page says so. This project's own.
 GRACE = timedelta(hours=2)
 
+CARE_SOUGHT = [
+    ("nothing", "Nothing"),
+    ("medicine", "Took a medicine"),
+    ("called", "Called the clinic or a doctor"),
+    ("visited", "Went to a clinic or doctor"),
+    ("hospital", "Went to the emergency room or hospital"),
+]
+
 
 class CheckInQuerySet(models.QuerySet):
     def visible_to(self, user: User) -> Self:
@@ -171,17 +179,7 @@ class Answer(models.Model):
     has_problem = models.BooleanField(help_text="A new or worse health problem since the infusion.")
     began_at = models.DateTimeField(null=True, blank=True)
     still_there = models.BooleanField(null=True, blank=True)
-    care_sought = models.CharField(
-        max_length=10,
-        blank=True,
-        choices=[
-            ("nothing", "Nothing"),
-            ("medicine", "Took a medicine"),
-            ("called", "Called the clinic or a doctor"),
-            ("visited", "Went to a clinic or doctor"),
-            ("hospital", "Went to the emergency room or hospital"),
-        ],
-    )
+    care_sought = models.CharField(max_length=10, blank=True, choices=CARE_SOUGHT)
     # What the trouble did to the day, as v-safe asks it. None where that was not asked.
     could_not_work = models.BooleanField("could not work or go to school", null=True, blank=True)
     could_not_do_daily = models.BooleanField("could not do normal daily things", null=True, blank=True)

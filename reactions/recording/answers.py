@@ -106,7 +106,8 @@ def submit_answer(
     )
     CheckIn.objects.filter(pk=stored.pk).update(state=CheckInState.ANSWERED, answered_at=now)
     # The form that was sent; one that has only told its red words stays.
-    AnswerDraft.objects.filter(checkin=stored, submission_id=form_id).delete()
+    if form_id:
+        AnswerDraft.objects.filter(checkin=stored, submission_id=form_id).delete()
     alert = raise_alert(answer, now=now)
     patient = stored.patient
     ReportLink.of(patient)

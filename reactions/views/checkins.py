@@ -23,7 +23,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from patients.access import posted
 from reactions.clinical.triage import triage
-from reactions.forms.checkin import FIRST, PROBLEMS, WHO, CheckForm, FirstQuestionForm, Sheet, StepForm, steps_of
+from reactions.forms.checkin import FIRST, PROBLEMS, WHO, CheckForm, Sheet, StepForm, steps_of
 from reactions.models import AnswerDraft, CheckIn, ReportLink
 from reactions.models.checkin import GRACE
 from reactions.recording import CheckInClosed, begin_report, save_step, submit_answer
@@ -81,9 +81,8 @@ def patient_page(view: View) -> View:
             return _standing_link(request, token, at_its_root=not rest and request.path_info.count("/") == ROOT_SLASHES)
         patient = checkin.infusion.patient
         with timezone.override(patient.zone), in_their_language(request, patient) as keep_language:
-            response = ask_for_birth_year(request, patient, token) or view(
-                request, _visit(request, checkin, token), **rest
-            )
+            asked = ask_for_birth_year(request, patient, token)
+            response = asked or view(request, _visit(request, checkin, token), **rest)
             if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
                 return kind_page(request, "checkins/not_accepted.html", status=response.status_code)
             return for_patients(keep_language(response))
@@ -112,7 +111,6 @@ def first_question(request: HttpRequest, visit: Visit) -> HttpResponse:
             return visit.lead_to(PROBLEMS)
         return _screen(visit, visit.sheet.form(FIRST))
     form = visit.sheet.form(FIRST, posted(request))
-    assert isinstance(form, FirstQuestionForm)
     nothing_new = form.is_valid() and not form.cleaned_data["has_problem"]
     if nothing_new and not visit.sheet.marked() and "back" not in request.POST:
         return _send_nothing_new(visit, form)
@@ -213,7 +211,7 @@ def _begun(visit: Visit) -> dict[str, Any]:
 
 
 def _told(visit: Visit, step_name: str) -> set[str]:
-    """The symptoms that the clinic has from this form. Marked once more on their own screen, they are told once more."""
+    """The symptoms that the clinic has already. An earlier answer's, marked once more, are told once more."""
     told = set(visit.draft.told) if visit.draft else set()
     answer = visit.checkin.latest_answer()
     if answer and step_name != PROBLEMS:
@@ -247,7 +245,7 @@ def _submit(visit: Visit, sheet: Sheet, form: StepForm, submission_id: UUID | No
     )
 
 
-def _send_nothing_new(visit: Visit, form: FirstQuestionForm) -> HttpResponse:
+def _send_nothing_new(visit: Visit, form: StepForm) -> HttpResponse:
     """No is the whole answer: it is sent with the tap."""
     sheet = Sheet(visit.checkin, {**visit.sheet.steps, FIRST: form.said()})
     submission_id = visit.draft.submission_id if visit.draft else form.cleaned_data["submission_id"]
@@ -313,7 +311,7 @@ def _standing_link(request: HttpRequest, token: str, *, at_its_root: bool) -> Ht
         return kind_page(request, "checkins/unknown_link.html", status=404)
     patient = link.patient
     with timezone.override(patient.zone), in_their_language(request, patient) as keep_language:
-        context = {"clinic": patient.clinic}
+        context: dict[str, Any] = {"clinic": patient.clinic}
         if patient.is_void or patient.died_on:
             return for_patients(render(request, "checkins/no_report.html", context, status=HTTPStatus.GONE))
         if request.method in {"GET", "HEAD"}:
