@@ -41,7 +41,8 @@ OTHER_PAGES = {
 }
 PATIENT_PAGES = {
     "reactions:patient_checkin",
-    "reactions:patient_details",
+    "reactions:patient_step",
+    "reactions:patient_check",
     "reactions:patient_thanks",
     "reactions:stop_mails",
 }

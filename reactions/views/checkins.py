@@ -112,7 +112,7 @@ def first_question(request: HttpRequest, visit: Visit) -> HttpResponse:
         return _screen(visit, visit.sheet.form(FIRST))
     form = visit.sheet.form(FIRST, posted(request))
     nothing_new = form.is_valid() and not form.cleaned_data["has_problem"]
-    if nothing_new and not visit.sheet.marked() and "back" not in request.POST:
+    if nothing_new and not (visit.draft and visit.sheet.marked()) and "back" not in request.POST:
         return _send_nothing_new(visit, form)
     return _keep(visit, form)
 
@@ -141,10 +141,8 @@ def check(request: HttpRequest, visit: Visit) -> HttpResponse:
     if state := visit.why_closed(form):
         return _closed(visit, state)
     if visit.draft is None:
-        page = (
-            "reactions:patient_thanks" if form.is_bound and visit.checkin.answered_at else "reactions:patient_checkin"
-        )
-        return redirect(page, visit.token)
+        was_sent = form.is_bound and visit.checkin.answers.exists()
+        return redirect("reactions:patient_thanks" if was_sent else "reactions:patient_checkin", visit.token)
     if form.is_bound and "back" in request.POST:
         return visit.lead_to(visit.sheet.before("check"))
     if unanswered := visit.sheet.first_open():

@@ -205,17 +205,20 @@ def test_a_patient_whose_words_mean_danger_reads_that_first(
 ) -> None:
     page = new_person()
     checkin = past.checkins.get(kind=CheckInKind.HOURS_24)
-    page.goto(f"{checkin.link_path()}details/")
-    page.get_by_role("group", name="Chest pain").get_by_text("Mild").click()
-    page.get_by_label("When did it begin?").fill("2020-01-01T10:00")
-    page.get_by_role("button", name="Send").click()
+    page.goto(checkin.link_path())
+    page.get_by_label("Yes", exact=True).check()
+    page.get_by_role("button", name="Next").click()
+    page.get_by_label("Chest pain").check()
+    page.get_by_role("button", name="Next").click()
     expect(page.get_by_role("heading", name="Call 911 now")).to_be_in_viewport()
-    expect(page.get_by_text("This is before your infusion")).to_have_count(2)
-    look_at(page, "danger-and-an-error")
-    page.get_by_label("When did it begin?").fill("")
-    page.get_by_role("button", name="Send").click()
-    expect(page.get_by_role("heading", name="Call 911 now")).to_be_in_viewport()
+    expect(page.get_by_text("Your clinic has been told")).to_be_visible()
     look_at(page, "danger")
+    page.get_by_role("link", name="Go on").click()
+    page.get_by_label("When did it begin?").fill("2020-01-01T10:00")
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_text("Call 911 now")).to_be_in_viewport()
+    expect(page.get_by_text("This is before the infusion")).to_have_count(2)
+    look_at(page, "danger-and-an-error")
     CheckIn.objects.filter(pk=checkin.pk).update(
         state=CheckInState.CANCELLED, state_reason="Synthetic", sent_at=None, answered_at=None
     )
@@ -225,29 +228,6 @@ def test_a_patient_whose_words_mean_danger_reads_that_first(
     look_at(page, "check-in-unknown")
     page.goto(f"{checkin.link_path()})")
     look_at(page, "check-in-mangled")
-
-
-def test_a_patients_form_that_comes_back_takes_the_focus_and_leads_to_what_is_missing(
-    new_person: NewPage, no_broker: None, past: Infusion
-) -> None:
-    page = new_person()
-    page.set_viewport_size({"width": 390, "height": 844})
-    link = past.checkins.get(kind=CheckInKind.HOURS_24).link_path()
-    page.goto(link)
-    page.get_by_role("button", name="Next").click()
-    expect(page).to_have_title("Error: How are you?")
-    expect(page.get_by_role("alert")).to_be_focused()
-    look_at(page, "check-in-first-error")
-    page.get_by_role("alert").get_by_role("link").click()
-    expect(page.get_by_label("No, nothing new or worse")).to_be_focused()
-    page.goto(f"{link}details/")
-    page.get_by_role("group", name="Headache", exact=True).get_by_text("Severe").click()
-    page.get_by_label("When did it begin?").fill("2020-01-01T10:00")
-    page.get_by_role("button", name="Send").click()
-    expect(page.get_by_role("alert").filter(has_text="Not sent yet")).to_be_focused()
-    expect(page.get_by_role("alert").filter(has_text="Not sent yet")).to_be_in_viewport()
-    expect(page.get_by_text("now, before you go on")).to_be_visible()
-    look_at(page, "check-in-details-error")
 
 
 def test_a_list_of_the_administration_has_the_width_of_a_tablet(
