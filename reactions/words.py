@@ -186,9 +186,9 @@ def patient_day(moment: date) -> str:
 
 
 def patient_moment(moment: datetime) -> str:
-    """“Sunday, January 4, 9:15 a.m.” in the language of the page, on the clocks of the zone that is in force."""
+    """“Sunday, January 4, 9:15 AM” in the language of the page, on the clocks of the zone that is in force."""
     # Translators: a day and time, in Django's letters for dates
-    return formats.date_format(_local(moment), gettext("l, F j, P"), use_l10n=False)
+    return formats.date_format(_local(moment), gettext("l, F j, g:i A"), use_l10n=False)
 
 
 def _local(moment: date) -> date:

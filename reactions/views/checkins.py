@@ -148,14 +148,14 @@ def check(request: HttpRequest, visit: Visit) -> HttpResponse:
     if unanswered := visit.sheet.first_open():
         return visit.lead_to(unanswered)
     if not form.is_bound:
-        return render(request, "checkins/check.html", _about(visit) | {"form": form, "lines": visit.sheet.in_words()})
+        return render(request, "checkins/check.html", _to_check(visit, form))
     try:
         _submit(visit, visit.sheet, form, visit.draft.submission_id)
     except CheckInClosed as closed:
         return _closed(visit, closed.state)
     except DatabaseError:
         logger.exception("an answer could not be stored")
-        context = _about(visit) | {"form": form, "lines": visit.sheet.in_words(), "not_stored": True}
+        context = _to_check(visit, form) | {"not_stored": True}
         return render(request, "checkins/check.html", context, status=HTTPStatus.SERVICE_UNAVAILABLE)
     return redirect("reactions:patient_thanks", visit.token)
 
@@ -261,6 +261,13 @@ def _screen(visit: Visit, form: StepForm, context: dict[str, Any] | None = None,
     """The screen, as it is or once more with everything as it was filled in."""
     shown = {"form": form, "back": visit.sheet.before(form.step), "level": _level(visit.sheet)}
     return render(visit.request, form.template, _about(visit) | shown | (context or {}), status=status)
+
+
+def _to_check(visit: Visit, form: StepForm) -> dict[str, Any]:
+    """What the last screen shows."""
+    sheet = visit.sheet
+    shown = {"form": form, "lines": sheet.in_words(), "back": sheet.before("check"), "level": _level(sheet)}
+    return _about(visit) | shown
 
 
 def _emergency(visit: Visit, context: dict[str, Any]) -> HttpResponse:

@@ -187,7 +187,7 @@ def test_times_are_on_the_patients_clocks_and_in_their_language(client: Client, 
         due_at=datetime.fromisoformat("2099-01-01T00:00:00+00:00"),
         closes_at=datetime.fromisoformat("2099-01-03T20:15:00+00:00"),
     )
-    assert "until Sunday, January 4, 9:15 a.m." in client.get(checkin.link_path()).content.decode()
+    assert "until Sunday, January 4, 9:15 AM." in client.get(checkin.link_path()).content.decode()
     assert "hasta el domingo, 4 de enero, 09:15" in client.get(f"{checkin.link_path()}?lang=es").content.decode()
 
 
