@@ -50,7 +50,6 @@ TAGS: dict[DeliveryState, tuple[str, str]] = {
     DeliveryState.MISSED: ("Missed", "amber"),
     DeliveryState.CANCELLED: ("Cancelled", "plain"),
 }
-# Not a member of MailState as long as nothing reads what comes back.
 DOUBT_SENT = "a second copy may have reached the patient"
 DOUBT_WAITING = "an earlier try may have reached the patient"
 
@@ -158,7 +157,7 @@ def _failed(checkins: QuerySet[CheckIn], now: datetime, zone: ZoneInfo) -> Query
     mails = OutboxMessage.objects.filter(checkin=OuterRef("pk"))
     tried = mails.filter(state=MailState.QUEUED, attempts__gt=0).exclude(last_error="")
     refused = Q(state=CheckInState.CANCELLED, state_reason__startswith=MAIL_REFUSED)
-    came_back = Q(Exists(mails.filter(state=BOUNCED))) & ~Q(state=CheckInState.ANSWERED)
+    came_back = Q(Exists(mails.filter(state=MailState.BOUNCED))) & ~Q(state=CheckInState.ANSWERED)
     never = Q(state=CheckInState.MISSED)
     return checkins.filter(refused | came_back | never | Q(Exists(tried))).order_by("-due_at", "-pk")
 

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('patients', '0003_language'),
-        ('reactions', '0013_answers_by_symptom'),
+        ('reactions', "0015_dispatch"),
     ]
 
     operations = [

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('patients', '0003_language'),
-        ('reactions', '0013_answers_by_symptom'),
+        ('reactions', "0017_answers"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
             },
             bases=('reactions.checkin',),
         ),
-        migrations.AddField(
+        migrations.AlterField(
             model_name='answer',
             name='answered_by',
             field=models.CharField(choices=[('patient', 'the patient'), ('parent', 'a parent or carer'), ('telephone', 'the clinic, by telephone')], default=reactions.vocabulary.AnsweredBy['PATIENT'], max_length=10),

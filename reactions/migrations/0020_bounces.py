@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('patients', '0010_mail'),
-        ('reactions', "0015_dispatch"),
+        ('reactions', "0019_review"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

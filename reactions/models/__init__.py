@@ -51,7 +51,7 @@ __all__ = [
     "Vial",
     "Vitals",
     "WorkItem",
+    "WrongBirthYear",
     "silent_checkins",
     "silent_patients",
-    "WrongBirthYear",
 ]

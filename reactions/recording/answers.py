@@ -72,8 +72,8 @@ def submit_answer(
     unless the infusion is void.
 
     `symptoms` maps PatientSymptom to PatientSeverity; `of_symptoms` gives some of these `began_at` and `still_there`
-    of their own; `details` are further columns of Answer: care_sought, comment, what it did to the day, who answered, language.
-    Who had begun at `begun_at`, before the deadline, may send within CheckIn's grace. Answering again adds a
+    of their own; `details` are further columns of Answer: care_sought, comment, what it did to the day, who answered,
+    language. Who had begun at `begun_at`, before the deadline, may send within CheckIn's grace. Answering again adds a
     version; the earlier ones stay. The form `submission_id` sent twice as it was is one answer; sent again from the
     browser's history with something changed, it is a further one. Raises CheckInClosed when it is over or cancelled.
     """
