@@ -72,11 +72,15 @@ def silences(found: Sequence[SilentPatient], now: datetime) -> list[Silence]:
         unanswered[checkin.infusion.patient_id].append(checkin)
     for call in PhoneCall.objects.filter(patient__in=keys).select_related("called_by"):
         calls[call.patient_id].append(call)
-    return [_silence(one, patients[one.pk], unanswered[one.pk], calls[one.pk]) for one in found]
+    lines = [_silence(one, patients[one.pk], unanswered[one.pk], calls[one.pk]) for one in found]
+    return [line for line in lines if line]
 
 
-def _silence(one: SilentPatient, patient: Patient, checkins: list[CheckIn], calls: list[PhoneCall]) -> Silence:
+def _silence(one: SilentPatient, patient: Patient, checkins: list[CheckIn], calls: list[PhoneCall]) -> Silence | None:
+    """None for whoever has answered since the line was found."""
     open_ones = [checkin for checkin in checkins if one.last_word_at is None or checkin.due_at > one.last_word_at]
+    if not open_ones:
+        return None
     return Silence(patient, open_ones, [call for call in calls if call.called_at >= open_ones[-1].due_at])
 
 
