@@ -20,7 +20,7 @@ from reactions.recording import record_bounce
 WRONG_ADDRESS = {RejectReason.BOUNCED, RejectReason.INVALID}
 
 
-@receiver(tracking, dispatch_uid="reactions.mail_events.hear")
+@receiver(tracking)
 def hear(sender: Any, event: Any, esp_name: str, **kwargs: Any) -> None:
     """Write down that a mail came back or is held up; every other event is not asked for."""
     if event.event_type not in {EventType.BOUNCED, EventType.REJECTED, EventType.DEFERRED}:
