@@ -336,7 +336,7 @@ def test_a_later_no_does_not_hide_what_was_reported(client: Client, first: str, 
     tell(client, first, {"symptom_breathing": "severe", "symptom_rash": "mild"})
     client.post(first, {"has_problem": "no"})
     client.force_login(nurse)
-    earlier = "changed; earlier: rash or hives; trouble breathing, wheeze or a tight throat"
+    earlier = "changed; earlier: trouble breathing, wheeze or a tight throat; rash or hives"
     for page in ("reactions:patient", "reactions:infusion"):
         pk = checkin.patient.pk if page == "reactions:patient" else checkin.infusion_id
         assert earlier in strip(client.get(reverse(page, args=[pk])))
