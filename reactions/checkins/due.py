@@ -4,15 +4,22 @@ Beat calls it every minute; `manage.py tick` is the same from cron, without a br
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.db import transaction
+from django.db.models import F, Q
+
+from patients.models import Patient
 from reactions import alerts, outbox
 from reactions.checkins import resuming
-from reactions.models import CheckIn
-from reactions.models.checkin import SENT_TOO_LATE
-from reactions.vocabulary import CheckInState, MailKind
+from reactions.models import CheckIn, OutboxMessage
+from reactions.models.checkin import SENT_TOO_LATE, CheckInQuerySet
+from reactions.vocabulary import CheckInState, MailKind, MailState
 
 BATCH = 500
+# Between the mails about two courses of one patient. This project's own.
+APART = timedelta(hours=1)
+OVERTAKEN = "A later check-in of the course is due."
 
 
 @dataclass(frozen=True)
@@ -44,17 +51,62 @@ def close_what_is_over(now: datetime) -> int:
 
 
 def queue_what_is_due(now: datetime) -> int:
-    """One outbox row for each check-in that is due and has none."""
-    queued = 0
-    due = CheckIn.objects.filter(state=CheckInState.PLANNED, due_at__lte=now, mails=None).order_by("due_at")
-    while checkins := list(due[:BATCH]):
-        for checkin in checkins:
-            outbox.enqueue(
-                MailKind.CHECKIN_INVITATION,
-                key=f"checkin:{checkin.pk}:invitation",
-                due_at=checkin.due_at,
-                expires_at=checkin.closes_at,
-                checkin=checkin,
-            )
-        queued += len(checkins)
+    """One outbox row for each check-in that is due and has none, and never two mails to one patient at once.
+
+    Of several that are due in one course, as after the service stood still, the latest goes out and the others are
+    missed, also those that wait in the outbox. One of another course waits until `APART` after the patient's last mail.
+    """
+    queued, seen = 0, 0
+    due = CheckIn.objects.filter(state=CheckInState.PLANNED, due_at__lte=now, mails=None)
+    while patients := list(_patients_of(due).filter(patient__gt=seen)[:BATCH]):
+        for row in patients:
+            seen = row["patient"]
+            queued += _queue_one_for(seen, now)
     return queued
+
+
+def _patients_of(due: CheckInQuerySet) -> CheckInQuerySet:
+    return due.order_by().values(patient=F("infusion__patient")).distinct().order_by("patient")
+
+
+def _queue_one_for(patient: int, now: datetime) -> int:
+    """Queue the latest check-in of the patient that is due. Returns how many were queued: none or one."""
+    with transaction.atomic():
+        Patient.objects.select_for_update(no_key=True).get(pk=patient)
+        own = CheckIn.objects.filter(infusion__patient=patient)
+        for checkin in own.filter(state=CheckInState.PLANNED, due_at__lte=now):
+            if own.filter(course=checkin.course_id).filter(_goes_before(checkin, now)).exists():
+                _miss(checkin)
+        due = own.filter(state=CheckInState.PLANNED, due_at__lte=now, mails=None).order_by("-due_at", "-pk").first()
+        if due is None or _has_mail_at_hand(own, due, now):
+            return 0
+        outbox.enqueue(
+            MailKind.CHECKIN_INVITATION,
+            key=f"checkin:{due.pk}:invitation",
+            due_at=due.due_at,
+            expires_at=due.closes_at,
+            checkin=due,
+        )
+    return 1
+
+
+def _goes_before(checkin: CheckIn, now: datetime) -> Q:
+    """What makes a check-in of the same course superfluous: a later one that is due, or that the patient has."""
+    later = Q(due_at__gt=checkin.due_at) | Q(due_at=checkin.due_at, pk__gt=checkin.pk)
+    return later & (Q(state=CheckInState.PLANNED, due_at__lte=now) | Q(sent_at__isnull=False))
+
+
+def _miss(checkin: CheckIn) -> None:
+    """Mark it missed and call its mail off, unless that is being sent this moment."""
+    mails = OutboxMessage.objects.filter(checkin=checkin)
+    mails.filter(state=MailState.QUEUED).update(state=MailState.CANCELLED, last_error=OVERTAKEN)
+    if not mails.filter(state=MailState.SENDING).exists():
+        planned = CheckIn.objects.filter(pk=checkin.pk, state=CheckInState.PLANNED)
+        planned.update(state=CheckInState.MISSED, state_reason=SENT_TOO_LATE)
+
+
+def _has_mail_at_hand(own: CheckInQuerySet, due: CheckIn, now: datetime) -> bool:
+    """Another mail to the patient waits or is being sent, or one about another course has just left."""
+    waiting = Q(state=CheckInState.PLANNED, mails__state__in=[MailState.QUEUED, MailState.SENDING])
+    just_left = Q(sent_at__gt=now - APART) & ~Q(course=due.course_id)
+    return own.exclude(pk=due.pk).filter(waiting | just_left).exists()

@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from patients.models import Patient
 from reactions import outbox
 from reactions.models import AnaphylaxisRecord, CheckIn, Course, Infusion, Reaction
-from reactions.models.checkin import RECORDED_LATE
+from reactions.models.checkin import RECORDED_LATE, SENT_TOO_LATE
 from reactions.models.link import new_link
 from reactions.vocabulary import CheckInKind, CheckInState
 
@@ -76,7 +76,7 @@ def _plan_step(step: Step, course: Course, latest: Infusion, ended_at: datetime,
     own = CheckIn.objects.filter(infusion=latest, kind=step.kind).first()
     kept = own or _planned(course).filter(kind=step.kind).order_by("-pk").first()
     if kept:
-        if _can_move(kept):
+        if _can_move(kept) and not _was_missed_at(kept, due_at):
             CheckIn.objects.filter(pk=kept.pk).update(**values)
             outbox.move(kept, due_at=due_at, expires_at=closes_at)
         return
@@ -126,6 +126,11 @@ def _can_move(checkin: CheckIn) -> bool:
     """Not sent, not answered, and not ended by anybody's decision."""
     waiting = checkin.state in {CheckInState.PLANNED, CheckInState.MISSED} or checkin.state_reason == NO_END
     return waiting and checkin.sent_at is None
+
+
+def _was_missed_at(checkin: CheckIn, due_at: datetime) -> bool:
+    """The service missed it at this very time: planning again does not bring it back, since a later one went out."""
+    return checkin.state == CheckInState.MISSED and checkin.state_reason == SENT_TOO_LATE and checkin.due_at == due_at
 
 
 def cancel_checkins(infusion: Infusion, *, reason: str, now: datetime) -> None:

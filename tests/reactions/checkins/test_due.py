@@ -1,0 +1,84 @@
+"""What a patient gets after the service stood still: the latest check-in, never a burst."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.utils import timezone
+
+from patients.models import Clinic
+from reactions.checkins import due
+from reactions.checkins.plan import plan_checkins
+from reactions.models import CheckIn, Infusion, OutboxMessage
+from reactions.models.checkin import SENT_TOO_LATE
+from reactions.vocabulary import MailState
+from tests.support.factories import make_infusion, make_patient
+
+pytestmark = pytest.mark.django_db
+DAY = timedelta(days=1)
+
+
+def planned(clinic: Clinic, days_ago: float, **fields: Any) -> Infusion:
+    """An infusion that ended so long ago and was written down at once."""
+    ended_at = timezone.now() - days_ago * DAY
+    infusion = make_infusion(fields.pop("patient", None) or make_patient(clinic), ended_at=ended_at, **fields)
+    plan_checkins(infusion, now=ended_at)
+    return infusion
+
+
+def states(infusion: Infusion) -> dict[str, str]:
+    return dict(CheckIn.objects.filter(infusion=infusion).values_list("kind", "state"))
+
+
+def test_after_nine_days_down_only_the_latest_goes_out(clinic: Clinic) -> None:
+    infusion = planned(clinic, days_ago=9)
+    due.tick()
+    due.tick()
+    assert len(mail.outbox) == 1
+    assert states(infusion) == {"hours_24": "missed", "hours_72": "missed", "days_8": "sent", "days_28": "planned"}
+    assert CheckIn.objects.get(kind="hours_72").state_reason == SENT_TOO_LATE
+
+
+def test_planning_again_brings_back_none_of_the_missed(clinic: Clinic) -> None:
+    infusion = planned(clinic, days_ago=9)
+    due.tick()
+    plan_checkins(infusion, now=timezone.now())
+    due.tick()
+    assert states(infusion)["hours_72"] == "missed"
+    assert len(mail.outbox) == 1
+
+
+def test_a_mail_that_waits_in_the_outbox_gives_way_to_the_later_check_in(clinic: Clinic) -> None:
+    infusion = planned(clinic, days_ago=9)
+    early = CheckIn.objects.get(kind="hours_72")
+    due.queue_what_is_due(early.due_at)
+    assert OutboxMessage.objects.filter(checkin=early, state=MailState.QUEUED).exists()
+    due.tick()
+    assert len(mail.outbox) == 1
+    assert OutboxMessage.objects.get(checkin=early).state == MailState.CANCELLED
+    assert states(infusion)["days_8"] == "sent"
+
+
+def test_a_mail_that_is_being_sent_is_let_go_and_the_later_one_waits(clinic: Clinic) -> None:
+    planned(clinic, days_ago=9)
+    early = CheckIn.objects.get(kind="hours_72")
+    due.queue_what_is_due(early.due_at)
+    now = timezone.now()
+    OutboxMessage.objects.filter(checkin=early).update(state=MailState.SENDING, lease_until=now + DAY, tried_at=now)
+    assert due.queue_what_is_due(now) == 0
+    early.refresh_from_db()
+    assert early.state == "planned"
+
+
+def test_two_courses_of_one_patient_are_not_asked_about_at_once(clinic: Clinic) -> None:
+    patient = make_patient(clinic)
+    other, latest = planned(clinic, days_ago=3.5, patient=patient), planned(clinic, days_ago=1.1, patient=patient)
+    due.tick()
+    due.tick()
+    assert len(mail.outbox) == 1
+    assert (states(latest)["hours_24"], states(other)["hours_72"]) == ("sent", "planned")
+    CheckIn.objects.filter(infusion=latest, kind="hours_24").update(sent_at=timezone.now() - due.APART)
+    due.tick()
+    assert len(mail.outbox) == 2
+    assert states(other)["hours_72"] == "sent"
