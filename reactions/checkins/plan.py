@@ -2,17 +2,19 @@
 
 Counted from the end of the course's latest infusion. +24 h catches about three quarters of delayed reactions (interview
 study of children, PMC2083046); +72 h closes the window of US labels; +8 days falls in the time in which most haemolysis
-shows (PMID 33433931); +28 days covers thrombosis to day 30 (Blood 2016;127:200). A check-in is open until the next one
+shows (PMID 33433931); +28 days covers thrombosis to day 30 (Blood 2016;127:200), or 2 days
+before the next course, so that it is asked before that one begins. A check-in is open until the next one
 opens, that of day 8 for a week, the last for two weeks.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 
 from django.db.models import QuerySet
 
 from patients.models import Patient
 from reactions import outbox
+from reactions.clinical.schedule import before_next_course
 from reactions.models import AnaphylaxisRecord, CheckIn, Course, Infusion, Reaction
 from reactions.models.checkin import RECORDED_LATE, SENT_TOO_LATE
 from reactions.models.link import new_link
@@ -64,6 +66,9 @@ def plan_checkins(infusion: Infusion, *, now: datetime) -> list[CheckIn]:
 
 def _plan_step(step: Step, course: Course, latest: Infusion, ended_at: datetime, now: datetime) -> None:
     due_at = ended_at + step.after_end
+    if step.kind == CheckInKind.DAYS_28:
+        zone = course.patient.zone
+        due_at = before_next_course(due_at, ended_at, _next_day(course, ended_at), zone)
     closes_at = due_at + step.open_for
     over = closes_at <= now
     values = {
@@ -82,6 +87,23 @@ def _plan_step(step: Step, course: Course, latest: Infusion, ended_at: datetime,
         return
     nonce, link_hash = new_link()
     CheckIn.objects.create(course=course, kind=step.kind, link_nonce=nonce, link_hash=link_hash, **values)
+
+
+def plan_for_booking(patient: Patient, *, now: datetime) -> None:
+    """Bring the last check-in in line with a course that was booked, moved or taken off the bookings."""
+    finished = Infusion.objects.current().filter(patient=patient).exclude(ended_at=None)
+    if latest := finished.order_by("-ended_at", "-pk").first():
+        plan_checkins(latest, now=now)
+
+
+def _next_day(course: Course, ended_at: datetime) -> date | None:
+    """The first day of the patient's next course on the patient's clocks, given or booked; None without one."""
+    patient = course.patient
+    others = patient.courses.exclude(pk=course.pk)
+    given = Infusion.objects.current().filter(course__in=others, started_at__gt=ended_at).order_by("started_at").first()
+    booked = others.booked(ended_at.astimezone(patient.zone).date()).first()
+    days = [given.started_at.astimezone(patient.zone).date() if given else None, booked and booked.planned_for]
+    return min((day for day in days if day), default=None)
 
 
 def plan_evening(infusion: Infusion, *, now: datetime) -> None:

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-# The last check-in doubles as a question before the next infusion; 2 days are this project's own. By day, since a booking
-# has no hour; the hour is that of the infusion's end.
+# The last check-in doubles as a question before the next infusion; 2 days are this project's own. By day, since a
+# booking has no hour; the hour is that of the infusion's end.
 BEFORE_NEXT_COURSE = timedelta(days=2)
 
 

@@ -8,11 +8,12 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from patients.models import Patient, User, difference, snapshot, write_event
 from patients.registering import hold_patient
 from reactions import safety, tasks, worklist
-from reactions.checkins.plan import cancel_checkins, plan_checkins
+from reactions.checkins.plan import cancel_checkins, plan_checkins, plan_for_booking
 from reactions.clinical.flow import problems
 from reactions.clinical.safety_card import CardItem
 from reactions.models import AnaphylaxisRecord, Course, Infusion, Premedication, RateStep, SafetyCheck, Vial
@@ -218,6 +219,7 @@ def book_course(
     before = snapshot(stored) if stored else {}
     wanted.pk, wanted.label = (stored.pk, stored.label) if stored else (None, next_course_label(patient))
     wanted.save()
+    plan_for_booking(patient, now=timezone.now())
     changes = difference(before, snapshot(wanted))
     write_event("course.booked", by=by, about=wanted, clinic=patient.clinic, patient_id=patient.pk, changes=changes)
     return wanted
@@ -233,6 +235,7 @@ def unbook_course(course: Course, *, by: User, reason: str) -> None:
     before = snapshot(booked)
     booked.planned_for = None
     booked.save(update_fields=["planned_for"])
+    plan_for_booking(patient, now=timezone.now())
     write_event(
         "course.unbooked",
         by=by,

@@ -8,6 +8,7 @@ from django.core import mail
 from django.utils import timezone
 
 from patients.models import Clinic
+from reactions import recording
 from reactions.checkins import due
 from reactions.checkins.plan import plan_checkins
 from reactions.models import CheckIn, Infusion, OutboxMessage
@@ -52,6 +53,8 @@ def test_planning_again_brings_back_none_of_the_missed(clinic: Clinic) -> None:
 def test_a_mail_that_waits_in_the_outbox_gives_way_to_the_later_check_in(clinic: Clinic) -> None:
     infusion = planned(clinic, days_ago=9)
     early = CheckIn.objects.get(kind="hours_72")
+    CheckIn.objects.filter(pk=early.pk).update(closes_at=timezone.now() + DAY)
+    early.refresh_from_db()
     due.queue_what_is_due(early.due_at)
     assert OutboxMessage.objects.filter(checkin=early, state=MailState.QUEUED).exists()
     due.tick()
@@ -82,3 +85,18 @@ def test_two_courses_of_one_patient_are_not_asked_about_at_once(clinic: Clinic) 
     due.tick()
     assert len(mail.outbox) == 2
     assert states(other)["hours_72"] == "sent"
+
+
+def test_the_last_one_is_asked_two_days_before_the_next_course(clinic: Clinic) -> None:
+    patient = make_patient(clinic)
+    infusion = planned(clinic, days_ago=1.1, patient=patient)
+    last = CheckIn.objects.get(kind="days_28")
+    ended_at = infusion.ended_at
+    assert ended_at
+    day = timezone.localdate(timezone=patient.zone) + 20 * DAY
+    by = patient.created_by
+    course = recording.book_course(by=by, patient=patient, planned_for=day, planned_days=1, planned_g=None)
+    moved = CheckIn.objects.get(pk=last.pk).due_at.astimezone(patient.zone)
+    assert (moved.date(), moved.time()) == (day - 2 * DAY, ended_at.astimezone(patient.zone).time())
+    recording.unbook_course(course, by=by, reason="On holiday")
+    assert CheckIn.objects.get(pk=last.pk).due_at == last.due_at
