@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from patients.models import Patient
 from reactions import alerts, outbox
@@ -65,7 +65,7 @@ def queue_what_is_due(now: datetime) -> int:
     return queued
 
 
-def _patients_of(due: CheckInQuerySet) -> CheckInQuerySet:
+def _patients_of(due: CheckInQuerySet) -> QuerySet:
     return due.order_by().values(patient=F("infusion__patient")).distinct().order_by("patient")
 
 
