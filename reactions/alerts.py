@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from patients.models import StaffRole, write_event
 from patients.words import StaffRoleName
 from reactions import outbox
-from reactions.clinical.triage import Triage, triage
+from reactions.clinical.triage import Triage, gone_and_lasted, triage
 from reactions.models import Alert, Answer
 from reactions.vocabulary import AlertLevel, MailKind, MailState, PatientSeverity, PatientSymptom
 
@@ -87,11 +87,14 @@ def _take_into(alert: Alert, answer: Answer, found: Triage) -> bool:
 
 
 def _triage(answer: Answer) -> Triage:
+    rows = {PatientSymptom(row.symptom): row for row in answer.symptoms.all()}
+    told = {symptom: (row.began_at, row.still_there) for symptom, row in rows.items()}
     return triage(
+        {symptom: PatientSeverity(row.severity) for symptom, row in rows.items()},
         has_problem=answer.has_problem,
-        symptoms={PatientSymptom(row.symptom): PatientSeverity(row.severity) for row in answer.symptoms.all()},
         care_sought=answer.care_sought,
         still_there=answer.still_there,
+        **gone_and_lasted(told, answer.submitted_at),
     )
 
 

@@ -236,28 +236,48 @@ class AlertLevel(StrEnum):
 
 
 class PatientSymptom(StrEnum):
-    """What a patient can tick, in the words of a person at home."""
+    """What a patient can tick, in the words of a person at home. clinical/triage.py says how urgent each is.
 
-    HEADACHE = "headache"
-    WORST_HEADACHE = "worst_headache"
-    STIFF_NECK = "stiff_neck"
-    FEVER = "fever"
-    CHILLS = "chills"
-    ACHES = "aches"
-    TIRED = "tired"
-    NAUSEA = "nausea"
-    RASH = "rash"
-    ITCH = "itch"
+    A code once stored keeps its meaning; what was one word with several things in it is told apart by further ones.
+    """
+
     BREATHING = "breathing"
     SWELLING_FACE = "swelling_face"
     CHEST_PAIN = "chest_pain"
     FAINTING = "fainting"
+    BLUE_LIPS = "blue_lips"
     ONE_SIDED = "one_sided"
+    SIGHT_LOSS = "sight_loss"
+    SEIZURE = "seizure"
     CONFUSION = "confusion"
-    LEG_SWELLING = "leg_swelling"
-    DARK_URINE = "dark_urine"
-    LITTLE_URINE = "little_urine"
+    VERY_DROWSY = "very_drowsy"
+    WORST_HEADACHE = "worst_headache"
+    COUGHING_BLOOD = "coughing_blood"
+    HEADACHE = "headache"
+    STIFF_NECK = "stiff_neck"
+    LIGHT_HURTS = "light_hurts"
+    EYE_PAIN = "eye_pain"
+    SLEEPY = "sleepy"
+    FEVER = "fever"
+    CHILLS = "chills"
+    ACHES = "aches"
+    TIRED = "tired"
     DIZZY = "dizzy"
+    FAST_PULSE = "fast_pulse"
+    NAUSEA = "nausea"
+    VOMITING = "vomiting"
+    RASH = "rash"
+    WIDE_RASH = "wide_rash"
+    BLISTERS = "blisters"
+    MOUTH_SORES = "mouth_sores"
+    ITCH = "itch"
+    LEG_SWELLING = "leg_swelling"
+    BOTH_LEGS_SWOLLEN = "both_legs_swollen"
+    WEIGHT_GAIN = "weight_gain"
+    LITTLE_URINE = "little_urine"
+    DARK_URINE = "dark_urine"
+    YELLOW = "yellow"
+    PALE = "pale"
     OTHER = "other"
 
 
@@ -426,26 +446,43 @@ LABELS: dict[type[StrEnum], dict[str, str]] = {
     },
     AlertLevel: {"red": "Red: now", "amber": "Amber: today", "green": "Green: next working day"},
     PatientSymptom: {
-        "headache": "Headache",
-        "worst_headache": "The worst headache of my life",
-        "stiff_neck": "Stiff neck, or light hurts my eyes",
-        "fever": "Fever, 100.4 °F (38.0 °C) or more",
-        "chills": "Chills or shaking",
-        "aches": "Aches in muscles, joints or back",
-        "tired": "Very tired or unwell",
-        "nausea": "Feeling sick, vomiting or belly pain",
-        "rash": "Rash or hives",
-        "itch": "Itching",
         "breathing": "Trouble breathing, wheeze or a tight throat",
         "swelling_face": "Swelling of the face, lips or tongue",
         "chest_pain": "Chest pain",
         "fainting": "Fainting or collapse",
-        "one_sided": "Weakness or numbness on one side, face droop, trouble speaking or seeing",
-        "confusion": "A seizure, confusion or very sleepy",
-        "leg_swelling": "Pain, swelling or warmth in one arm or leg",
-        "dark_urine": "Dark urine, or yellow skin or eyes",
-        "little_urine": "Passing little urine, or quick weight gain",
+        "blue_lips": "Blue lips or fingers",
+        "one_sided": "Sudden weakness or numbness on one side, face droop, or trouble speaking",
+        "sight_loss": "Sudden loss of sight",
+        "seizure": "A seizure (fit)",
+        "confusion": "Confusion",
+        "very_drowsy": "Very sleepy and hard to wake",
+        "worst_headache": "The worst headache of my life",
+        "coughing_blood": "Coughing up blood",
+        "headache": "Headache",
+        "stiff_neck": "Stiff neck",
+        "light_hurts": "Light hurts my eyes",
+        "eye_pain": "It hurts to move my eyes",
+        "sleepy": "More sleepy than usual",
+        "fever": "Fever, 100.4 °F (38.0 °C) or more",
+        "chills": "Chills or shaking",
+        "aches": "Aches in muscles, joints or back",
+        "tired": "Very tired or unwell",
         "dizzy": "Dizzy",
+        "fast_pulse": "Fast heartbeat for no clear reason",
+        "nausea": "Feeling sick, vomiting or belly pain",
+        "vomiting": "Vomiting, and cannot keep drinks down",
+        "rash": "Rash or hives",
+        "wide_rash": "Rash over much of my body",
+        "blisters": "Blisters on the skin",
+        "mouth_sores": "Sores in the mouth",
+        "itch": "Itching",
+        "leg_swelling": "Pain, swelling, warmth or a new color in one arm or leg",
+        "both_legs_swollen": "Swelling of both legs or feet",
+        "weight_gain": "Quick weight gain",
+        "little_urine": "Passing little urine",
+        "dark_urine": "Dark urine, like cola",
+        "yellow": "Yellow skin or eyes",
+        "pale": "Paler than usual",
         "other": "Something else",
     },
     PatientSeverity: {

@@ -22,7 +22,7 @@ from django.utils import timezone, translation
 from django.views.decorators.http import require_http_methods, require_safe
 
 from patients.access import posted
-from reactions.clinical.triage import triage
+from reactions.clinical.triage import gone_and_lasted, triage
 from reactions.forms.checkin import FIRST, PROBLEMS, WHO, CheckForm, Sheet, StepForm, steps_of
 from reactions.models import AnswerDraft, CheckIn, ReportLink
 from reactions.models.checkin import GRACE
@@ -287,7 +287,16 @@ def _level(sheet: Sheet) -> AlertLevel | None:
     if not symptoms:
         return None
     said = sheet.details()
-    return triage(symptoms, care_sought=said["care_sought"], still_there=said["still_there"]).level
+    told = {
+        PatientSymptom(word): (values["began_at"], values["still_there"])
+        for word, values in sheet.of_symptoms().items()
+    }
+    return triage(
+        symptoms,
+        care_sought=said["care_sought"],
+        still_there=said["still_there"],
+        **gone_and_lasted(told, timezone.now()),
+    ).level
 
 
 def _closed(visit: Visit, state: str) -> HttpResponse:
