@@ -15,7 +15,7 @@ from django.utils.formats import date_format
 from django.utils.translation import pgettext
 
 from patients.models import Clinic
-from reactions.models import Alert, CheckIn, OutboxMessage, WorkItem
+from reactions.models import Alert, CheckIn, OutboxMessage, ReportLink, WorkItem
 from reactions.vocabulary import MailKind
 from reactions.wording import text_of
 
@@ -60,6 +60,7 @@ def to_patient(name: str, checkin: CheckIn, *, link: str) -> EmailMultiAlternati
         closes_at = date_format(timezone.localtime(checkin.closes_at), pgettext("form of a moment", "l, F j, H:i"))
         context: dict[str, object] = {
             "link": link,
+            "report_link": f"{settings.SITE_URL}{ReportLink.of(patient).link_path()}",
             "stop_link": stop_link,
             "closes_at": closes_at,
             "language": patient.language,

@@ -22,7 +22,11 @@ class OutboxQuerySet(models.QuerySet):
     def with_all_it_says(self) -> Self:
         """With the rows that a mail and the decision to send it are made from."""
         return self.select_related(
-            "checkin__infusion__patient__clinic", "alert__patient__clinic", "work__clinic", "recipient"
+            "checkin__infusion__patient__clinic",
+            "checkin__infusion__patient__report_link",
+            "alert__patient__clinic",
+            "work__clinic",
+            "recipient",
         )
 
 

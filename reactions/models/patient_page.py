@@ -53,7 +53,9 @@ class ReportLink(models.Model):
 
     @classmethod
     def of(cls, patient: Patient) -> Self:
-        """The patient's link, made when there is none yet."""
+        """The patient's link, made when there is none yet; asks nothing where it was loaded with the patient."""
+        if known := getattr(patient, "report_link", None):
+            return known
         nonce, link_hash = new_link()
         values = {"link_nonce": nonce, "link_hash": link_hash}
         return cls.objects.get_or_create(patient=patient, defaults=values)[0]

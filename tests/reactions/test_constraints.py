@@ -6,6 +6,7 @@ A new constraint needs an example in BREAKS; one of a new model also needs a sou
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.apps import apps
@@ -22,17 +23,21 @@ from reactions.models import (
     CausalityAssessment,
     CheckIn,
     Course,
+    Heartbeat,
     Infusion,
     OutboxMessage,
     PatientRisk,
+    PhoneCall,
     Premedication,
     Product,
     ProductRate,
     RateStep,
     Reaction,
     ResponseMeasures,
+    ReviewDecision,
     SafetyCheck,
     Signature,
+    Site,
     Symptom,
     Treatment,
     Vial,
@@ -82,6 +87,11 @@ def about_its_patient_twice(item: WorkItem) -> None:
     twice()(item)
 
 
+def with_an_answer(call: PhoneCall) -> None:
+    changed(answer=call.checkin.answers.get())(call)
+
+
+OTHER_FORM = uuid4()
 HALF_VOIDED = [changed(void_reason="without a time and a person"), changed(voided_at=LONG_AGO)]
 NO_NAME, TWO_NAMES = {"drug": "other"}, {"other_drug": "named"}
 
@@ -185,6 +195,22 @@ BREAKS: dict[str, list[Break]] = {
     "reactions_patientrisk_void_is_whole": HALF_VOIDED,
     "reactions_patientrisk_once": [twice(note="again")],
     "reactions_safetycheck_acknowledged_is_whole": [changed(reason="Known"), named_without_a_reason],
+    "reactions_review_version_once": [twice(of={"verdict": "merged"}, submission_id=OTHER_FORM)],
+    "reactions_review_accepted_once": [twice(version=2, submission_id=OTHER_FORM)],
+    "reactions_review_verdict_known": [changed(verdict="forgotten")],
+    "reactions_review_is_whole": [
+        changed(reaction=None),
+        changed(reject_reason="other"),
+        changed(verdict="rejected"),
+        changed(verdict="rejected", reaction=None),
+    ],
+    "reactions_phonecall_outcome_known": [changed(outcome="sung to")],
+    "reactions_phonecall_answer_is_a_problem": [with_an_answer],
+    "reactions_site_only_one": [twice(id=2)],
+    "reactions_site_has_id": [changed(site_id="")],
+    "reactions_heartbeat_once": [twice()],
+    "reactions_heartbeat_part_known": [changed(part="cat")],
+    "reactions_heartbeat_trouble_is_whole": [changed(failing_since=LONG_AGO), changed(trouble="Refused")],
     "reactions_safetycheck_decided_is_acknowledged": [changed(decided_by="Dr. Synthia Test")],
 }
 
@@ -204,6 +230,20 @@ def a_checkin(infusion: Infusion) -> CheckIn:
 
 def an_answer(infusion: Infusion) -> Answer:
     return a_checkin(infusion).answers.create(version=1, submitted_at=timezone.now(), has_problem=True)
+
+
+def a_decision(infusion: Infusion) -> ReviewDecision:
+    answer = an_answer(infusion)
+    return ReviewDecision.objects.create(
+        checkin=answer.checkin,
+        answer=answer,
+        version=1,
+        verdict="accepted",
+        reaction=make_reaction(infusion),
+        decided_at=timezone.now(),
+        decided_by=infusion.created_by,
+        submission_id=uuid4(),
+    )
 
 
 # A sound row of each model with a constraint, about the infusion.
@@ -247,6 +287,19 @@ SOUND: dict[type[models.Model], Callable[[Infusion], models.Model]] = {
     ResponseMeasures: lambda infusion: make_response(infusion.patient),
     PatientRisk: lambda infusion: infusion.patient.risks.create(factor="thrombosis", created_by=infusion.created_by),
     SafetyCheck: lambda infusion: SafetyCheck.objects.create(infusion=infusion, shown_at=timezone.now()),
+    ReviewDecision: a_decision,
+    PhoneCall: lambda infusion: PhoneCall.objects.create(
+        checkin=an_answer(infusion).checkin,
+        patient=infusion.patient,
+        outcome="not_reached",
+        called_at=timezone.now(),
+        called_by=infusion.created_by,
+        submission_id=uuid4(),
+    ),
+    Site: lambda infusion: Site.objects.get(),
+    Heartbeat: lambda infusion: Heartbeat.objects.create(
+        part="worker", host="made-up", first_seen_at=LONG_AGO, seen_at=LONG_AGO
+    ),
 }
 
 
@@ -258,6 +311,8 @@ ADDED: dict[type[AppendOnly], Callable[[Infusion], Any]] = {
     Signature: lambda infusion: make_reaction(infusion).signatures.create(
         by=infusion.created_by, printed_name="Nora Test", meaning="review", signed_at=timezone.now(), version=1
     ),
+    ReviewDecision: a_decision,
+    PhoneCall: lambda infusion: SOUND[PhoneCall](infusion),
 }
 
 

@@ -1,14 +1,12 @@
 """What a mail says, and what it must never say."""
 
 import re
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from django.test import Client
 from django.utils import timezone
-from django.utils.translation import trans_real
 from pytest_django import Settings
 
 from patients.models import Clinic, User
@@ -17,7 +15,6 @@ from reactions.checkins import due
 from reactions.checkins.plan import plan_checkins
 from reactions.models import CheckIn, OutboxMessage
 from reactions.vocabulary import CheckInKind, CheckInState
-from tests.support.catalogue import catalogue
 from tests.support.factories import make_infusion, make_patient, make_reaction
 from tests.support.smtp_sink import SmtpSink
 
@@ -109,18 +106,8 @@ def test_the_closing_time_is_on_the_patients_clocks(clinic: Clinic) -> None:
     assert "You can answer until Thursday, May 7, 17:30." in mail.body
 
 
-@pytest.fixture
-def spanish() -> Iterator[None]:
-    """Spanish as its file says it, whether or not it was made readable for Django before."""
-    translation = trans_real.translation("es")
-    merged, catalogs = translation._catalog, translation._catalog._catalogs
-    merged._catalogs = [catalogue("es"), *catalogs]
-    yield
-    merged._catalogs = catalogs
-
-
 def test_a_patient_who_reads_spanish_gets_it_in_spanish_and_staff_in_english(
-    spanish: None, clinic: Clinic, nurse: User, smtp_sink: SmtpSink
+    clinic: Clinic, nurse: User, smtp_sink: SmtpSink
 ) -> None:
     patient = make_patient(clinic, language="es", time_zone="America/Denver")
     infusion = make_infusion(patient)
@@ -142,22 +129,6 @@ def test_a_patient_who_reads_spanish_gets_it_in_spanish_and_staff_in_english(
     english = ["Hello", "answer", "until", "emergency", "phone", "link", "Stop"]
     assert not [word for word in english if word in re.sub(r"<[^>]*>|https?://\S+", "", text + html)]
     assert "waiting for somebody" in alert.get_body(("plain",)).get_content()
-
-
-@pytest.mark.parametrize("folder", ["emails", "checkins/stop_mails.html", "checkins/mails_stopped.html"])
-def test_every_word_to_patients_is_there_in_spanish(folder: str) -> None:
-    path = ROOT / "templates" / folder
-    texts = "".join(file.read_text() for file in (path.glob("*") if path.is_dir() else [path]))
-    asked = re.findall(r'{% translate "([^"]+)" %}', texts)
-    asked += [
-        re.sub(r"{{ (\w+) }}", r"%(\1)s", words)
-        for words in re.findall(r"{% blocktranslate[^%]*%}(.*?){% endblocktranslate %}", texts)
-    ]
-    known = catalogue("es")
-    assert asked
-    assert not [words for words in asked if words not in known]
-    for words in asked:
-        assert set(re.findall(r"%\(\w+\)s", words)) == set(re.findall(r"%\(\w+\)s", known[words])), words
 
 
 def test_an_answer_to_the_mail_reaches_the_clinic_where_it_has_an_address_for_that(

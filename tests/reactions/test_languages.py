@@ -20,7 +20,9 @@ OTHERS = sorted(sources(LOCALE))
 
 def texts_of_patients() -> set[str]:
     """Every text that a patient can read, in English."""
-    templates = [ROOT / "templates" / "base_patient.html", *sorted((ROOT / "templates" / "checkins").glob("*.html"))]
+    folder = ROOT / "templates"
+    mails = [*(folder / "emails").glob("checkin_*"), *(folder / "emails").glob("to_patient*")]
+    templates = [folder / "base_patient.html", *(folder / "checkins").glob("*.html"), *mails]
     modules = [ROOT / "reactions" / "forms" / "checkin.py", ROOT / "reactions" / "words.py"]
     texts = {text for path in templates for text in translatable.of_template(path.read_text())}
     texts |= {text for path in modules for text in translatable.of_module(path.read_text())}
