@@ -16,6 +16,7 @@ from reactions.checkins import due
 from reactions.delivery import DeliveryState
 from reactions.models import CheckIn, Infusion, OutboxMessage
 from reactions.models.checkin import MAIL_REFUSED
+from reactions.vocabulary import MailState
 from tests.support.factories import make_checkins, make_infusion, make_patient
 from tests.support.smtp_sink import SmtpSink
 
@@ -118,8 +119,7 @@ def test_every_state_is_told_with_its_time_on_the_clinics_clocks_and_its_reason(
 
 
 def test_a_mail_that_came_back_is_told_as_that_until_the_patient_answers(checkin: CheckIn) -> None:
-    """The database takes the state from what reads bounces; here the row is only held in memory."""
-    mail = OutboxMessage(kind="checkin_invitation", state=delivery.BOUNCED, last_error=SAID)
+    mail = OutboxMessage(kind="checkin_invitation", state=MailState.BOUNCED, last_error=SAID)
     assert delivery.of_mail(mail, ZoneInfo("UTC"), NOW) == delivery.Delivery(
         DeliveryState.BOUNCED, f"The mail came back: {SAID}"
     )
