@@ -72,7 +72,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'decision about a report',
                 'verbose_name_plural': 'decisions about reports',
                 'ordering': ['checkin', '-version'],
-                'constraints': [models.UniqueConstraint(fields=('checkin', 'version'), name='reactions_review_version_once'), models.UniqueConstraint(condition=models.Q(('verdict', 'accepted')), fields=('reaction',), name='reactions_review_accepted_once'), models.CheckConstraint(condition=models.Q(('verdict__in', ['accepted', 'merged', 'rejected'])), name='reactions_review_verdict_known'), models.CheckConstraint(condition=models.Q(models.Q(('reaction__isnull', False), ('reject_reason', ''), ('verdict__in', ['accepted', 'merged'])), models.Q(('reaction', None), ('verdict', 'rejected'), models.Q(('reject_reason', ''), _negated=True)), _connector='OR'), name='reactions_review_is_whole')],
+                'constraints': [models.UniqueConstraint(fields=('checkin', 'version'), name='reactions_review_version_once'), models.UniqueConstraint(condition=models.Q(('verdict', 'accepted')), fields=('reaction',), name='reactions_review_accepted_once'), models.CheckConstraint(condition=models.Q(models.Q(('reaction__isnull', False), ('reject_reason', ''), ('verdict__in', ['accepted', 'merged'])), models.Q(('reaction', None), ('verdict', 'rejected'), models.Q(('reject_reason', ''), _negated=True)), _connector='OR'), name='reactions_review_is_whole')],
             },
         ),
     ]

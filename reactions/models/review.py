@@ -15,7 +15,7 @@ from patients.models import AppendOnly, Patient
 from patients.models.append_only import AppendOnlyQuerySet
 from reactions.models.checkin import Answer, CheckIn, CheckInQuerySet
 from reactions.models.reaction import Reaction
-from reactions.vocabulary import RejectReason, ReviewVerdict, choices, values
+from reactions.vocabulary import RejectReason, ReviewVerdict, choices
 
 
 class ReviewDecisionQuerySet(AppendOnlyQuerySet):
@@ -53,9 +53,6 @@ class ReviewDecision(AppendOnly):
             models.UniqueConstraint(fields=["checkin", "version"], name="reactions_review_version_once"),
             models.UniqueConstraint(
                 fields=["reaction"], condition=Q(verdict="accepted"), name="reactions_review_accepted_once"
-            ),
-            models.CheckConstraint(
-                name="reactions_review_verdict_known", condition=Q(verdict__in=values(ReviewVerdict))
             ),
             models.CheckConstraint(
                 name="reactions_review_is_whole",

@@ -197,8 +197,8 @@ BREAKS: dict[str, list[Break]] = {
     "reactions_safetycheck_acknowledged_is_whole": [changed(reason="Known"), named_without_a_reason],
     "reactions_review_version_once": [twice(of={"verdict": "merged"}, submission_id=OTHER_FORM)],
     "reactions_review_accepted_once": [twice(version=2, submission_id=OTHER_FORM)],
-    "reactions_review_verdict_known": [changed(verdict="forgotten")],
     "reactions_review_is_whole": [
+        changed(verdict="forgotten"),
         changed(reaction=None),
         changed(reject_reason="other"),
         changed(verdict="rejected"),
