@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('patients', '0003_language'),
-        ('reactions', "0017_answers"),
+        ('reactions', "0018_words_of_labels"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
