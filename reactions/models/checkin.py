@@ -5,13 +5,12 @@ from typing import Any, Self
 
 from django.db import models
 from django.db.models import Q
-from django.urls import reverse
 
 from patients.models import MAIL_CAME_BACK, Clinic, Patient, User
 from reactions.clinical.triage import in_words
 from reactions.models.course import Course
 from reactions.models.infusion import Infusion
-from reactions.models.link import hash_in_stop_token, hash_of, stop_token, token_from
+from reactions.models.link import hash_in_stop_token, hash_of, path_with, stop_token, token_from
 from reactions.vocabulary import (
     AnsweredBy,
     CheckInKind,
@@ -123,11 +122,11 @@ class CheckIn(models.Model):
         if hash_of(token) != self.link_hash:
             self.link_hash = hash_of(token)
             CheckIn.objects.filter(pk=self.pk).update(link_hash=self.link_hash)
-        return reverse("reactions:patient_checkin", args=[token])
+        return path_with(token, "reactions:patient_checkin")
 
     def stop_path(self) -> str:
         """The path at which the patient stops the mails. Ask for `link_path` first: it brings the hash up to date."""
-        return reverse("reactions:stop_mails", args=[stop_token(self.link_hash)])
+        return path_with(stop_token(self.link_hash), "reactions:stop_mails")
 
     def why_closed(self, now: datetime, *, begun_at: datetime | None = None) -> str:
         """The state that keeps an answer from being taken, or empty while the check-in is open.

@@ -7,7 +7,9 @@ mail carries the same link, and a copy of the database alone opens none.
 import base64
 import hashlib
 import secrets
+from functools import lru_cache
 
+from django.urls import get_script_prefix, reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 NONCE_BYTES = 16
@@ -32,6 +34,18 @@ def token_from(nonce: bytes) -> str:
 def hash_of(token: str) -> str:
     """What the database keeps of a token. Any text has a hash; only a true token's is on a row."""
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+def path_with(token: str, view: str) -> str:
+    """The path of the page of this name with a token of ours in it. Every mail carries three."""
+    before, after = _around_the_token(view, get_script_prefix())
+    return f"{before}{token}{after}"
+
+
+@lru_cache(maxsize=16)
+def _around_the_token(view: str, _prefix: str) -> tuple[str, str]:
+    before, _, after = reverse(view, args=["TOKEN"]).partition("TOKEN")
+    return before, after
 
 
 def stop_token(link_hash: str) -> str:

@@ -5,11 +5,10 @@ from typing import Any, Self
 from uuid import uuid4
 
 from django.db import models
-from django.urls import reverse
 
 from patients.models import Patient
 from reactions.models.checkin import CheckIn
-from reactions.models.link import hash_of, new_link, token_from
+from reactions.models.link import hash_of, new_link, path_with, token_from
 
 
 class AnswerDraft(models.Model):
@@ -66,7 +65,7 @@ class ReportLink(models.Model):
         if hash_of(token) != self.link_hash:
             self.link_hash = hash_of(token)
             type(self).objects.filter(pk=self.pk).update(link_hash=self.link_hash)
-        return reverse("reactions:patient_checkin", args=[token])
+        return path_with(token, "reactions:patient_checkin")
 
     def renew(self) -> None:
         """Take the link back: every copy of it opens nothing from now on, and `link_path` is another."""

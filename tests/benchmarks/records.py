@@ -18,7 +18,7 @@ from django.db import connection, transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from patients.models import Clinic, Patient  # noqa: E402
-from reactions.models import CheckIn, Course, Infusion, OutboxMessage  # noqa: E402
+from reactions.models import CheckIn, Course, Infusion, OutboxMessage, ReportLink  # noqa: E402
 from reactions.models.link import new_link  # noqa: E402
 from reactions.vocabulary import CheckInKind, CheckInState, MailKind, MailState  # noqa: E402
 from tests.support.factories import make_staff, privigen  # noqa: E402
@@ -60,6 +60,8 @@ def _fill(mails: int) -> None:
         )
         for number in range(mails)
     )
+    # As planning their first check-in made it.
+    ReportLink.objects.bulk_create(_report_link(patient) for patient in patients)
     courses = Course.objects.bulk_create(Course(patient=patient, label="T1") for patient in patients)
     infusions = Infusion.objects.bulk_create(
         Infusion(
@@ -95,6 +97,11 @@ def _clinic(number: int) -> Clinic:
     return Clinic.objects.create(
         name=f"Synthetic Clinic {number}", slug=f"bench-{number}", time_zone="America/New_York", phone="+1 555 0100"
     )
+
+
+def _report_link(patient: Patient) -> ReportLink:
+    nonce, link_hash = new_link()
+    return ReportLink(patient=patient, link_nonce=nonce, link_hash=link_hash)
 
 
 def _checkin(infusion: Infusion) -> CheckIn:
