@@ -1,10 +1,16 @@
 """Who is told of an alert.
 
-Red and amber go by mail, at once, to every active clinician of the clinic who has an address; where there is none, to
-its administrators. A mail that the server does not take is tried again until somebody acknowledges the alert; when a
-clinician's address is refused for good and nobody else was told, the administrators are. Green waits on the page of
-alerts. An alert that can reach nobody, or has not for a quarter of an hour, is named at the top of every staff page of
-its clinic and in the log. There is no second round: whoever was told and does not react is not told again.
+Red and amber go by mail at once, and again in rounds until a named person acknowledges the alert with what was done
+(clinical.escalation says when, a clinic's AlertPolicy how often). Each round tells whom the earlier ones told and climbs
+a rung: who is first on call, who is second on call, all clinicians, the administrators. Where a clinic keeps no rota all
+its clinicians are told at once. A rung on which nobody has an address that takes mail is passed over at once. When
+another person comes on call while an alert is open, they are told as they come.
+
+A round that was missed, because the service stood still, is not made up for: the present one is told. Nobody is told
+twice in one round, nor again while an earlier mail about the same alert still waits to leave. A mail that the server
+does not take is tried again until somebody acknowledges the alert; a person whose address is refused for good is told
+no more until it is corrected. Green waits on the page of alerts. An alert that can reach nobody, or has not for a
+quarter of an hour, is named at the top of every staff page of its clinic and in the log.
 
 While an alert is open, a further answer to the same check-in at the same level goes into it instead of raising another
 and mailing everybody twice. It keeps its time and names what was reported before.
@@ -13,12 +19,16 @@ and mailing everybody twice. It keeps its time and names what was reported befor
 import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import cached_property
 
-from patients.models import StaffRole, write_event
+from django.db.models import Prefetch
+
+from patients.models import Clinic, StaffRole, User, write_event
 from patients.words import StaffRoleName
 from reactions import outbox
+from reactions.clinical.escalation import Rung, Targets, round_at, round_begins, rungs
 from reactions.clinical.triage import Triage, gone_and_lasted, triage
-from reactions.models import Alert, Answer
+from reactions.models import Alert, AlertPolicy, Answer, OnCallShift, OutboxMessage
 from reactions.vocabulary import AlertLevel, MailKind, MailState, PatientSeverity, PatientSymptom
 
 logger = logging.getLogger(__name__)
@@ -43,35 +53,84 @@ def raise_alert(answer: Answer, *, now: datetime) -> Alert | None:
     alert = Alert.objects.create(
         patient=answer.checkin.patient, answer=answer, level=found.level, why=_why(found.reasons), raised_at=now
     )
-    if found.level in {AlertLevel.RED, AlertLevel.AMBER} and not _plan_mails(alert, now):
-        said = "%s alert %s can reach nobody: the clinic %s has no active clinician or administrator with an address"
-        logger.error(said, alert.level, alert.pk, alert.patient.clinic.slug)
+    if found.level in {AlertLevel.RED, AlertLevel.AMBER}:
+        people = _Staff(alert.patient.clinic, now).to_tell(alert, 0)
+        for person in people:
+            _plan_mail(alert, person, 0, now)
+        if not people:
+            said = "%s alert %s can reach nobody: the clinic %s has no active clinician or administrator with an address"
+            logger.error(said, alert.level, alert.pk, alert.patient.clinic.slug)
     return alert
 
 
-def tell_where_nobody_was(now: datetime) -> int:
-    """Plan mails of open alerts that have none left, for whoever can be told by now. Returns how many alerts."""
-    alone = Alert.objects.without_a_mail().select_related("patient__clinic")
-    return sum(_plan_mails(alert, now) > 0 for alert in alone)
+def keep_telling(now: datetime) -> int:
+    """Plan the mails of the round that each open alert is in. Returns how many mails; doing it twice plans none."""
+    waiting = [MailState.QUEUED, MailState.SENDING]
+    mails = OutboxMessage.objects.order_by("pk").only("alert", "recipient", "idempotency_key", "state", "sent_at")
+    alerts = Alert.objects.open().mailed().select_related("patient__clinic").prefetch_related(Prefetch("mails", mails))
+    staffs: dict[int, _Staff] = {}
+    planned = 0
+    for alert in alerts:
+        clinic = alert.patient.clinic
+        staff = staffs.setdefault(clinic.pk, _Staff(clinic, now))
+        number = round_at(AlertLevel(alert.level), alert.raised_at, now, staff.targets)
+        begins = round_begins(AlertLevel(alert.level), alert.raised_at, number, staff.targets)
+        told = {
+            mail.recipient_id
+            for mail in alert.mails.all()
+            if mail.state in waiting or (mail.sent_at and mail.sent_at >= begins and mail.state == MailState.SENT)
+        }
+        for person in staff.to_tell(alert, number):
+            if person.pk not in told:
+                _plan_mail(alert, person, number, now)
+                planned += 1
+    return planned
 
 
-def _plan_mails(alert: Alert, now: datetime) -> int:
-    """Plan the alert's mails; returns how many. People whose mail about this alert was refused are passed over.
+class _Staff:
+    """Who can be told of alerts at a clinic at this moment, asked for once a tick."""
 
-    A mail that was called off, because the person had no address or did not work here for a while, is planned anew.
-    """
-    staff = StaffRole.objects.filter(clinic=alert.patient.clinic, is_active=True, user__is_active=True)
-    refused = alert.mails.filter(state=MailState.REFUSED).values("recipient")
-    reachable = staff.exclude(user__email="").exclude(user__in=refused)
-    for role in (StaffRoleName.CLINICIAN, StaffRoleName.ADMINISTRATOR):
-        people = [found.user for found in reachable.filter(role=role).select_related("user")]
-        for person in people:
-            key = f"alert:{alert.pk}:{person.pk}"
-            outbox.enqueue(MailKind.ALERT, key=key, due_at=now, alert=alert, recipient=person)
-            outbox.queue_called_off(key, now)
-        if people:
-            return len(people)
-    return 0
+    def __init__(self, clinic: Clinic, now: datetime) -> None:
+        self.clinic = clinic
+        self.now = now
+
+    @cached_property
+    def targets(self) -> Targets:
+        return AlertPolicy.of(self.clinic).targets()
+
+    @cached_property
+    def has_rota(self) -> bool:
+        return OnCallShift.objects.filter(clinic=self.clinic).exists()
+
+    @cached_property
+    def rungs(self) -> dict[Rung, list[User]]:
+        found: dict[Rung, list[User]] = {rung: [] for rung in Rung}
+        if self.has_rota:
+            shifts = OnCallShift.objects.filter(clinic=self.clinic).answering().at(self.now)
+            for shift in shifts.select_related("person"):
+                found[Rung(shift.rung)].append(shift.person)
+        roles = StaffRole.objects.filter(clinic=self.clinic, is_active=True, user__is_active=True)
+        for role in roles.exclude(user__email="").select_related("user").order_by("pk"):
+            rung = Rung.CLINICIANS if role.role == StaffRoleName.CLINICIAN else Rung.ADMINISTRATORS
+            found[rung].append(role.user)
+        return found
+
+    def to_tell(self, alert: Alert, number: int) -> list[User]:
+        """Whom the round tells, and none whose mail about this alert came back."""
+        lost = {mail.recipient_id for mail in alert.mails.all() if mail.state in {MailState.REFUSED, MailState.BOUNCED}}
+        ladder = [
+            [person for person in self.rungs[rung] if person.pk not in lost]
+            for rung in rungs(AlertLevel(alert.level), has_rota=self.has_rota)
+        ]
+        reached = [people for people in ladder if people][: number + 1]
+        return list({person.pk: person for people in reached for person in people}.values())
+
+
+def _plan_mail(alert: Alert, person: User, number: int, now: datetime) -> None:
+    """One mail for each alert, person and round. One that was called off, for lack of an address, is planned anew."""
+    key = f"alert:{alert.pk}:{person.pk}" + (f":{number}" if number else "")
+    outbox.enqueue(MailKind.ALERT, key=key, due_at=now, alert=alert, recipient=person)
+    outbox.queue_called_off(key, now)
 
 
 def _take_into(alert: Alert, answer: Answer, found: Triage) -> bool:

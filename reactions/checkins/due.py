@@ -38,7 +38,7 @@ def tick() -> TickReport:
     resuming.close_what_is_settled(now)
     resuming.resume(now)
     queued = queue_what_is_due(now) + outbox.queue_corrected_addresses(now)
-    alerts.tell_where_nobody_was(now)
+    alerts.keep_telling(now)
     return TickReport(closed, queued, outbox.dispatch())
 
 

@@ -4,6 +4,7 @@ from reactions.models.checkin import Answer, AnswerSymptom, CheckIn
 from reactions.models.course import Course
 from reactions.models.infusion import Infusion
 from reactions.models.judgement import AnaphylaxisRecord, CausalityAssessment, Signature
+from reactions.models.on_call import AlertPolicy, OnCallShift
 from reactions.models.outbox import MailPace, OutboxMessage
 from reactions.models.patient_page import AnswerDraft, ReportLink, WrongBirthYear
 from reactions.models.product import Product, ProductRate
@@ -18,6 +19,7 @@ from reactions.models.worklist import WorkItem
 
 __all__ = [
     "Alert",
+    "AlertPolicy",
     "AnaphylaxisRecord",
     "Answer",
     "AnswerDraft",
@@ -30,6 +32,7 @@ __all__ = [
     "Heartbeat",
     "Infusion",
     "MailPace",
+    "OnCallShift",
     "OutboxMessage",
     "PatientRisk",
     "PhoneCall",

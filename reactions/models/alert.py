@@ -25,11 +25,6 @@ class AlertQuerySet(models.QuerySet):
         """Alerts of a level that is told by mail at once."""
         return self.filter(level__in=[AlertLevel.RED, AlertLevel.AMBER])
 
-    def without_a_mail(self) -> Self:
-        """Open alerts that call for a mail, of which none has left and none waits to be sent."""
-        on_their_way = [MailState.QUEUED, MailState.SENDING, MailState.SENT]
-        return self.open().mailed().exclude(mails__state__in=on_their_way)
-
     def untold(self, *, waited_since: datetime) -> Self:
         """Open alerts that have reached nobody by mail: none can be sent, or it waits since before that moment."""
         still_waits = {"mails__state__in": [MailState.QUEUED, MailState.SENDING], "raised_at__gt": waited_since}
