@@ -86,7 +86,7 @@ class Targets:
 def round_at(level: AlertLevel, raised_at: datetime, now: datetime, targets: Targets) -> int:
     """The round that is on at that moment. Green has no round but the first."""
     if level == AlertLevel.RED:
-        return _red_round(now - raised_at, targets.red_every)
+        return _red_round(now.astimezone(UTC) - raised_at.astimezone(UTC), targets.red_every)
     if level == AlertLevel.AMBER:
         worked = _worked(raised_at, now, targets.hours)
         return 0 if worked < targets.amber_within else 1 + (worked - targets.amber_within) // targets.amber_every
