@@ -58,7 +58,9 @@ def raise_alert(answer: Answer, *, now: datetime) -> Alert | None:
         for person in people:
             _plan_mail(alert, person, 0, now)
         if not people:
-            said = "%s alert %s can reach nobody: the clinic %s has no active clinician or administrator with an address"
+            said = (
+                "%s alert %s can reach nobody: the clinic %s has no active clinician or administrator with an address"
+            )
             logger.error(said, alert.level, alert.pk, alert.patient.clinic.slug)
     return alert
 

@@ -123,9 +123,7 @@ def rungs(level: AlertLevel, *, has_rota: bool) -> tuple[Rung, ...]:
     return (Rung.FIRST_ON_CALL, Rung.CLINICIANS, Rung.ADMINISTRATORS)
 
 
-def gaps(
-    spans: Iterable[tuple[datetime, datetime]], start: datetime, end: datetime
-) -> list[tuple[datetime, datetime]]:
+def gaps(spans: Iterable[tuple[datetime, datetime]], start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
     """The parts of start to end that none of the spans covers, in order. Spans may overlap."""
     found, covered = [], start
     for begins, ends in sorted(spans):
