@@ -1,10 +1,10 @@
 """Who is told of an alert.
 
 Red and amber go by mail at once, and again in rounds until a named person acknowledges the alert with what was done
-(clinical.escalation says when, a clinic's AlertPolicy how often). Each round tells whom the earlier ones told and climbs
-a rung: who is first on call, who is second on call, all clinicians, the administrators. Where a clinic keeps no rota all
-its clinicians are told at once. A rung on which nobody has an address that takes mail is passed over at once. When
-another person comes on call while an alert is open, they are told as they come.
+(clinical.escalation says when, a clinic's AlertPolicy how often). Each round tells whom the earlier ones told and
+climbs a rung: who is first on call, who is second on call, all clinicians, the administrators. Where a clinic keeps no
+rota all its clinicians are told at once. A rung on which nobody has an address that takes mail is passed over at once.
+When another person comes on call while an alert is open, they are told as they come.
 
 A round that was missed, because the service stood still, is not made up for: the present one is told. Nobody is told
 twice in one round, nor again while an earlier mail about the same alert still waits to leave. A mail that the server

@@ -73,10 +73,7 @@ def to_patient(name: str, checkin: CheckIn, *, link: str) -> EmailMultiAlternati
 
 
 def alert_notice(alert: Alert, *, to: str) -> EmailMultiAlternatives:
-    """Tells a clinician that an alert waits behind the sign-in, how urgent it is, and since when on the clinic's clocks.
-
-    Every round has the same words; what differs is how long ago it was.
-    """
+    """Tells staff that an alert waits behind the sign-in, how urgent it is, and since when on the clinic's clocks."""
     clinic = alert.patient.clinic
     since = f"{alert.raised_at.astimezone(clinic.zone):%Y-%m-%d %H:%M}"
     return _to_staff("alert_notice", clinic, to, {"level": alert.level, "since": since}, page="/alerts/")

@@ -17,6 +17,7 @@ from pytest_django import DjangoAssertNumQueries
 from patients.models import AuditEvent, Clinic, StaffRole, User
 from reactions.checkins.plan import plan_checkins
 from reactions.models import (
+    AlertPolicy,
     AnaphylaxisRecord,
     Answer,
     ClinicProtocol,
@@ -41,6 +42,7 @@ EXPECTED = {
     "patients.staffrole",
     "patients.user",
     "reactions.alert",
+    "reactions.alertpolicy",
     "reactions.anaphylaxisrecord",
     "reactions.answer",
     "reactions.causalityassessment",
@@ -49,6 +51,7 @@ EXPECTED = {
     "reactions.course",
     "reactions.heartbeat",
     "reactions.infusion",
+    "reactions.oncallshift",
     "reactions.outboxmessage",
     "reactions.patientrisk",
     "reactions.phonecall",
@@ -73,8 +76,11 @@ def chief(db: None) -> User:
 
 def _fill(clinic: Clinic, times: int) -> None:
     ClinicProtocol.objects.get_or_create(clinic=clinic)
+    AlertPolicy.objects.get_or_create(clinic=clinic)
     for _ in range(times):
         patient = make_patient(clinic)
+        now = timezone.now()
+        clinic.shifts.create(person=patient.created_by, starts_at=now, ends_at=now + timedelta(hours=12))
         infusion = make_infusion(patient)
         infusion.vials.create(lot="SYN", grams=30)
         _fill_chairside(infusion)

@@ -1,3 +1,3 @@
-from reactions.admin import chairside, records, review
+from reactions.admin import alerting, chairside, records, review
 
-__all__ = ["chairside", "records", "review"]
+__all__ = ["alerting", "chairside", "records", "review"]
