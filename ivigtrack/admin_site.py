@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.decorators import method_decorator
 
+from reactions.views.alert_times import alert_times_csv, alert_times_page
 from reactions.views.rates import reaction_rates, reaction_rates_csv
 
 
@@ -37,5 +38,7 @@ class IVIGTrackAdminSite(admin.AdminSite):
         return [
             path("rates/", self.admin_view(partial(reaction_rates, **site)), name="reaction_rates"),
             path("rates.csv", self.admin_view(partial(reaction_rates_csv, **site)), name="reaction_rates_csv"),
+            path("alert-times/", self.admin_view(partial(alert_times_page, **site)), name="alert_times"),
+            path("alert-times.csv", self.admin_view(partial(alert_times_csv, **site)), name="alert_times_csv"),
             *super().get_urls(),
         ]

@@ -39,6 +39,14 @@ OTHER_PAGES = {
     "reactions:lots",
     "reactions:call_list",
 }
+ADMIN_PAGES = (
+    "/admin/",
+    "/admin/rates/",
+    "/admin/rates.csv",
+    "/admin/alert-times/",
+    "/admin/alert-times.csv",
+    "/admin/patients/patient/",
+)
 PATIENT_PAGES = {
     "reactions:patient_checkin",
     "reactions:patient_step",
@@ -122,10 +130,10 @@ def test_lists_show_the_own_clinic_only(
 
 def test_the_admin_is_for_administrators(client: Client, nurse: User, administrator: User) -> None:
     client.force_login(nurse)
-    for address in ("/admin/", "/admin/rates/", "/admin/rates.csv", "/admin/patients/patient/"):
+    for address in ADMIN_PAGES:
         assert client.get(address).status_code == 302, address
     client.force_login(administrator)
-    for address in ("/admin/", "/admin/rates/", "/admin/rates.csv", "/admin/patients/patient/"):
+    for address in ADMIN_PAGES:
         assert client.get(address).status_code == 200, address
 
 

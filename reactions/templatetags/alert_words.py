@@ -61,3 +61,15 @@ def _when(gap: tuple[datetime, datetime], now: datetime, until: datetime, zone: 
     if begins == now:
         return f"now, {end}" if end else "now"
     return f"from {begins.astimezone(zone):%a %H:%M} {end}".strip()
+
+
+@register.filter
+def waited(minutes: float | None) -> str:
+    """“4 min”, “3 h 20 min”, “2 d 5 h”; “–” for none."""
+    if minutes is None:
+        return "–"
+    whole = round(minutes)
+    if whole < 60:
+        return f"{whole} min"
+    hours, rest = divmod(whole, 60)
+    return f"{hours} h {rest} min" if hours < 24 else f"{hours // 24} d {hours % 24} h"
