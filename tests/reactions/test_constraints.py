@@ -4,7 +4,7 @@ A new constraint needs an example in BREAKS; one of a new model also needs a sou
 """
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +17,7 @@ from django.utils import timezone
 from patients.models import AppendOnly, AuditEvent, IgaResult, NeverDeleted, Patient, StaffRole, write_event
 from reactions.models import (
     Alert,
+    AlertPolicy,
     AnaphylaxisRecord,
     Answer,
     AnswerSymptom,
@@ -25,6 +26,7 @@ from reactions.models import (
     Course,
     Heartbeat,
     Infusion,
+    OnCallShift,
     OutboxMessage,
     PatientRisk,
     PhoneCall,
@@ -206,6 +208,9 @@ BREAKS: dict[str, list[Break]] = {
     ],
     "reactions_phonecall_outcome_known": [changed(outcome="sung to")],
     "reactions_phonecall_answer_is_a_problem": [with_an_answer],
+    "reactions_alertpolicy_hours_in_order": [changed(works_until=F("works_from"))],
+    "reactions_oncallshift_rung_known": [changed(rung=3)],
+    "reactions_oncallshift_ends_after_start": [changed(ends_at=F("starts_at"))],
     "reactions_site_only_one": [twice(id=2)],
     "reactions_site_has_id": [changed(site_id="")],
     "reactions_heartbeat_once": [twice()],
@@ -295,6 +300,13 @@ SOUND: dict[type[models.Model], Callable[[Infusion], models.Model]] = {
         called_at=timezone.now(),
         called_by=infusion.created_by,
         submission_id=uuid4(),
+    ),
+    AlertPolicy: lambda infusion: AlertPolicy.objects.create(clinic=infusion.patient.clinic),
+    OnCallShift: lambda infusion: OnCallShift.objects.create(
+        clinic=infusion.patient.clinic,
+        person=infusion.created_by,
+        starts_at=infusion.started_at,
+        ends_at=infusion.started_at + timedelta(hours=8),
     ),
     Site: lambda infusion: Site.objects.get(),
     Heartbeat: lambda infusion: Heartbeat.objects.create(
