@@ -20,7 +20,10 @@ from reactions.vocabulary import MailKind
 from reactions.wording import text_of
 
 # Mails about a check-in, and the name of their templates.
-TO_PATIENTS = {MailKind.CHECKIN_INVITATION: "checkin_invitation"}
+TO_PATIENTS = {
+    MailKind.CHECKIN_INVITATION: "checkin_invitation",
+    MailKind.CHECKIN_REMINDER: "checkin_reminder",
+}
 STAFF_LANGUAGE = "en"
 # Subject of a mail that asks to be left alone (RFC 2369), followed by the token of the link.
 STOP_SUBJECT = "stop"

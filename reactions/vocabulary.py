@@ -208,6 +208,7 @@ class CheckInState(StrEnum):
 
 class MailKind(StrEnum):
     CHECKIN_INVITATION = "checkin_invitation"
+    CHECKIN_REMINDER = "checkin_reminder"
     ALERT = "alert"
     WORK = "work"
 
@@ -431,6 +432,7 @@ LABELS: dict[type[StrEnum], dict[str, str]] = {
     },
     MailKind: {
         "checkin_invitation": "Check-in invitation",
+        "checkin_reminder": "Reminder of a check-in",
         "alert": "Alert to staff",
         "work": "Worklist notice to administrators",
     },

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from patients.models import Patient
 from reactions import alerts, outbox
-from reactions.checkins import resuming
+from reactions.checkins import replanning, resuming
+from reactions.checkins.plan import when_its_mail_leaves
 from reactions.models import CheckIn, OutboxMessage
 from reactions.models.checkin import SENT_TOO_LATE, CheckInQuerySet
-from reactions.vocabulary import CheckInState, MailKind, MailState
+from reactions.vocabulary import CheckInKind, CheckInState, MailKind, MailState
 
 BATCH = 500
 # Between the mails about two courses of one patient. This project's own.
@@ -37,7 +38,8 @@ def tick() -> TickReport:
     closed = close_what_is_over(now)
     resuming.close_what_is_settled(now)
     resuming.resume(now)
-    queued = queue_what_is_due(now) + outbox.queue_corrected_addresses(now)
+    replanning.apply_changed_plans(now)
+    queued = queue_what_is_due(now) + queue_reminders(now) + outbox.queue_corrected_addresses(now)
     alerts.keep_telling(now)
     return TickReport(closed, queued, outbox.dispatch())
 
@@ -65,6 +67,43 @@ def queue_what_is_due(now: datetime) -> int:
     return queued
 
 
+def queue_reminders(now: datetime) -> int:
+    """One reminder of each check-in whose mail has waited long enough for an answer, as long as it can be answered.
+
+    None once a later check-in of the course is due: that asks for the same and more. Never in the quiet hours, nor
+    within `APART` of another mail to the patient. Returns how many.
+    """
+    reminded = OutboxMessage.objects.filter(checkin=OuterRef("pk"), kind=MailKind.CHECKIN_REMINDER)
+    silent = CheckIn.objects.filter(
+        state=CheckInState.SENT, closes_at__gt=now, infusion__voided_at=None, remind_after__isnull=False
+    )
+    waits = Q(sent_at__lte=now - F("remind_after"))
+    later = CheckIn.objects.filter(course=OuterRef("course"), due_at__gt=OuterRef("due_at"), due_at__lte=now)
+    later = later.exclude(state=CheckInState.CANCELLED).exclude(kind=CheckInKind.REPORT)
+    silent = silent.filter(waits, ~Exists(reminded), ~Exists(later))
+    patients = silent.select_related("infusion__patient__clinic").order_by("pk")
+    return sum(_remind(checkin, now) for checkin in patients if not checkin.patient.why_no_mail())
+
+
+def _remind(checkin: CheckIn, now: datetime) -> bool:
+    # Looked at again when the quiet hours are over: a later check-in may be due by then, or the answer be there.
+    if when_its_mail_leaves(checkin, now=now) > now:
+        return False
+    with transaction.atomic():
+        patient = Patient.objects.select_for_update(no_key=True).get(pk=checkin.patient.pk)
+        own = CheckIn.objects.filter(infusion__patient=patient)
+        if _has_mail_at_hand(own, checkin, now):
+            return False
+        outbox.enqueue(
+            MailKind.CHECKIN_REMINDER,
+            key=f"checkin:{checkin.pk}:reminder",
+            due_at=now,
+            expires_at=checkin.closes_at,
+            checkin=checkin,
+        )
+    return True
+
+
 def _patients_of(due: CheckInQuerySet) -> QuerySet:
     return due.order_by().values(patient=F("infusion__patient")).distinct().order_by("patient")
 
@@ -80,10 +119,11 @@ def _queue_one_for(patient: int, now: datetime) -> int:
         due = own.filter(state=CheckInState.PLANNED, due_at__lte=now, mails=None).order_by("-due_at", "-pk").first()
         if due is None or _has_mail_at_hand(own, due, now):
             return 0
+        leaves_at = when_its_mail_leaves(due, now=now)
         outbox.enqueue(
             MailKind.CHECKIN_INVITATION,
             key=f"checkin:{due.pk}:invitation",
-            due_at=due.due_at,
+            due_at=leaves_at if leaves_at > now else due.due_at,
             expires_at=due.closes_at,
             checkin=due,
         )
@@ -109,4 +149,8 @@ def _has_mail_at_hand(own: CheckInQuerySet, due: CheckIn, now: datetime) -> bool
     """Another mail to the patient waits or is being sent, or one about another course has just left."""
     waiting = Q(state=CheckInState.PLANNED, mails__state__in=[MailState.QUEUED, MailState.SENDING])
     just_left = Q(sent_at__gt=now - APART) & ~Q(course=due.course_id)
+    reminders = OutboxMessage.objects.filter(kind=MailKind.CHECKIN_REMINDER, checkin__in=own.exclude(pk=due.pk))
+    on_the_way = Q(state__in=[MailState.QUEUED, MailState.SENDING])
+    if reminders.filter(on_the_way | Q(sent_at__gt=now - APART) & ~Q(checkin__course=due.course_id)).exists():
+        return True
     return own.exclude(pk=due.pk).filter(waiting | just_left).exists()

@@ -7,35 +7,17 @@ before the next course, so that it is asked before that one begins. A check-in i
 opens, that of day 8 for a week, the last for two weeks.
 """
 
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from django.db.models import QuerySet
 
 from patients.models import Patient
 from reactions import outbox
-from reactions.clinical.schedule import before_next_course
-from reactions.models import AnaphylaxisRecord, CheckIn, Course, Infusion, Reaction
-from reactions.models.checkin import RECORDED_LATE, SENT_TOO_LATE
+from reactions.clinical.schedule import Step, before_next_course, when_it_closes, when_to_send
+from reactions.models import AnaphylaxisRecord, CheckIn, CheckInPlan, Course, Infusion, Reaction
+from reactions.models.checkin import PLANNED_OTHERWISE, RECORDED_LATE, SENT_TOO_LATE
 from reactions.models.link import new_link
-from reactions.vocabulary import CheckInKind, CheckInState
-
-
-@dataclass(frozen=True)
-class Step:
-    """One check-in: due so long after the end, open for so long."""
-
-    kind: CheckInKind
-    after_end: timedelta
-    open_for: timedelta
-
-
-DEFAULT_PLAN = (
-    Step(CheckInKind.HOURS_24, timedelta(hours=24), timedelta(hours=48)),
-    Step(CheckInKind.HOURS_72, timedelta(hours=72), timedelta(days=5)),
-    Step(CheckInKind.DAYS_8, timedelta(days=8), timedelta(days=7)),
-    Step(CheckInKind.DAYS_28, timedelta(days=28), timedelta(days=14)),
-)
+from reactions.vocabulary import LABELS, CheckInKind, CheckInState
 
 # After a reaction that meets criteria of anaphylaxis one more is asked the same evening, since symptoms can come back
 # (biphasic reactions, within 1 to 72 h). The hours are this project's own.
@@ -46,47 +28,71 @@ EVENING_WITHIN = timedelta(hours=12)
 
 NO_END = "The course has no finished infusion."
 NO_CRITERION = "No reaction to the infusion meets criteria of anaphylaxis any more."
+OVER_BY_NEW_PLAN = "By the clinic's changed plan its time was over."
 
 
-def plan_checkins(infusion: Infusion, *, now: datetime) -> list[CheckIn]:
+def plan_checkins(infusion: Infusion, *, now: datetime, plan_changed: bool = False) -> list[CheckIn]:
     """Bring the check-ins of the infusion's course in line with its latest infusion. Doing it twice changes nothing.
 
-    What has not been sent moves to the latest infusion; what was sent stays. Without a finished infusion what is
-    planned is cancelled. Returns the check-ins of the latest infusion. Belongs inside the transaction of a verb.
+    What has not been sent moves to the latest infusion and to the clinic's plan as it is now; what was sent stays.
+    Without a finished infusion what is planned is cancelled, and so is what the plan has no more. With `plan_changed`
+    a step that would be over already is not asked of old courses. Returns the check-ins of the latest infusion. Belongs
+    inside the transaction of a verb.
     """
     course = Course.objects.select_for_update(no_key=True).get(pk=infusion.course_id)
+    plan = CheckInPlan.of(infusion.patient.clinic)
     latest = course.infusions.current().exclude(ended_at=None).order_by("-ended_at", "-pk").first()
     if latest is None or latest.ended_at is None:
         _planned(course).update(state=CheckInState.CANCELLED, state_reason=NO_END)
         return []
-    for step in DEFAULT_PLAN:
-        _plan_step(step, course, latest, latest.ended_at, now)
+    steps = plan.steps_in_use()
+    for step in steps:
+        _plan_step(step, plan, course, latest, latest.ended_at, now, plan_changed=plan_changed)
+    of_plan = {step.key for step in steps} | {CheckInKind.EVENING, CheckInKind.REPORT}
+    _planned(course).exclude(kind__in=of_plan).update(state=CheckInState.CANCELLED, state_reason=PLANNED_OTHERWISE)
+    if _onset_of_anaphylaxis(infusion, now) is None:
+        _plan_evening(infusion, _end_of_day(infusion, plan), now, else_because=PLANNED_OTHERWISE)
     return list(latest.checkins.all())
 
 
-def _plan_step(step: Step, course: Course, latest: Infusion, ended_at: datetime, now: datetime) -> None:
+def _plan_step(
+    step: Step,
+    plan: CheckInPlan,
+    course: Course,
+    latest: Infusion,
+    ended_at: datetime,
+    now: datetime,
+    *,
+    plan_changed: bool,
+) -> None:
+    zone, quiet_hours = course.patient.zone, plan.quiet_hours()
     due_at = ended_at + step.after_end
-    if step.kind == CheckInKind.DAYS_28:
-        zone = course.patient.zone
+    if step.before_next_course:
         due_at = before_next_course(due_at, ended_at, _next_day(course, ended_at), zone)
-    closes_at = due_at + step.open_for
+    closes_at = when_it_closes(step, due_at, zone, quiet_hours)
     over = closes_at <= now
     values = {
         "infusion": latest,
+        "label": step.label,
         "due_at": due_at,
         "closes_at": closes_at,
+        "remind_after": step.remind_after,
         "state": CheckInState.MISSED if over else CheckInState.PLANNED,
         "state_reason": RECORDED_LATE if over else "",
     }
-    own = CheckIn.objects.filter(infusion=latest, kind=step.kind).first()
-    kept = own or _planned(course).filter(kind=step.kind).order_by("-pk").first()
+    own = CheckIn.objects.filter(infusion=latest, kind=step.key).first()
+    kept = own or _planned(course).filter(kind=step.key).order_by("-pk").first()
     if kept:
-        if _can_move(kept) and not _was_missed_at(kept, due_at):
+        if _can_move(kept) and not _was_missed_at(kept, due_at) and not (plan_changed and over):
             CheckIn.objects.filter(pk=kept.pk).update(**values)
-            outbox.move(kept, due_at=due_at, expires_at=closes_at)
+            outbox.move(kept, due_at=when_to_send(max(due_at, now), zone, quiet_hours), expires_at=closes_at)
+        elif plan_changed and over and kept.state == CheckInState.PLANNED:
+            _end(CheckIn.objects.filter(pk=kept.pk), OVER_BY_NEW_PLAN)
+        return
+    if plan_changed and over:
         return
     nonce, link_hash = new_link()
-    CheckIn.objects.create(course=course, kind=step.kind, link_nonce=nonce, link_hash=link_hash, **values)
+    CheckIn.objects.create(course=course, kind=step.key, link_nonce=nonce, link_hash=link_hash, **values)
 
 
 def plan_for_booking(patient: Patient, *, now: datetime) -> None:
@@ -107,34 +113,61 @@ def _next_day(course: Course, ended_at: datetime) -> date | None:
 
 
 def plan_evening(infusion: Infusion, *, now: datetime) -> None:
-    """One more check-in on the evening of a reaction that meets criteria of anaphylaxis, on the patient's clocks.
+    """The check-in on the evening of an infusion, on the patient's clocks. Doing it twice changes nothing.
 
-    What is written down more than 12 h after the onset asks nobody that evening. Without such a reaction the check-in
-    is cancelled while it is not sent. Doing it twice changes nothing. Belongs inside the transaction of a verb.
+    After a reaction that meets criteria of anaphylaxis, and where the clinic's plan asks so, after each day of a course
+    of several. What is written down more than 12 h after the onset, or the end, asks nobody that evening. Without a
+    reason to ask the check-in is cancelled while it is not sent. Belongs inside the transaction of a verb.
     """
-    planned = CheckIn.objects.filter(infusion=infusion, kind=CheckInKind.EVENING).first()
     onset = _onset_of_anaphylaxis(infusion, now)
-    if onset is None:
+    asked_of = onset or _end_of_day(infusion, CheckInPlan.of(infusion.patient.clinic))
+    _plan_evening(infusion, asked_of, now, else_because=NO_CRITERION)
+
+
+def _plan_evening(infusion: Infusion, asked_of: datetime | None, now: datetime, *, else_because: str) -> None:
+    planned = CheckIn.objects.filter(infusion=infusion, kind=CheckInKind.EVENING).first()
+    if asked_of is None:
         if planned and planned.state == CheckInState.PLANNED:
-            _end(CheckIn.objects.filter(pk=planned.pk), NO_CRITERION)
+            _end(CheckIn.objects.filter(pk=planned.pk), else_because)
         return
-    if now - onset > EVENING_WITHIN or (planned and planned.state_reason != NO_CRITERION):
+    waits = planned is not None and planned.state == CheckInState.PLANNED
+    goes_on = planned is None or waits or planned.state_reason in {NO_CRITERION, NO_END, PLANNED_OTHERWISE}
+    if now - asked_of > EVENING_WITHIN or not goes_on:
         return
-    evening = datetime.combine(onset.astimezone(infusion.patient.zone).date(), EVENING_AT, infusion.patient.zone)
+    evening = datetime.combine(asked_of.astimezone(infusion.patient.zone).date(), EVENING_AT, infusion.patient.zone)
     due_at = max(evening, now + EVENING_AT_THE_EARLIEST_IN)
+    if planned and waits and evening <= planned.due_at < evening + timedelta(hours=24):
+        return
     values = {"due_at": due_at, "closes_at": due_at + EVENING_OPEN_FOR}
     if planned:
         CheckIn.objects.filter(pk=planned.pk).update(state=CheckInState.PLANNED, state_reason="", **values)
+        outbox.move(planned, due_at=due_at, expires_at=values["closes_at"])
         return
     nonce, link_hash = new_link()
     CheckIn.objects.create(
         course=infusion.course,
         infusion=infusion,
         kind=CheckInKind.EVENING,
+        label=LABELS[CheckInKind][CheckInKind.EVENING],
         link_nonce=nonce,
         link_hash=link_hash,
         **values,
     )
+
+
+def _end_of_day(infusion: Infusion, plan: CheckInPlan) -> datetime | None:
+    """The infusion's end where the plan asks on the evening of each day of a course of several, planned or given."""
+    if not plan.asks_same_evening or infusion.is_void:
+        return None
+    course = infusion.course
+    return infusion.ended_at if course.planned_days > 1 or course.infusions.current().count() > 1 else None
+
+
+def when_its_mail_leaves(checkin: CheckIn, *, now: datetime) -> datetime:
+    """`now`, or the end of the clinic's quiet hours, in UTC. The evening after an anaphylaxis knows no quiet hours."""
+    if checkin.kind == CheckInKind.EVENING and _onset_of_anaphylaxis(checkin.infusion, now):
+        return now
+    return when_to_send(now, checkin.patient.zone, CheckInPlan.of(checkin.patient.clinic).quiet_hours())
 
 
 def _onset_of_anaphylaxis(infusion: Infusion, now: datetime) -> datetime | None:
@@ -146,7 +179,8 @@ def _onset_of_anaphylaxis(infusion: Infusion, now: datetime) -> datetime | None:
 
 def _can_move(checkin: CheckIn) -> bool:
     """Not sent, not answered, and not ended by anybody's decision."""
-    waiting = checkin.state in {CheckInState.PLANNED, CheckInState.MISSED} or checkin.state_reason == NO_END
+    goes_on = checkin.state_reason in {NO_END, PLANNED_OTHERWISE, OVER_BY_NEW_PLAN}
+    waiting = checkin.state in {CheckInState.PLANNED, CheckInState.MISSED} or goes_on
     return waiting and checkin.sent_at is None
 
 

@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from patients.models import MAIL_CAME_BACK, WITHDRAWN_BY_LINK
 from reactions.models import CheckIn, OutboxMessage, WorkItem
-from reactions.vocabulary import CheckInState, MailState, WorkKind
+from reactions.vocabulary import CheckInState, MailKind, MailState, WorkKind
 
 
 def resume(now: datetime) -> int:
@@ -52,8 +52,13 @@ def _plan_again(checkin: CheckIn, now: datetime) -> bool:
     ended = CheckIn.objects.filter(pk=checkin.pk, state=CheckInState.CANCELLED, state_reason=checkin.state_reason)
     if not ended.update(state=CheckInState.PLANNED, state_reason="", sent_at=None):
         return False
-    mails = OutboxMessage.objects.filter(checkin=checkin, state__in=[MailState.CANCELLED, MailState.BOUNCED])
-    mails.update(
+    own = OutboxMessage.objects.filter(checkin=checkin)
+    # A reminder that came back gives its place to the invitation, which goes out once more.
+    reminders = own.filter(kind=MailKind.CHECKIN_REMINDER)
+    came_back = reminders.filter(state=MailState.BOUNCED)
+    asked_again = [MailState.CANCELLED, MailState.BOUNCED, *([MailState.SENT] if came_back.exists() else [])]
+    came_back.update(state=MailState.CANCELLED, bounced_at=None, sent_at=None)
+    own.filter(kind=MailKind.CHECKIN_INVITATION, state__in=asked_again).update(
         state=MailState.QUEUED,
         due_at=max(now, checkin.due_at),
         attempts=0,

@@ -1,9 +1,10 @@
-"""At which moment a mail may go out by the clocks where the patient lives. Pure.
+"""Which check-ins a plan has, and when a mail may go out by the clocks where the patient lives. Pure.
 
 Signatures
     is_quiet(at, zone, quiet_hours) -> bool
     when_to_send(due_at, zone, quiet_hours) -> datetime
     before_next_course(due_at, ended_at, next_day, zone) -> datetime
+    when_it_closes(step, due_at, zone, quiet_hours) -> datetime
 
 Quiet hours are clock times from one up to, and not including, another; from 21:00 to 08:00 they go over midnight. They
 are counted in the zone in which the patient lives at that moment, so that a move is followed. Where the clocks go
@@ -18,9 +19,42 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from reactions.vocabulary import LABELS, CheckInKind
+
 # The last check-in doubles as a question before the next infusion; 2 days are this project's own. By day, since a
 # booking has no hour; the hour is that of the infusion's end.
 BEFORE_NEXT_COURSE = timedelta(days=2)
+# A check-in can be answered for so long after it could be sent, however short its step's window. This project's own.
+OPEN_AT_LEAST = timedelta(hours=12)
+REMIND_AFTER = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One check-in: due so long after the end, open for so long, reminded of so long after its mail or not at all.
+
+    With `before_next_course` it is asked 2 days before the next course where that is earlier.
+    """
+
+    key: str
+    label: str
+    after_end: timedelta
+    open_for: timedelta
+    remind_after: timedelta | None = REMIND_AFTER
+    before_next_course: bool = False
+
+
+def _usual(kind: CheckInKind, after_end: timedelta, open_for: timedelta, *, before_next_course: bool = False) -> Step:
+    return Step(kind.value, LABELS[CheckInKind][kind], after_end, open_for, before_next_course=before_next_course)
+
+
+# Sources: checkins/plan.py. The windows follow from the steps; a reminder after 24 h is usual.
+DEFAULT_PLAN = (
+    _usual(CheckInKind.HOURS_24, timedelta(hours=24), timedelta(hours=48)),
+    _usual(CheckInKind.HOURS_72, timedelta(hours=72), timedelta(days=5)),
+    _usual(CheckInKind.DAYS_8, timedelta(days=8), timedelta(days=7)),
+    _usual(CheckInKind.DAYS_28, timedelta(days=28), timedelta(days=14), before_next_course=True),
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +67,15 @@ class QuietHours:
     def __post_init__(self) -> None:
         if self.start == self.end:
             raise ValueError("Quiet hours that end when they begin leave no time to send.")
+
+    @property
+    def last(self) -> timedelta:
+        """How long they are by a clock that nobody changes."""
+        day = timedelta(days=1)
+        return (
+            timedelta(hours=self.end.hour, minutes=self.end.minute)
+            - timedelta(hours=self.start.hour, minutes=self.start.minute)
+        ) % day
 
     def contain(self, clock: time) -> bool:
         if self.start < self.end:
@@ -54,6 +97,11 @@ def when_to_send(due_at: datetime, zone: ZoneInfo, quiet_hours: QuietHours | Non
     days = (today + timedelta(days=ahead) for ahead in range(3))
     ends = (_moments(day, quiet_hours.end, zone) for day in days)
     return next(end for day in ends for end in day if end > moment and not is_quiet(end, zone, quiet_hours))
+
+
+def when_it_closes(step: Step, due_at: datetime, zone: ZoneInfo, quiet_hours: QuietHours | None) -> datetime:
+    """The end of the step's window, and never before it was open for OPEN_AT_LEAST outside the quiet hours' wait."""
+    return max(due_at + step.open_for, when_to_send(due_at, zone, quiet_hours) + OPEN_AT_LEAST)
 
 
 def before_next_course(due_at: datetime, ended_at: datetime, next_day: date | None, zone: ZoneInfo) -> datetime:

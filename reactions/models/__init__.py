@@ -7,6 +7,7 @@ from reactions.models.judgement import AnaphylaxisRecord, CausalityAssessment, S
 from reactions.models.on_call import AlertPolicy, OnCallShift
 from reactions.models.outbox import MailPace, OutboxMessage
 from reactions.models.patient_page import AnswerDraft, ReportLink, WrongBirthYear
+from reactions.models.plan import CheckInPlan, PlanStep
 from reactions.models.product import Product, ProductRate
 from reactions.models.protocol import ClinicProtocol
 from reactions.models.reaction import Reaction, Symptom, Treatment
@@ -27,6 +28,7 @@ __all__ = [
     "CausalityAssessment",
     "ChairsideRow",
     "CheckIn",
+    "CheckInPlan",
     "ClinicProtocol",
     "Course",
     "Heartbeat",
@@ -36,6 +38,7 @@ __all__ = [
     "OutboxMessage",
     "PatientRisk",
     "PhoneCall",
+    "PlanStep",
     "Premedication",
     "Product",
     "ProductRate",

@@ -12,6 +12,7 @@ from reactions.models.course import Course
 from reactions.models.infusion import Infusion
 from reactions.models.link import hash_in_stop_token, hash_of, path_with, stop_token, token_from
 from reactions.vocabulary import (
+    LABELS,
     AnsweredBy,
     CheckInKind,
     CheckInState,
@@ -25,6 +26,7 @@ from reactions.vocabulary import (
 MAIL_REFUSED = "The mail was refused."
 SENT_TOO_LATE = "The service did not send it in time."
 RECORDED_LATE = "The infusion was recorded after this check-in's time."
+PLANNED_OTHERWISE = "The clinic's plan has this check-in no more."
 
 # For whoever had a page open, or saved one, before the check-in closed. The page says so. This project's own.
 GRACE = timedelta(hours=2)
@@ -68,10 +70,12 @@ class CheckIn(models.Model):
 
     course = models.ForeignKey(Course, models.PROTECT, related_name="checkins")
     infusion = models.ForeignKey(Infusion, models.PROTECT, related_name="checkins", help_text="Counted from its end.")
-    kind = models.CharField(max_length=12, choices=choices(CheckInKind))
+    kind = models.CharField(max_length=20, help_text="A CheckInKind, or the key of a step that the clinic wrote.")
+    label = models.CharField(max_length=60, blank=True, help_text="What the step was called.")
     due_at = models.DateTimeField()
     closes_at = models.DateTimeField()
     state = models.CharField(max_length=10, choices=choices(CheckInState), default=CheckInState.PLANNED)
+    remind_after = models.DurationField(null=True, blank=True, help_text="After its mail; empty for no reminder.")
     state_reason = models.CharField(max_length=200, blank=True, help_text="Why it was cancelled or missed.")
     sent_at = models.DateTimeField(null=True, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
@@ -111,6 +115,10 @@ class CheckIn(models.Model):
 
     def __str__(self) -> str:
         return f"Check-in {self.get_kind_display()}"
+
+    def get_kind_display(self) -> str:
+        """What staff read: the step's name when it was planned."""
+        return self.label or LABELS[CheckInKind].get(self.kind, self.kind)
 
     @property
     def patient(self) -> Patient:

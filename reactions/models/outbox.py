@@ -96,7 +96,13 @@ class OutboxMessage(models.Model):
             ),
             models.CheckConstraint(
                 name="reactions_outbox_about_one_thing",
-                condition=Q(kind="checkin_invitation", checkin__isnull=False, alert=None, work=None, recipient=None)
+                condition=Q(
+                    kind__in=["checkin_invitation", "checkin_reminder"],
+                    checkin__isnull=False,
+                    alert=None,
+                    work=None,
+                    recipient=None,
+                )
                 | Q(kind="alert", alert__isnull=False, recipient__isnull=False, checkin=None, work=None)
                 | Q(kind="work", work__isnull=False, recipient__isnull=False, checkin=None, alert=None),
             ),
@@ -129,7 +135,9 @@ class OutboxMessage(models.Model):
             return done or self._why_not_to_recipient(self.work.clinic_id)
         if self.checkin is None or self.checkin.infusion.is_void:
             return "The infusion was voided."
-        if self.checkin.state != CheckInState.PLANNED:
+        # The invitation makes the check-in SENT, and only then there is something to be reminded of.
+        wanted = CheckInState.SENT if self.kind == MailKind.CHECKIN_REMINDER else CheckInState.PLANNED
+        if self.checkin.state != wanted:
             return f"The check-in is {self.checkin.get_state_display().lower()}."
         return self.checkin.infusion.patient.why_no_mail()
 

@@ -45,9 +45,9 @@ def enqueue(
 
 
 def move(checkin: CheckIn, *, due_at: datetime, expires_at: datetime) -> None:
-    """Give the check-in's mail, if there is one and it has not left, its new time; one that was called off waits."""
+    """Give the check-in's invitation, if there is one that has not left, its new time; one called off waits again."""
     called_off = [MailState.QUEUED, MailState.CANCELLED, MailState.EXPIRED]
-    mails = OutboxMessage.objects.filter(checkin=checkin, state__in=called_off)
+    mails = OutboxMessage.objects.filter(checkin=checkin, kind=MailKind.CHECKIN_INVITATION, state__in=called_off)
     mails.update(state=MailState.QUEUED, due_at=due_at, expires_at=expires_at)
 
 

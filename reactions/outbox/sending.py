@@ -24,7 +24,7 @@ from reactions.outbox.claims import LEASE, database_now, own
 from reactions.outbox.line import Letter, Line
 from reactions.outbox.marks import Marks, insist
 from reactions.outbox.refusals import ANSWERS, in_words, is_final
-from reactions.vocabulary import CheckInState, MailState
+from reactions.vocabulary import CheckInState, MailKind, MailState
 
 logger = logging.getLogger(__name__)
 
@@ -334,7 +334,7 @@ def _finish(message: OutboxMessage, state: MailState, *, error: str) -> str:
         if not ended:
             logger.warning("outbox row %s was taken over by another dispatcher", message.pk)
             return "overtaken"
-        if message.checkin:
+        if message.checkin and message.kind == MailKind.CHECKIN_INVITATION:
             _tell_checkin(message.checkin, state, error)
     if state == MailState.REFUSED:
         logger.warning("outbox row %s, %s: the recipient is refused for good: %s", message.pk, message.kind, error)

@@ -86,6 +86,13 @@ def invitation(patient: Patient) -> None:
     due.queue_what_is_due(timezone.now())
 
 
+def reminder(patient: Patient) -> None:
+    day = timedelta(days=1)
+    sent = CheckIn.objects.filter(infusion__patient=patient, kind=CheckInKind.HOURS_24)
+    sent.update(state="sent", sent_at=timezone.now() - day)
+    due.queue_reminders(timezone.now())
+
+
 def alert(patient: Patient) -> None:
     checkin = CheckIn.objects.get(infusion__patient=patient, kind=CheckInKind.HOURS_24)
     recording.submit_answer(
@@ -106,6 +113,7 @@ def work(patient: Patient) -> None:
 # How a mail of each kind comes to be planned for the patient.
 PLANNED: dict[MailKind, Callable[[Patient], None]] = {
     MailKind.CHECKIN_INVITATION: invitation,
+    MailKind.CHECKIN_REMINDER: reminder,
     MailKind.ALERT: alert,
     MailKind.WORK: work,
 }
