@@ -20,6 +20,7 @@ from reactions.models import (
     AlertPolicy,
     AnaphylaxisRecord,
     Answer,
+    CheckInPlan,
     ClinicProtocol,
     Infusion,
     PhoneCall,
@@ -47,6 +48,7 @@ EXPECTED = {
     "reactions.answer",
     "reactions.causalityassessment",
     "reactions.checkin",
+    "reactions.checkinplan",
     "reactions.clinicprotocol",
     "reactions.course",
     "reactions.heartbeat",
@@ -77,6 +79,7 @@ def chief(db: None) -> User:
 def _fill(clinic: Clinic, times: int) -> None:
     ClinicProtocol.objects.get_or_create(clinic=clinic)
     AlertPolicy.objects.get_or_create(clinic=clinic)
+    CheckInPlan.objects.get_or_create(clinic=clinic)
     for _ in range(times):
         patient = make_patient(clinic)
         now = timezone.now()

@@ -1,3 +1,3 @@
-from reactions.admin import alerting, chairside, records, review
+from reactions.admin import alerting, chairside, planning, records, review
 
-__all__ = ["alerting", "chairside", "records", "review"]
+__all__ = ["alerting", "chairside", "planning", "records", "review"]

@@ -1,4 +1,4 @@
-"""What a clinic has decided about its check-ins: the steps, the hours in which no mail goes out, the evening question."""
+"""What a clinic has decided about its check-ins: steps, quiet hours, the evening question."""
 
 from datetime import time, timedelta
 

@@ -6,7 +6,8 @@ longer the stored one, StaleRecord is raised and nothing is written.
 infusions.py: the infusion as a whole; chairside.py: what is written down while it runs; reactions.py: the reaction;
 anaphylaxis.py: what is done when it is suspected; judging.py: seriousness, cause and signature; answers.py: check-ins
 and alerts; mail.py: what comes back of mails; review.py: what a clinician makes of an answer; silence.py: calling who
-did not answer; patients.py: the person; exports.py: what leaves as a file; site.py: which host sends.
+did not answer; patients.py: the person; planning.py: a clinic's plan of check-ins; exports.py: what leaves as a file;
+site.py: which host sends.
 """
 
 from reactions.recording.anaphylaxis import (
@@ -63,6 +64,7 @@ from reactions.recording.infusions import (
 from reactions.recording.judging import WrongPassword, judge_causality, judge_seriousness, sign_reaction
 from reactions.recording.mail import record_bounce, settle_work, withdraw_email
 from reactions.recording.patients import correct_response, record_response, set_risks, void_patient, void_response
+from reactions.recording.planning import plan_changed, plan_snapshot
 from reactions.recording.reactions import correct_reaction, reaction_snapshot, record_reaction, void_reaction
 from reactions.recording.review import DecidedMeanwhile, accept_report, merge_report, reject_report
 from reactions.recording.silence import answer_by_telephone, record_call
@@ -112,6 +114,8 @@ __all__ = [
     "merge_report",
     "next_course_label",
     "open_anaphylaxis",
+    "plan_changed",
+    "plan_snapshot",
     "reaction_snapshot",
     "record_bounce",
     "record_call",

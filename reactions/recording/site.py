@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from patients.models import write_event
 from reactions import site
@@ -58,6 +58,9 @@ def _skip(now: datetime) -> int:
     waiting.filter(Q(checkin__in=due) | Q(due_at__lte=now)).update(
         state=MailState.CANCELLED, lease_until=None, tried_at=None, last_error=SKIPPED
     )
+    # Whoever was sent a check-in may have been reminded since the copy was made.
+    asked = CheckIn.objects.filter(state=CheckInState.SENT, remind_after__isnull=False)
+    asked.filter(sent_at__lte=now - F("remind_after")).update(remind_after=None)
     return CheckIn.objects.filter(pk__in=due).update(state=CheckInState.MISSED, state_reason=SKIPPED)
 
 

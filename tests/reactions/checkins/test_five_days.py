@@ -1,0 +1,208 @@
+"""Which mails the default plan sends over a course of five days, whatever happens meanwhile: as a nurse would expect.
+
+Each line of a table is a mail: the hours after the end of the last day, its kind, the check-in, the address. The real
+tick runs every hour; where nobody says otherwise nobody answers. Under PostgreSQL, whose clock cannot be moved, the two
+places that ask it for the time (the tick and the outbox) get the moved clock of Python instead.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.db import connection
+from django.utils import timezone
+
+from patients.models import Clinic, Patient, User
+from reactions import outbox, recording
+from reactions.checkins import due
+from reactions.checkins.plan import plan_checkins
+from reactions.models import CheckIn, CheckInPlan, Infusion, OutboxMessage
+from reactions.outbox import claims, marks, sending
+from tests.support.factories import make_infusion, make_patient
+
+pytestmark = pytest.mark.django_db
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+# 14:00 in New York, where the clinic is: the end of each of the five days. The clocks do not change in these weeks.
+FIRST_END = datetime(2026, 5, 4, 18, tzinfo=UTC)
+LAST_END = FIRST_END + 4 * DAY
+OLD, NEW = "tessa@patients.example", "tessa.new@patients.example"
+UNTIL = 45 * 24
+
+Mail = tuple[int, str, str, str]
+WHOLE: list[Mail] = [
+    (24, "invitation", "hours_24", OLD),
+    (48, "reminder", "hours_24", OLD),
+    (72, "invitation", "hours_72", OLD),
+    (96, "reminder", "hours_72", OLD),
+    (8 * 24, "invitation", "days_8", OLD),
+    (9 * 24, "reminder", "days_8", OLD),
+    (28 * 24, "invitation", "days_28", OLD),
+    (29 * 24, "reminder", "days_28", OLD),
+]
+
+
+@pytest.fixture(autouse=True)
+def moved_clock(monkeypatch: pytest.MonkeyPatch, time_machine: Any) -> Any:
+    """The clock of Python for both databases. What PostgreSQL writes itself in a mark is written by Python too."""
+    time_machine.move_to(FIRST_END, tick=False)
+    if connection.vendor == "postgresql":
+        for module in (outbox, claims, sending):
+            monkeypatch.setattr(module, "database_now", timezone.now)
+        monkeypatch.setattr(marks, "_together", _together_at_the_moved_clock(marks._together))
+    return time_machine
+
+
+def _together_at_the_moved_clock(together: Callable[..., str]) -> Callable[..., str]:
+    def written(*rows: Any) -> str:
+        return together(*rows).replace("clock_timestamp()", f"timestamptz '{timezone.now().isoformat()}'")
+
+    return written
+
+
+@pytest.fixture
+def tessa(clinic: Clinic) -> Patient:
+    return make_patient(clinic, email=OLD, language="en")
+
+
+def five_days(patient: Patient, clock: Any) -> Infusion:
+    """A course of five days, each recorded at its end and ticked in between. Returns the last day."""
+    course = None
+    for day in range(5):
+        clock.move_to(FIRST_END + day * DAY, tick=False)
+        infusion = make_infusion(
+            patient, ended_at=FIRST_END + day * DAY, day=day + 1, **({"course": course} if course else {})
+        )
+        course = infusion.course
+        plan_checkins(infusion, now=timezone.now())
+        due.tick()
+    return infusion
+
+
+def run(clock: Any, what_happens: dict[int, Callable[[], None]], *, down: range = range(0)) -> list[Mail]:
+    """Tick every hour from the end of the last day, and at these hours let something happen first. Returns the mails."""
+    sent: list[Mail] = []
+    known = set(OutboxMessage.objects.filter(state="sent").values_list("pk", flat=True))
+    assert not known, "A mail left before the course was over."
+    for hour in range(UNTIL):
+        clock.move_to(LAST_END + hour * HOUR, tick=False)
+        if hour in what_happens:
+            what_happens[hour]()
+        if hour in down or (hour % 24 not in {0, 1} and hour not in what_happens):
+            continue
+        before = len(mail.outbox)
+        due.tick()
+        rows = OutboxMessage.objects.filter(state="sent", checkin__isnull=False).exclude(pk__in=known)
+        rows = rows.select_related("checkin").order_by("sent_at", "pk")
+        for row, letter in zip(rows, mail.outbox[before:], strict=True):
+            known.add(row.pk)
+            assert row.checkin
+            sent.append((hour, row.kind.removeprefix("checkin_"), row.checkin.kind, letter.to[0]))
+    assert not OutboxMessage.objects.filter(state__in=["queued", "sending"]).exists()
+    return sent
+
+
+def changed(patient: Patient, **fields: Any) -> Callable[[], None]:
+    return lambda: Patient.objects.filter(pk=patient.pk).update(**fields) and None
+
+
+def test_a_course_of_five_days(tessa: Patient, moved_clock: Any) -> None:
+    last = five_days(tessa, moved_clock)
+    assert run(moved_clock, {}) == WHOLE
+    assert set(CheckIn.objects.values_list("infusion", "state")) == {(last.pk, "expired")}
+
+
+def test_who_answers_is_not_reminded(tessa: Patient, moved_clock: Any) -> None:
+    five_days(tessa, moved_clock)
+
+    def answer() -> None:
+        checkin = CheckIn.objects.get(state="sent")
+        recording.submit_answer(checkin, has_problem=False, details={}, symptoms={}, now=timezone.now())
+
+    invitations = [line for line in WHOLE if line[1] == "invitation"]
+    assert run(moved_clock, {hour + 2: answer for hour, *_ in invitations}) == invitations
+
+
+def test_a_course_that_was_voided(tessa: Patient, nurse: User, moved_clock: Any) -> None:
+    five_days(tessa, moved_clock)
+
+    def void() -> None:
+        for infusion in Infusion.objects.all():
+            recording.void_infusion(infusion, by=nurse, reason="Wrong patient", seen_version=1, now=timezone.now())
+
+    assert run(moved_clock, {30: void}) == WHOLE[:1]
+
+
+def test_a_patient_who_dies(tessa: Patient, moved_clock: Any) -> None:
+    five_days(tessa, moved_clock)
+    died = changed(tessa, died_on=(LAST_END + 3 * DAY).date())
+    assert run(moved_clock, {80: died}) == WHOLE[:3]
+
+
+def test_a_patient_who_unsubscribes(tessa: Patient, moved_clock: Any) -> None:
+    five_days(tessa, moved_clock)
+
+    def stop() -> None:
+        recording.withdraw_email(CheckIn.objects.get(kind="hours_72"), now=timezone.now())
+
+    assert run(moved_clock, {80: stop}) == WHOLE[:3]
+
+
+def test_a_patient_whose_address_changes_midway(tessa: Patient, moved_clock: Any) -> None:
+    five_days(tessa, moved_clock)
+    expected = [(*line[:3], OLD if line[0] < 80 else NEW) for line in WHOLE]
+    assert run(moved_clock, {80: changed(tessa, email=NEW)}) == expected
+
+
+def test_a_patient_whose_language_changes_midway(tessa: Patient, moved_clock: Any) -> None:
+    five_days(tessa, moved_clock)
+    assert run(moved_clock, {80: changed(tessa, language="es")}) == WHOLE
+    greetings = [str(letter.body).split(",")[0].strip() for letter in mail.outbox]
+    assert greetings == ["Hello"] * 3 + ["Hola"] * 5
+
+
+def test_a_patient_who_moves_to_another_zone(tessa: Patient, moved_clock: Any) -> None:
+    CheckInPlan.objects.create(clinic=tessa.clinic)
+    five_days(tessa, moved_clock)
+    # 14:00 in New York is 03:00 in Tokyo; the mails wait for 08:00 there, five hours later. So does the reminder.
+    moved = run_with_mornings(moved_clock, {80: changed(tessa, time_zone="Asia/Tokyo")})
+    assert moved[:3] == WHOLE[:3]
+    assert [line[1:3] for line in moved] == [line[1:3] for line in WHOLE]
+    assert [line[0] for line in moved[3:]] == [96 + 5, 8 * 24 + 5, 9 * 24 + 5, 28 * 24 + 5, 29 * 24 + 5]
+
+
+def run_with_mornings(clock: Any, what_happens: dict[int, Callable[[], None]]) -> list[Mail]:
+    """As `run`, with the ticks at 08:00 in Tokyo."""
+    mornings = {day * 24 + 5: (lambda: None) for day in range(UNTIL // 24)}
+    return run(clock, mornings | what_happens)
+
+
+@pytest.mark.parametrize(
+    ("down", "mails"),
+    [
+        # From before the first check-in until the day after the third was due: that one alone, and its reminder.
+        (
+            range(20, 20 + 9 * 24),
+            [
+                (20 + 9 * 24, "invitation", "days_8", OLD),
+                (20 + 10 * 24, "reminder", "days_8", OLD),
+                *WHOLE[6:],
+            ],
+        ),
+        # From after the first: no reminder of that, its window is over.
+        (
+            range(25, 25 + 9 * 24),
+            [
+                WHOLE[0],
+                (25 + 9 * 24, "invitation", "days_8", OLD),
+                (25 + 10 * 24, "reminder", "days_8", OLD),
+                *WHOLE[6:],
+            ],
+        ),
+    ],
+)
+def test_a_clinic_that_was_down_for_nine_days(tessa: Patient, moved_clock: Any, down: range, mails: list[Mail]) -> None:
+    five_days(tessa, moved_clock)
+    back = {down.stop: lambda: None, down.stop + 24: lambda: None}
+    assert run(moved_clock, back, down=down) == mails
