@@ -1,8 +1,8 @@
 """Which mails the default plan sends over a course of five days, whatever happens meanwhile: as a nurse would expect.
 
 Each line of a table is a mail: the hours after the end of the last day, its kind, the check-in, the address. The real
-tick runs every day at the hour of the end, and whenever something happens; where nobody says otherwise nobody answers. Under PostgreSQL, whose clock cannot be moved, the two
-places that ask it for the time (the tick and the outbox) get the moved clock of Python instead.
+tick runs every day at the hour of the end, and whenever something happens; where nobody says otherwise nobody answers.
+PostgreSQL's clock cannot be moved: there the places that ask it for the time get the moved clock of Python instead.
 """
 
 from collections.abc import Callable
