@@ -26,7 +26,7 @@ from django.db.models import Prefetch
 from patients.models import Clinic, StaffRole, User, write_event
 from patients.words import StaffRoleName
 from reactions import outbox
-from reactions.clinical.escalation import Rung, Targets, round_at, round_begins, rungs
+from reactions.clinical.escalation import Rung, Targets, due_by, round_at, round_begins, rungs
 from reactions.clinical.triage import Triage, gone_and_lasted, triage
 from reactions.models import Alert, AlertPolicy, Answer, OnCallShift, OutboxMessage
 from reactions.vocabulary import AlertLevel, MailKind, MailState, PatientSeverity, PatientSymptom
@@ -87,6 +87,19 @@ def keep_telling(now: datetime) -> int:
                 _plan_mail(alert, person, number, now)
                 planned += 1
     return planned
+
+
+def due_times(alerts: Iterable[Alert]) -> dict[int, datetime]:
+    """By when each is to be acknowledged, by the alert's key, after the targets of its clinic as they are now."""
+    listed = list(alerts)
+    clinics = {alert.patient.clinic_id: alert.patient.clinic for alert in listed}
+    decided = {
+        policy.clinic_id: policy for policy in AlertPolicy.objects.filter(clinic__in=clinics).select_related("clinic")
+    }
+    targets = {pk: (decided.get(pk) or AlertPolicy(clinic=clinic)).targets() for pk, clinic in clinics.items()}
+    return {
+        alert.pk: due_by(AlertLevel(alert.level), alert.raised_at, targets[alert.patient.clinic_id]) for alert in listed
+    }
 
 
 class _Staff:

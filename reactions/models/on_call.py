@@ -64,7 +64,7 @@ class AlertPolicy(models.Model):
     @classmethod
     def of(cls, clinic: Clinic) -> "AlertPolicy":
         """The clinic's policy; one with the usual times where nothing was decided."""
-        return cls.objects.filter(clinic=clinic).first() or cls(clinic=clinic)
+        return cls.objects.filter(clinic=clinic).select_related("clinic").first() or cls(clinic=clinic)
 
     def targets(self) -> Targets:
         """The policy for clinical.escalation."""

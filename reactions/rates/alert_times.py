@@ -51,7 +51,9 @@ class _Wait:
 def alert_times(clinics: Iterable[Clinic], *, now: datetime) -> list[AlertTimes]:
     """Of all alerts of the clinics in the last two years: the latest month first, then the most urgent level."""
     own = {clinic.pk: clinic for clinic in clinics}
-    decided = {policy.clinic_id: policy for policy in AlertPolicy.objects.filter(clinic__in=own)}
+    decided = {
+        policy.clinic_id: policy for policy in AlertPolicy.objects.filter(clinic__in=own).select_related("clinic")
+    }
     targets = {pk: (decided.get(pk) or AlertPolicy(clinic=clinic)).targets() for pk, clinic in own.items()}
     waits = defaultdict(list)
     rows = Alert.objects.filter(patient__clinic__in=own, raised_at__gt=now - LOOK_BACK).order_by()

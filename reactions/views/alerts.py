@@ -1,5 +1,7 @@
 """Open alerts, what patients answered, and acknowledging an alert."""
 
+from collections import defaultdict
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from django.contrib import messages
@@ -12,9 +14,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 from patients.access import StaffRequest, posted
 from patients.models import User
 from reactions import recording
-from reactions.alerts import TOLD_WITHIN
+from reactions.alerts import TOLD_WITHIN, due_times
 from reactions.forms.alert import AcknowledgeForm
-from reactions.models import Alert
+from reactions.models import Alert, OutboxMessage
 from reactions.views.records import find_checkin
 
 PAGE_SIZE = 25
@@ -24,8 +26,14 @@ PAGE_SIZE = 25
 def alert_list(request: StaffRequest) -> HttpResponse:
     alerts = Alert.objects.visible_to(request.user).open().by_urgency().with_answers()
     page = Paginator(alerts, PAGE_SIZE).get_page(request.GET.get("page"))
-    untold = Alert.objects.visible_to(request.user).untold(waited_since=timezone.now() - TOLD_WITHIN)
-    return render(request, "reactions/alerts.html", {"page": page, "untold": set(untold.values_list("pk", flat=True))})
+    now = timezone.now()
+    untold = Alert.objects.visible_to(request.user).untold(waited_since=now - TOLD_WITHIN)
+    context = {
+        "page": page,
+        "untold": set(untold.values_list("pk", flat=True)),
+        "overdue": {pk for pk, due in due_times(page).items() if due < now},
+    }
+    return render(request, "reactions/alerts.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -46,8 +54,32 @@ def acknowledge(request: StaffRequest, pk: int) -> HttpResponse:
         else:
             messages.success(request, "The alert is acknowledged.")
             return redirect("reactions:checkin", alert.answer.checkin_id)
-    context = {"form": form, "alert": alert, "patient": alert.patient, "since": alert.answered_since()}
+    context = {
+        "form": form,
+        "alert": alert,
+        "patient": alert.patient,
+        "since": alert.answered_since(),
+        "told": _told(alert),
+        "due_by": due_times([alert])[alert.pk],
+    }
     return render(request, "reactions/acknowledge.html", context, status=status)
+
+
+@dataclass(frozen=True)
+class Told:
+    """One person's mails about an alert: how many rounds there were, and the latest mail."""
+
+    person: User | None
+    mails: int
+    latest: OutboxMessage
+
+
+def _told(alert: Alert) -> list[Told]:
+    """Who was told, in the order in which they were first."""
+    by_person = defaultdict(list)
+    for mail in sorted(alert.mails.all(), key=lambda mail: mail.pk):
+        by_person[mail.recipient_id].append(mail)
+    return [Told(mails[-1].recipient, len(mails), mails[-1]) for mails in by_person.values()]
 
 
 def _find_alert(user: User, pk: int) -> Alert:

@@ -255,6 +255,23 @@ def test_a_tick_asks_no_more_queries_for_more_alerts_that_are_told_already(
         assert alerts.keep_telling(timezone.now()) == 0
 
 
+def test_the_pages_say_who_was_told_how_often_and_what_is_overdue(
+    team: dict[str, User], clinic: Clinic, patient: Patient, smtp_sink: SmtpSink, client: Client
+) -> None:
+    client.force_login(team["nurse"])
+    alert = answer(patient)
+    assert "Overdue" not in client.get(reverse("reactions:alerts")).content.decode()
+    rounds(alert, smtp_sink, number=4)
+    assert "Overdue" in client.get(reverse("reactions:alerts")).content.decode()
+    alert.refresh_from_db()
+    page = " ".join(client.get(reverse("reactions:acknowledge", args=[alert.pk])).content.decode().split())
+    due_at = (alert.raised_at + timedelta(minutes=15)).astimezone(clinic.zone)
+    assert f"To be acknowledged by {due_at:%Y-%m-%d %H:%M}" in page
+    assert "first, 4 mails, the latest:" in page
+    assert "second, 3 mails, the latest:" in page
+    assert "Ada Test</span>" in page
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_red_answer_reaches_who_is_on_call_through_the_worker_and_is_acknowledged(
     celery_worker_process: processes.Child,
