@@ -3,9 +3,8 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db import models
 from django.db.models import Model, QuerySet
-from django.forms import ModelForm, TimeInput
+from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -57,8 +56,6 @@ class AlertPolicyAdmin(OfOwnClinicAdmin):
     """Set up once for a clinic and changed in place; without it the defaults apply."""
 
     called = "alert_policy"
-    # The browser's own field: the admin's clock sets an inline style, which the content security policy forbids.
-    formfield_overrides = {models.TimeField: {"widget": TimeInput(attrs={"type": "time"}, format="%H:%M")}}
     list_display = ["clinic", "red_within_min", "red_every_min", "amber_within_min", "works_from", "works_until"]
     list_filter = [ClinicFilter]
     search_fields = ["clinic__name"]

@@ -71,4 +71,7 @@ def test_a_rota_with_a_gap_and_an_alert_that_climbed(
     expect(admin.get_by_text("0 of 1 (0 %)")).to_be_visible()
     look_at(admin, "alert-times")
     admin.goto("/admin/reactions/alertpolicy/add/")
-    look_at(admin, "alert-policy")
+    admin.get_by_label("Red is to be acknowledged").fill("20")
+    admin.get_by_role("button", name="Save", exact=True).click()
+    expect(admin.get_by_role("cell", name="20", exact=True)).to_be_visible()
+    look_at(admin, "alert-policies")
