@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('patients', '0010_mail'),
-        ('reactions', '0021_watch'),
+        ('reactions', "0021_watch"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('patients', '0010_mail'),
-        ('reactions', '0021_watch'),
+        ('reactions', "0022_plan"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
