@@ -154,7 +154,7 @@ def test_a_patient_answers_with_the_keyboard_alone(phone: Page, checkin: CheckIn
     phone.keyboard.press("ArrowDown")
     phone.keyboard.press("Enter")
     expect(phone).to_have_url(re.compile("/problems/$"))
-    reach(phone, "id_symptoms_9")
+    reach(phone, phone.get_by_label("Itching").get_attribute("id"))
     phone.keyboard.press("Space")
     phone.keyboard.press("Enter")
     expect(phone).to_have_url(re.compile("/problem-"))

@@ -23,6 +23,7 @@ from reactions.models import (
     AnswerSymptom,
     CausalityAssessment,
     CheckIn,
+    CheckInPlan,
     Course,
     Heartbeat,
     Infusion,
@@ -30,6 +31,7 @@ from reactions.models import (
     OutboxMessage,
     PatientRisk,
     PhoneCall,
+    PlanStep,
     Premedication,
     Product,
     ProductRate,
@@ -211,6 +213,12 @@ BREAKS: dict[str, list[Break]] = {
     "reactions_alertpolicy_hours_in_order": [changed(works_until=F("works_from"))],
     "reactions_oncallshift_rung_known": [changed(rung=3)],
     "reactions_oncallshift_ends_after_start": [changed(ends_at=F("starts_at"))],
+    "reactions_plan_quiet_is_whole": [
+        changed(quiet_from=None),
+        changed(sends_from=None),
+        changed(quiet_from=F("sends_from")),
+    ],
+    "reactions_planstep_key_once": [twice()],
     "reactions_site_only_one": [twice(id=2)],
     "reactions_site_has_id": [changed(site_id="")],
     "reactions_heartbeat_once": [twice()],
@@ -300,6 +308,10 @@ SOUND: dict[type[models.Model], Callable[[Infusion], models.Model]] = {
         called_at=timezone.now(),
         called_by=infusion.created_by,
         submission_id=uuid4(),
+    ),
+    CheckInPlan: lambda infusion: CheckInPlan.objects.create(clinic=infusion.patient.clinic),
+    PlanStep: lambda infusion: SOUND[CheckInPlan](infusion).steps.create(
+        key="days_14", label="14 days after", after=14
     ),
     AlertPolicy: lambda infusion: AlertPolicy.objects.create(clinic=infusion.patient.clinic),
     OnCallShift: lambda infusion: OnCallShift.objects.create(
