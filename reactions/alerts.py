@@ -44,7 +44,7 @@ def raise_alert(answer: Answer, *, now: datetime) -> Alert | None:
 
     Belongs inside the transaction that stores the answer.
     """
-    found = _triage(answer)
+    found = triage_of(answer)
     if found.level is None:
         return None
     open_one = Alert.objects.open().filter(answer__checkin=answer.checkin_id, level=found.level).first()
@@ -151,7 +151,7 @@ def _plan_mail(alert: Alert, person: User, number: int, now: datetime) -> None:
 def _take_into(alert: Alert, answer: Answer, found: Triage) -> bool:
     """Let the alert be about the newer answer; False when somebody acknowledged it meanwhile."""
     before = alert.answer.checkin.answers.filter(submitted_at__gte=alert.raised_at, version__lt=answer.version)
-    why = _why(found.reasons, before=[reason for earlier in before for reason in _triage(earlier).reasons])
+    why = _why(found.reasons, before=[reason for earlier in before for reason in triage_of(earlier).reasons])
     if not Alert.objects.open().filter(pk=alert.pk).update(answer=answer, why=why):
         return False
     patient, changes = answer.checkin.patient, {"answer": [alert.answer_id, answer.pk], "why": [alert.why, why]}
@@ -160,7 +160,8 @@ def _take_into(alert: Alert, answer: Answer, found: Triage) -> bool:
     return True
 
 
-def _triage(answer: Answer) -> Triage:
+def triage_of(answer: Answer) -> Triage:
+    """The level of a stored answer and why, each symptom by its own beginning and end."""
     rows = {PatientSymptom(row.symptom): row for row in answer.symptoms.all()}
     told = {symptom: (row.began_at, row.still_there) for symptom, row in rows.items()}
     return triage(

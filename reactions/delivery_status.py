@@ -49,7 +49,9 @@ def is_for_good(status: str) -> bool:
 
 def without_addresses(words: str) -> str:
     """The words on one line, with every address taken out; 200 characters at most."""
-    return ADDRESS.sub("(address)", " ".join(words.split()))[:200]
+    # PostgreSQL has no room for a NUL.
+    printable = "".join(letter if letter.isprintable() else " " for letter in words)
+    return ADDRESS.sub("(address)", " ".join(printable.split()))[:200]
 
 
 def _reports(mail: EmailMessage, message_id: str) -> Iterator[DeliveryReport]:

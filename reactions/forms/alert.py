@@ -11,7 +11,7 @@ from patients.models import Clinic
 class AcknowledgeForm(forms.Form):
     """What was done about an alert. `seen_answer` is the answer that the page showed."""
 
-    seen_answer = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    seen_answer = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
     what_was_done = forms.CharField(
         max_length=500,
         label="What was done?",

@@ -33,7 +33,12 @@ def in_words(error: Exception) -> str:
         words = f"{error.smtp_code} {_decoded(error.smtp_error)}"
     else:
         words = f"{type(error).__name__}: {error}"
-    return re.sub(r"\S+@\S+", "(address)", words)[:200]
+    return re.sub(r"\S+@\S+", "(address)", printable(words))[:200]
+
+
+def printable(words: str) -> str:
+    """A server's words as a database takes them: PostgreSQL has no room for a NUL."""
+    return "".join(letter if letter.isprintable() else " " for letter in words)
 
 
 def _decoded(text: bytes | str) -> str:

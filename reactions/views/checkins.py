@@ -22,6 +22,7 @@ from django.utils import timezone, translation
 from django.views.decorators.http import require_http_methods, require_safe
 
 from patients.access import posted
+from reactions.alerts import triage_of
 from reactions.clinical.triage import gone_and_lasted, triage
 from reactions.forms.checkin import FIRST, PROBLEMS, WHO, CheckForm, Sheet, StepForm, steps_of
 from reactions.models import AnswerDraft, CheckIn, ReportLink
@@ -126,7 +127,7 @@ def step(request: HttpRequest, visit: Visit, name: str) -> HttpResponse:
     except KeyError:
         return kind_page(request, "checkins/unknown_link.html", status=404)
     if state := visit.why_closed(form):
-        return _closed(visit, state)
+        return _closed(visit, state, form)
     if form.is_bound:
         return _keep(visit, form)
     asked = name in visit.sheet.order() or (name == PROBLEMS and visit.checkin.kind == CheckInKind.REPORT)
@@ -188,7 +189,7 @@ def _keep(visit: Visit, form: StepForm) -> HttpResponse:
             now=visit.now,
         )
     except CheckInClosed as closed:
-        return _closed(visit, closed.state)
+        return _closed(visit, closed.state, form)
     except DatabaseError:
         logger.exception("a screen of a check-in could not be stored")
         return _screen(visit, form, context | {"not_stored": True}, status=HTTPStatus.SERVICE_UNAVAILABLE)
@@ -209,11 +210,14 @@ def _begun(visit: Visit) -> dict[str, Any]:
 
 
 def _told(visit: Visit, step_name: str) -> set[str]:
-    """The symptoms that the clinic has already. An earlier answer's, marked once more, are told once more."""
+    """The symptoms that made the clinic hear red words. An earlier answer's, marked once more, are told once more.
+
+    What was told as over, or in an answer that was not red, has to be told when it is there after all.
+    """
     told = set(visit.draft.told) if visit.draft else set()
     answer = visit.checkin.latest_answer()
-    if answer and step_name != PROBLEMS:
-        told |= {row.symptom for row in answer.symptoms.all()}
+    if answer and step_name != PROBLEMS and triage_of(answer).level == AlertLevel.RED:
+        told |= {row.symptom for row in answer.symptoms.all() if row.still_there is not False}
     return told
 
 
@@ -299,9 +303,12 @@ def _level(sheet: Sheet) -> AlertLevel | None:
     ).level
 
 
-def _closed(visit: Visit, state: str) -> HttpResponse:
+def _closed(visit: Visit, state: str, form: StepForm | None = None) -> HttpResponse:
+    """The check-in takes nothing any more. Red words that were sent to it get the emergency words all the same."""
     visit.checkin.refresh_from_db(fields=["state", "state_reason"])
-    return render(visit.request, "checkins/closed.html", _about(visit) | {"state": state}, status=HTTPStatus.GONE)
+    said = Sheet(visit.checkin, {**_begun(visit), form.step: form.said()}) if form and form.is_bound else None
+    shown = {"state": state, "level": _level(said) if said else None}
+    return render(visit.request, "checkins/closed.html", _about(visit) | shown, status=HTTPStatus.GONE)
 
 
 def _about(visit: Visit) -> dict[str, Any]:
