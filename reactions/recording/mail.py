@@ -109,19 +109,29 @@ def _end_what_came_back(checkin: CheckIn, patient: Patient, message: OutboxMessa
 
 @transaction.atomic
 def settle_work(item: WorkItem, *, by: User, now: datetime) -> bool:
-    """Say that an item about a patient is dealt with. Returns whether it was open.
+    """Say that an item about a patient is dealt with. Returns whether it was open, and still about what was seen.
 
-    Of mail that came back that means: the address is right, and what is open goes there once more.
+    Of mail that came back that means: the address is right, and what is open goes there once more. `item.patient` is
+    the patient as the person saw them: when mail to another address came back since, nobody has said that it is right.
     """
-    patient = item.patient
-    if patient is None:
+    seen = item.patient
+    if seen is None:
         raise ValueError("An item about a reaction closes when the reaction is complete.")
-    because = "The address was confirmed." if item.kind == WorkKind.BOUNCED else "Seen."
+    # Held first: whatever comes back takes its turn, and finds the item closed or leaves it open.
+    patient = _hold(seen)
+    changes: dict[str, list[object]] = {"closed_at": [None, str(now)]}
+    because = "Seen."
+    if item.kind == WorkKind.BOUNCED:
+        because = "The address was confirmed."
+        if patient.bounced_address not in {"", seen.bounced_address}:
+            return False
     if not WorkItem.objects.open().filter(pk=item.pk).update(closed_at=now, closed_because=because):
         return False
-    if item.kind == WorkKind.BOUNCED:
-        Patient.objects.filter(pk=patient.pk).update(bounced_address="")
-    write_about(item, "work.settled", by=by, reason=because)
+    if item.kind == WorkKind.BOUNCED and patient.bounced_address:
+        # Counted up, so that a form which was opened before does not speak of the address as it was.
+        Patient.objects.filter(pk=patient.pk).update(bounced_address="", version=F("version") + 1)
+        changes["mail_came_back"] = [True, False]
+    write_about(item, "work.settled", by=by, changes=changes, reason=because)
     return True
 
 

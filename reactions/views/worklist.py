@@ -37,6 +37,9 @@ def settle(request: StaffRequest, pk: int) -> HttpResponse:
     item = get_object_or_404(
         WorkItem.objects.visible_to(request.user).exclude(patient=None).select_related("patient__clinic"), pk=pk
     )
-    if request.method == "POST" and settle_work(item, by=request.user, now=timezone.now()):
-        messages.success(request, f"Done: {item.get_kind_display().lower()}.")
+    if request.method == "POST":
+        if settle_work(item, by=request.user, now=timezone.now()):
+            messages.success(request, f"Done: {item.get_kind_display().lower()}.")
+        else:
+            messages.warning(request, "This was changed meanwhile, and nothing was stored. What is open stands below.")
     return redirect("reactions:worklist")

@@ -3,6 +3,8 @@
 import io
 import mailbox
 import sys
+import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,12 +12,13 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
-from patients.models import AuditEvent, Patient, User
+from patients.models import AuditEvent, Patient, User, address_digest
 from patients.registering import correct_patient
 from reactions import recording
 from reactions.checkins import due
@@ -243,6 +246,47 @@ def test_who_says_that_the_address_is_right_has_it_sent_once_more(
     assert item.closed_because == "The address was confirmed."
     event = AuditEvent.objects.get(act="work.settled")
     assert (event.by, event.reason) == (nurse, "The address was confirmed.")
+    assert event.changes == {"closed_at": [None, str(item.closed_at)], "mail_came_back": [True, False]}
+    patient.refresh_from_db()
+    assert patient.version == 2
+    assert (
+        "This was changed meanwhile"
+        in page.post(reverse("reactions:settle_work", args=[item.pk]), follow=True).content.decode()
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_comes_back_while_somebody_settles_the_item_keeps_it_open(
+    mail: OutboxMessage, patient: Patient, nurse: User
+) -> None:
+    bounce(mail)
+    details = {"email": "also-wrong@patients.example"}
+    correct_patient(patient, by=nurse, details=details, email_consent=True, seen_version=1, now=timezone.now())
+    OutboxMessage.objects.filter(pk=mail.pk).update(
+        state=MailState.SENT, sent_at=timezone.now(), bounced_at=None, sent_to=address_digest(details["email"])
+    )
+    item = WorkItem.objects.select_related("patient__clinic").get()
+    is_held = threading.Event()
+
+    def come_back() -> None:
+        try:
+            with transaction.atomic():
+                bounce(mail)
+                is_held.set()
+                time.sleep(0.3)
+        finally:
+            connection.close()
+
+    returning = threading.Thread(target=come_back)
+    returning.start()
+    assert is_held.wait(timeout=10)
+    settled = recording.settle_work(item, by=nurse, now=timezone.now())
+    returning.join(timeout=10)
+    patient.refresh_from_db()
+    assert not settled
+    assert patient.mail_came_back
+    assert WorkItem.objects.open().filter(pk=item.pk).exists()
+    assert not AuditEvent.objects.filter(act="work.settled").exists()
 
 
 def test_consent_that_is_withdrawn_closes_the_item(mail: OutboxMessage, patient: Patient, nurse: User) -> None:
