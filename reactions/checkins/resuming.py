@@ -58,13 +58,6 @@ def _plan_again(checkin: CheckIn, now: datetime) -> bool:
     came_back = reminders.filter(state=MailState.BOUNCED)
     asked_again = [MailState.CANCELLED, MailState.BOUNCED, *([MailState.SENT] if came_back.exists() else [])]
     came_back.update(state=MailState.CANCELLED, bounced_at=None, sent_at=None)
-    own.filter(kind=MailKind.CHECKIN_INVITATION, state__in=asked_again).update(
-        state=MailState.QUEUED,
-        due_at=max(now, checkin.due_at),
-        attempts=0,
-        last_error="",
-        refused_address="",
-        bounced_at=None,
-        sent_at=None,
-    )
+    invitation = own.filter(kind=MailKind.CHECKIN_INVITATION, state__in=asked_again)
+    invitation.queue_again(max(now, checkin.due_at))
     return True

@@ -19,6 +19,24 @@ class OutboxQuerySet(models.QuerySet):
         ran_out = Q(state=MailState.SENDING, lease_until__lte=now)
         return self.filter(Q(state=MailState.QUEUED, due_at__lte=now) | ran_out)
 
+    def queue_again(self, due_at: datetime, *, expires_at: datetime | None = None) -> int:
+        """Let these mails wait for their time as if they had never been tried. Returns how many.
+
+        Not for one that is being sent. What was sent under the row's Message-ID is still known by it: where the latest
+        try went to (`sent_to`), and whether a copy may exist (`in_doubt`). `expires_at` left out stays as it is.
+        """
+        until = {"expires_at": expires_at} if expires_at else {}
+        return self.update(
+            state=MailState.QUEUED,
+            due_at=due_at,
+            attempts=0,
+            last_error="",
+            refused_address="",
+            bounced_at=None,
+            sent_at=None,
+            **until,
+        )
+
     def with_all_it_says(self) -> Self:
         """With the rows that a mail and the decision to send it are made from.
 

@@ -45,16 +45,19 @@ def enqueue(
 
 
 def move(checkin: CheckIn, *, due_at: datetime, expires_at: datetime) -> None:
-    """Give the check-in's invitation, if there is one that has not left, its new time; one called off waits again."""
+    """Give the check-in's invitation, if there is one that has not left, its new time; one called off waits again.
+
+    One that waits for its next try within the same window has not moved, and keeps its turn and what was said of it.
+    """
     called_off = [MailState.QUEUED, MailState.CANCELLED, MailState.EXPIRED]
     mails = OutboxMessage.objects.filter(checkin=checkin, kind=MailKind.CHECKIN_INVITATION, state__in=called_off)
-    mails.update(state=MailState.QUEUED, due_at=due_at, expires_at=expires_at)
+    unmoved = Q(state=MailState.QUEUED, attempts__gt=0, due_at__gte=due_at, expires_at=expires_at)
+    mails.exclude(unmoved).queue_again(due_at, expires_at=expires_at)
 
 
 def queue_called_off(key: str, now: datetime) -> None:
     """Queue the mail of this key once more if it was called off."""
-    called_off = OutboxMessage.objects.filter(idempotency_key=key, state=MailState.CANCELLED)
-    called_off.update(state=MailState.QUEUED, due_at=now, last_error="")
+    OutboxMessage.objects.filter(idempotency_key=key, state=MailState.CANCELLED).queue_again(now)
 
 
 def queue_corrected_addresses(now: datetime) -> int:
@@ -78,9 +81,7 @@ def queue_corrected_addresses(now: datetime) -> int:
 
 def _queue_anew(message: OutboxMessage, now: datetime) -> bool:
     with transaction.atomic():
-        refused = OutboxMessage.objects.filter(pk=message.pk, state=message.state)
-        afresh = {"attempts": 0, "last_error": "", "refused_address": "", "bounced_at": None, "sent_at": None}
-        queued = refused.update(state=MailState.QUEUED, due_at=now, **afresh)
+        queued = OutboxMessage.objects.filter(pk=message.pk, state=message.state).queue_again(now)
         if queued and message.checkin:
             ended = CheckIn.objects.filter(pk=message.checkin.pk, state=CheckInState.CANCELLED)
             ended.update(state=CheckInState.PLANNED, state_reason="")

@@ -587,6 +587,39 @@ def test_a_mail_that_was_called_off_with_the_end_is_sent_when_the_end_is_written
     assert [message["Message-ID"] for message in smtp_sink.messages] == [mail.message_id]
 
 
+def test_a_mail_that_moved_begins_anew_and_one_that_did_not_keeps_its_turn(
+    mail: OutboxMessage, checkin: CheckIn, smtp_sink: SmtpSink
+) -> None:
+    smtp_sink.refuse_next(451, "Busy")
+    OutboxMessage.objects.update(attempts=40)
+    outbox.dispatch()
+    mail.refresh_from_db()
+    waiting = (41, "451 Busy", mail.due_at)
+    plan_checkins(checkin.infusion, now=timezone.now())
+    mail.refresh_from_db()
+    assert (mail.attempts, mail.last_error, mail.due_at) == waiting
+    infusion = checkin.infusion
+    infusion.ended_at += timedelta(minutes=5)
+    infusion.save()
+    plan_checkins(infusion, now=timezone.now())
+    mail.refresh_from_db()
+    assert (mail.attempts, mail.last_error, mail.due_at) == (0, "", infusion.ended_at + timedelta(hours=24))
+    smtp_sink.refuse_next(451, "Busy")
+    make_due_again(mail)
+    outbox.dispatch()
+    mail.refresh_from_db()
+    assert (mail.due_at - timezone.now()).total_seconds() < 80
+
+
+def test_a_mail_that_was_called_off_and_is_queued_again_says_nothing_of_before(
+    mail: OutboxMessage, checkin: CheckIn
+) -> None:
+    OutboxMessage.objects.update(state=MailState.CANCELLED, attempts=3, last_error="The infusion was voided.")
+    outbox.queue_called_off(mail.idempotency_key, timezone.now())
+    mail.refresh_from_db()
+    assert (mail.state, mail.attempts, mail.last_error) == (MailState.QUEUED, 0, "")
+
+
 def test_a_mail_that_moved_expires_with_its_new_window(
     mail: OutboxMessage, checkin: CheckIn, infusion: Infusion, smtp_sink: SmtpSink
 ) -> None:
