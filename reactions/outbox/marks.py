@@ -21,9 +21,6 @@ from reactions.models import OutboxMessage
 from reactions.outbox.claims import LEASE
 from reactions.vocabulary import MailState
 
-# For so long what became of a mail is offered to a database that has gone away: it is back before the lease is over, or
-# another dispatcher takes the row up and says that it is in doubt.
-INSIST_FOR = LEASE * 3 / 4
 PAUSE_S = 0.25
 
 MARK = """
@@ -51,11 +48,15 @@ T = TypeVar("T")
 class Marks:
     """`sent` is marked as sent with its check-in, and `tried` gets its try noted with a whole lease. Begun at once.
 
-    `begun_at` is a moment of the monotonic clock, not later than the beginning of that lease.
+    `begun_at` is a moment of the monotonic clock, not later than the beginning of that lease; `insist_until` is one
+    too: a database that is away is waited for until then.
     """
 
-    def __init__(self, *, sent: OutboxMessage | None = None, tried: OutboxMessage | None = None) -> None:
+    def __init__(
+        self, *, sent: OutboxMessage | None = None, tried: OutboxMessage | None = None, insist_until: float = 0.0
+    ) -> None:
         self.begun_at = time.monotonic()
+        self._insist_until = insist_until
         self._sent, self._tried, self._uncounted = sent, tried, sent
         self._rows: list[pq.abc.PGresult] = []
         self._done: tuple[bool, bool] | None = None if sent or tried else (False, False)
@@ -72,7 +73,7 @@ class Marks:
             self._attempt(self._finish)
         if self._done is None:
             # What of it was written is not known.
-            self._done = insist(self._again, failure=self._failure)
+            self._done = insist(self._again, until=self._insist_until, failure=self._failure)
         return self._done
 
     def take_sent(self) -> OutboxMessage | None:
@@ -121,12 +122,14 @@ class Marks:
         return marked, _written(None, self._tried)[1]
 
 
-def insist(write: Callable[[], T], *, failure: Exception | None = None) -> T:
+def insist(write: Callable[[], T], *, until: float, failure: Exception | None = None) -> T:
     """Write down what became of a mail, even when the database has to come back before. `failure` is that so far.
 
-    Only this process knows what the mail server said; without it the next dispatcher would send a second copy.
+    Only this process knows what the mail server said; without it the next dispatcher would send a second copy. It is
+    tried until `until`, a moment of the monotonic clock. Raises OperationalError or
+    InterfaceError when the database stays away: after the lease another dispatcher takes the row up, and says that it
+    is in doubt.
     """
-    until = time.monotonic() + INSIST_FOR.total_seconds()
     while True:
         if failure:
             if connection.in_atomic_block or time.monotonic() > until:

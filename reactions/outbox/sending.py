@@ -34,6 +34,9 @@ BATCH = 50
 FRESH_FOR_S = 0.25
 # A dispatcher begins no further mail after this: one that hangs then still ends within the task's time limit.
 STOP_AFTER_S = LEASE.total_seconds() * 3 / 8
+# And for so long after that it offers what became of its mails to a database that has gone away. Both together stay
+# below the task's soft limit, 3/4 of a lease, or that would end the offering and lose the mark.
+MARK_WITHIN_S = LEASE.total_seconds() * 5 / 16
 # While the limits hold mails back, so often it is looked whether something urgent has come.
 LOOK_EVERY_S = 1.0
 PACED = "As many mails as are allowed in a minute have left."
@@ -111,7 +114,7 @@ def deliver(message: OutboxMessage, transport: BaseEmailBackend) -> str:
     Raises NoConnection, with the row waiting for its next try, when the mail server cannot be reached.
     """
     outcomes: Counter[str] = Counter()
-    Run([message], Line(transport), float("inf"), outcomes, is_fresh=False).go()
+    Run([message], Line(transport), time.monotonic() + STOP_AFTER_S, outcomes, is_fresh=False).go()
     return next(iter(outcomes), "overtaken")
 
 
@@ -139,6 +142,7 @@ class Run:
         # What is given back at the end: claimed, and neither ended nor on its way to the mail server.
         self._held = {message.pk: message for message in self._left}
         self._line, self._stop_at, self._outcomes = line, stop_at, outcomes
+        self._insist_until = stop_at + MARK_WITHIN_S
         self._now = database_now()
         self._read_at = time.monotonic() if is_fresh else float("-inf")
         self._marks = Marks()
@@ -290,8 +294,11 @@ class Run:
         self._line.forget() if isinstance(error, ANSWERS) else self._line.close()
         self._held.pop(message.pk, None)
         if is_final(error):
-            return insist(lambda: _finish(message, MailState.REFUSED, error=in_words(error)))
-        return insist(lambda: _try_later(message, error, in_doubt=in_doubt))
+            return self._insist(lambda: _finish(message, MailState.REFUSED, error=in_words(error)))
+        return self._insist(lambda: _try_later(message, error, in_doubt=in_doubt))
+
+    def _insist(self, write: Callable[[], str]) -> str:
+        return insist(write, until=self._insist_until)
 
     def _may_send(self, upcoming: Ready) -> bool:
         return not upcoming.is_stale and _may_go_on(self._stop_at)
@@ -302,7 +309,7 @@ class Run:
 
     def _mark(self, *, sent: OutboxMessage | None = None, tried: Ready | None = None) -> None:
         self._settle()
-        self._marks = Marks(sent=sent, tried=tried.message if tried else None)
+        self._marks = Marks(sent=sent, tried=tried.message if tried else None, insist_until=self._insist_until)
 
     def _is_noted(self) -> bool:
         """The try is noted, and the lease that began with it has not run out while this process was stopped."""

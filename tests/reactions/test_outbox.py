@@ -793,6 +793,30 @@ def test_a_database_that_goes_away_before_the_mark_makes_no_second_copy(
     assert len(smtp_sink.messages) == 1
 
 
+def test_the_last_mail_is_marked_or_given_up_before_the_time_limit_of_the_task(settings: Settings) -> None:
+    """It begins at STOP_AFTER_S, hangs for the mail timeout, and the limit must not end its marking."""
+    given_up_after = sending.STOP_AFTER_S + sending.MARK_WITHIN_S
+    assert given_up_after > sending.STOP_AFTER_S + settings.EMAIL_TIMEOUT
+    # What the tick does before it sends counts as well.
+    assert given_up_after + 5 < settings.CELERY_TASK_SOFT_TIME_LIMIT
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_stays_away_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[float] = []
+
+    def is_away() -> None:
+        tries.append(time.monotonic())
+        raise OperationalError("away")
+
+    monkeypatch.setattr(marks, "PAUSE_S", 0.01)
+    until = time.monotonic() + 0.5
+    with pytest.raises(OperationalError, match="away"):
+        marks.insist(is_away, until=until)
+    assert len(tries) > 1
+    assert time.monotonic() < until + 2
+
+
 def test_a_line_that_the_server_closed_between_two_mails_is_opened_anew(
     clinic: Clinic, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
