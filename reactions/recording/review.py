@@ -45,8 +45,10 @@ def accept_report(
 ) -> Reaction:
     """Record the reaction to an infusion of the report's course that a clinician makes of it, and link the two.
 
-    A form sent twice makes one. Raises AnsweredAgain, DecidedMeanwhile, and what record_reaction raises.
+    A form sent twice makes one. Raises AnsweredAgain, DecidedMeanwhile, what record_reaction raises, and ValueError for
+    an infusion of another course.
     """
+    _refuse_another_course(report, infusion)
     held = lock(infusion)
     stored = _hold(report)
     told: dict[str, Any] = {"verdict": ReviewVerdict.ACCEPTED, "words": words}
@@ -82,9 +84,10 @@ def merge_report(
 ) -> ReviewDecision:
     """Say that the report is about a reaction that is recorded already. Nothing in the reaction changes.
 
-    A form sent twice makes one. Raises AnsweredAgain, DecidedMeanwhile, SentBefore, and RecordVoided when the reaction
-    was voided meanwhile.
+    A form sent twice makes one. Raises AnsweredAgain, DecidedMeanwhile, SentBefore, RecordVoided when the reaction was
+    voided meanwhile, and ValueError for a reaction to an infusion of another course.
     """
+    _refuse_another_course(report, reaction.infusion)
     held = lock_reaction(reaction)
     told = {"verdict": ReviewVerdict.MERGED, "reaction": held, "words": words}
     return _decide_once(report, told, by=by, seen=(seen_answer, seen_decision), submission_id=submission_id, now=now)
@@ -104,8 +107,10 @@ def reject_report(
 ) -> ReviewDecision:
     """Say that the report is no reaction to the infusion, and why.
 
-    A form sent twice makes one. Raises AnsweredAgain, DecidedMeanwhile and SentBefore.
+    A form sent twice makes one. Raises AnsweredAgain, DecidedMeanwhile, SentBefore, and RecordVoided when the infusion
+    or the patient was voided meanwhile.
     """
+    lock(report.infusion)
     told = {"verdict": ReviewVerdict.REJECTED, "reject_reason": reason, "words": words}
     return _decide_once(report, told, by=by, seen=(seen_answer, seen_decision), submission_id=submission_id, now=now)
 
@@ -124,6 +129,11 @@ def _decide_once(
         return cast("ReviewDecision", decided)
     _refuse_stale(stored, *seen)
     return _decide(stored, by=by, submission_id=submission_id, now=now, **told)
+
+
+def _refuse_another_course(report: Report, infusion: Infusion) -> None:
+    if infusion.course_id != report.course_id:
+        raise ValueError("The infusion is of another course than the report.")
 
 
 def _hold(report: Report) -> Report:

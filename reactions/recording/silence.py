@@ -27,8 +27,11 @@ def record_call(
 ) -> PhoneCall:
     """Say what came of calling the patient about a check-in without an answer.
 
-    A form sent twice makes one; with other words, SentBefore is raised. Raises RecordVoided for a void patient.
+    A form sent twice makes one; with other words, SentBefore is raised. Raises RecordVoided for a void patient, and
+    ValueError for a check-in of another patient.
     """
+    if checkin.infusion.patient_id != patient.pk:
+        raise ValueError("The check-in is another patient's.")
     held = hold_patient(patient)
     told = {"outcome": outcome, "words": words}
     if before := made_before(PhoneCall.objects.filter(patient=held), submission_id, told):

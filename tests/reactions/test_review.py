@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from patients.models import AuditEvent, Clinic, Patient, User
+from patients.models import AuditEvent, Clinic, Patient, RecordVoided, User
 from patients.models.record import NeverDeleted
 from reactions import recording
 from reactions.models import Answer, Infusion, Reaction, Report, ReviewDecision
@@ -437,3 +437,29 @@ def test_two_who_decide_in_the_same_instant_leave_one_decision(infusion: Infusio
         person.join(timeout=20)
     assert sorted(fates) == ["stored", "told"]
     assert ReviewDecision.objects.count() == 1
+
+
+def test_a_report_is_never_tied_to_another_course(infusion: Infusion, nurse: User) -> None:
+    answer, elsewhere = tell(infusion), make_infusion(infusion.patient)
+    told: dict[str, Any] = {"by": nurse, "seen_answer": answer.pk, "seen_decision": 0, "now": timezone.now()}
+    with pytest.raises(ValueError, match="another course"):
+        recording.merge_report(
+            report_of(answer), reaction=make_reaction(elsewhere, {"fever": 3}), submission_id=uuid4(), **told
+        )
+    with pytest.raises(ValueError, match="another course"):
+        recording.accept_report(
+            report_of(answer), infusion=elsewhere, details={}, symptoms=[], submission_id=uuid4(), **told
+        )
+    assert not ReviewDecision.objects.exists()
+
+
+def test_a_report_about_a_record_that_was_voided_meanwhile_is_not_rejected(infusion: Infusion, nurse: User) -> None:
+    answer = tell(infusion)
+    report = report_of(answer)
+    Infusion.objects.filter(pk=infusion.pk).update(
+        voided_at=timezone.now(), voided_by=nurse, void_reason="Entered twice"
+    )
+    told: dict[str, Any] = {"by": nurse, "seen_answer": answer.pk, "seen_decision": 0, "now": timezone.now()}
+    with pytest.raises(RecordVoided):
+        recording.reject_report(report, reason=RejectReason.NOT_RELATED, submission_id=uuid4(), **told)
+    assert not ReviewDecision.objects.exists()

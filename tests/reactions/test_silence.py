@@ -362,3 +362,16 @@ def test_a_check_in_that_the_tick_closes_is_listed(page: Client, patient: Patien
     checkin.refresh_from_db()
     assert checkin.state == CheckInState.EXPIRED
     assert is_listed(page)
+
+
+def test_a_call_is_never_about_another_patients_check_in(silent: CheckIn, clinic: Clinic, nurse: User) -> None:
+    with pytest.raises(ValueError, match="another patient"):
+        recording.record_call(
+            make_patient(clinic),
+            by=nurse,
+            checkin=silent,
+            outcome=PhoneOutcome.NO_PROBLEM,
+            submission_id=uuid4(),
+            now=timezone.now(),
+        )
+    assert not PhoneCall.objects.exists()
