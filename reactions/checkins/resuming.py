@@ -1,14 +1,13 @@
 """What goes on by itself once mail to a patient is wanted and possible again: consent given anew, address put right."""
 
-from collections.abc import Iterator
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
-from patients.models import MAIL_CAME_BACK, WITHDRAWN_BY_LINK
+from patients.models import MAIL_CAME_BACK, WITHDRAWN_BY_LINK, Patient, write_event
 from reactions.models import CheckIn, OutboxMessage, WorkItem
-from reactions.vocabulary import CheckInState, MailKind, MailState, WorkKind
+from reactions.vocabulary import CheckInState, MailKind, MailState
 
 
 def resume(now: datetime) -> int:
@@ -26,25 +25,29 @@ def resume(now: datetime) -> int:
 
 def close_what_is_settled(now: datetime) -> int:
     """Close the items about patients whose reason is gone. Returns how many."""
-    closed = 0
-    for item, because in _settled():
-        closed += WorkItem.objects.open().filter(pk=item.pk).update(closed_at=now, closed_because=because)
-    return closed
+    return sum(_close(item, now) for item in WorkItem.objects.settled().select_related("clinic"))
 
 
-def _settled() -> Iterator[tuple[WorkItem, str]]:
-    for item in WorkItem.objects.open().exclude(patient=None).select_related("patient__clinic"):
-        patient = item.patient
-        if patient is None:
-            continue
-        if patient.is_void or patient.died_on:
-            yield item, patient.why_no_mail()
-        elif item.kind == WorkKind.UNSUBSCRIBED and patient.email_consent_at:
-            yield item, "The patient agreed to email again."
-        elif item.kind == WorkKind.BOUNCED and not patient.email_consent_at:
-            yield item, "The patient wants no email any more."
-        elif item.kind == WorkKind.BOUNCED and not patient.mail_came_back:
-            yield item, "The address was corrected."
+@transaction.atomic
+def _close(item: WorkItem, now: datetime) -> bool:
+    # Held and asked once more: mail that comes back this moment takes its turn, and its item stays open.
+    Patient.objects.select_for_update(no_key=True).get(pk=item.patient_id)
+    settled = WorkItem.objects.settled().filter(pk=item.pk)
+    because = settled.values_list("because", flat=True).first()
+    if because is None:
+        return False
+    WorkItem.objects.filter(pk=item.pk).update(closed_at=now, closed_because=because)
+    changes = {"closed_at": [None, str(now)]}
+    write_event(
+        "work.settled",
+        by=None,
+        about=item,
+        clinic=item.clinic,
+        patient_id=item.patient_id,
+        changes=changes,
+        reason=because,
+    )
+    return True
 
 
 @transaction.atomic

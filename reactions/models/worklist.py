@@ -1,9 +1,11 @@
 """The worklist: what stays open until it is complete."""
 
+from functools import reduce
+from operator import or_
 from typing import Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, CharField, Q, Value, When
 
 from patients.models import Clinic, Patient, User
 from reactions.models.reaction import Reaction
@@ -12,10 +14,16 @@ from reactions.vocabulary import WorkKind, choices
 # Kinds about a patient; the others are about a reaction.
 ABOUT_A_PATIENT = [WorkKind.BOUNCED.value, WorkKind.UNSUBSCRIBED.value]
 
-# What the record itself has put right; the next tick closes the item.
-SETTLED = Q(kind=WorkKind.BOUNCED, patient__bounced_address="") | Q(
-    kind=WorkKind.UNSUBSCRIBED, patient__email_consent_at__isnull=False
-)
+# What settles an item about a patient, and why it is closed then; the first that holds is said. The lists leave it out
+# at once, and the next tick closes it.
+SETTLED = [
+    (Q(patient__voided_at__isnull=False), "The patient record was voided."),
+    (Q(patient__died_on__isnull=False), "The patient has died."),
+    (Q(kind=WorkKind.UNSUBSCRIBED, patient__email_consent_at__isnull=False), "The patient agreed to email again."),
+    (Q(kind=WorkKind.BOUNCED, patient__email_consent_at=None), "The patient wants no email any more."),
+    (Q(kind=WorkKind.BOUNCED, patient__bounced_address=""), "The address was corrected."),
+]
+IS_SETTLED = reduce(or_, (when for when, _ in SETTLED))
 
 
 class WorkItemQuerySet(models.QuerySet):
@@ -36,8 +44,13 @@ class WorkItemQuerySet(models.QuerySet):
                 reaction__infusion__patient__voided_at=None,
                 patient__voided_at=None,
             )
-            .exclude(SETTLED)
+            .exclude(IS_SETTLED)
         )
+
+    def settled(self) -> Self:
+        """Open items whose reason is gone, with `because`: why, in words."""
+        because = Case(*[When(when, then=Value(words)) for when, words in SETTLED], output_field=CharField())
+        return self.open().filter(IS_SETTLED).annotate(because=because)
 
 
 class WorkItem(models.Model):

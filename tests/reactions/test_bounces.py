@@ -174,7 +174,11 @@ def test_a_corrected_address_gets_what_is_open_and_closes_the_item(
     assert due.tick().mails == {"sent": 1}
     assert smtp_sink.envelopes[0].rcpt_tos == ["right@patients.example"]
     assert smtp_sink.messages[0]["Message-ID"] == mail.message_id
-    assert WorkItem.objects.get().closed_because == "The address was corrected."
+    item = WorkItem.objects.get()
+    assert item.closed_because == "The address was corrected."
+    event = AuditEvent.objects.get(act="work.settled")
+    assert (event.by, event.patient_id, event.reason) == (None, patient.pk, "The address was corrected.")
+    assert event.changes == {"closed_at": [None, str(item.closed_at)]}
     mail.refresh_from_db()
     assert (mail.state, mail.bounced_at) == (MailState.SENT, None)
 
@@ -294,6 +298,25 @@ def test_consent_that_is_withdrawn_closes_the_item(mail: OutboxMessage, patient:
     correct_patient(patient, by=nurse, details={}, email_consent=False, seen_version=1, now=timezone.now())
     due.tick()
     assert WorkItem.objects.get(kind=WorkKind.BOUNCED).closed_because == "The patient wants no email any more."
+
+
+@pytest.mark.parametrize(
+    ("changes", "because"),
+    [
+        ({"died_on": timezone.now().date()}, "The patient has died."),
+        ({"email_consent_at": None, "email_consent_by": None}, "The patient wants no email any more."),
+        ({"bounced_address": ""}, "The address was corrected."),
+    ],
+)
+def test_what_the_list_leaves_out_is_what_the_tick_closes(
+    mail: OutboxMessage, patient: Patient, changes: dict[str, Any], because: str
+) -> None:
+    bounce(mail)
+    assert WorkItem.objects.to_do().count() == 1
+    Patient.objects.filter(pk=patient.pk).update(**changes)
+    assert not WorkItem.objects.to_do().exists()
+    due.tick()
+    assert WorkItem.objects.get().closed_because == because
 
 
 @pytest.mark.parametrize("whole", [False, True])
