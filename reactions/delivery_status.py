@@ -10,18 +10,16 @@ from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage, Message
 
-# Enhanced status codes (RFC 3463) that begin with 5 and yet do not say that the address is wrong for good: a full
-# mailbox, the sender, the mail system, the protocol, the content and the policy of the receiver.
-NOT_THE_ADDRESS = re.compile(r"5\.(1\.[78]|2\.2|[3567]\.\d+)$")
-STATUS = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
+from reactions.mail_status import STATUS, is_for_good, without_addresses
+
 MESSAGE_ID = re.compile(r"<[^<>\s]+@[^<>\s]+>")
-ADDRESS = re.compile(r"\S+@\S+")
 
 
 @dataclass(frozen=True)
 class DeliveryReport:
     """What became of one mail. `for_good`: it never reaches the address. `words` are for staff and hold no address.
 
+    `given_up`: the server tries no further, be it for good or because it could not bring this one mail.
     `addresses` are those that the report is about: the last on the way, and the one that it was sent to where told.
     """
 
@@ -29,6 +27,7 @@ class DeliveryReport:
     for_good: bool
     words: str
     addresses: tuple[str, ...] = ()
+    given_up: bool = False
 
 
 def read_reports(raw: bytes) -> list[DeliveryReport]:
@@ -40,18 +39,6 @@ def read_reports(raw: bytes) -> list[DeliveryReport]:
     if not returned:
         return []
     return list(dict.fromkeys(_reports(mail, returned)))
-
-
-def is_for_good(status: str) -> bool:
-    """An enhanced status code (RFC 3463), such as 5.1.1, says that the address takes no mail and never will."""
-    return status.startswith("5.") and not NOT_THE_ADDRESS.match(status)
-
-
-def without_addresses(words: str) -> str:
-    """The words on one line, with every address taken out; 200 characters at most."""
-    # PostgreSQL has no room for a NUL.
-    printable = "".join(letter if letter.isprintable() else " " for letter in words)
-    return ADDRESS.sub("(address)", " ".join(printable.split()))[:200]
 
 
 def _reports(mail: EmailMessage, message_id: str) -> Iterator[DeliveryReport]:
@@ -70,7 +57,8 @@ def _reports(mail: EmailMessage, message_id: str) -> Iterator[DeliveryReport]:
             said = str(group.get("Diagnostic-Code", "")).partition(";")[2] or "no reason given"
             words = without_addresses(f"{status} {said}")
             addresses = tuple(_addresses(group))
-            yield DeliveryReport(message_id, action == "failed" and is_for_good(status), words, addresses)
+            given_up = action == "failed"
+            yield DeliveryReport(message_id, given_up and is_for_good(status), words, addresses, given_up)
 
 
 def _addresses(group: Message) -> Iterator[str]:

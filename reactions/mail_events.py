@@ -14,7 +14,7 @@ from django.dispatch import receiver
 from django.urls import path
 from django.utils import timezone
 
-from reactions.delivery_status import STATUS, is_for_good, without_addresses
+from reactions.mail_status import STATUS, is_for_good, without_addresses
 from reactions.recording import record_bounce
 
 WRONG_ADDRESS = {RejectReason.BOUNCED, RejectReason.INVALID}
@@ -30,7 +30,14 @@ def hear(sender: Any, event: Any, esp_name: str, **kwargs: Any) -> None:
     # Providers leave out the brackets with which it stands in a mail's header, or keep them.
     message_id = f"<{str(event.message_id).strip('<> ')}>"
     addresses = [event.recipient] if event.recipient else []
-    record_bounce(message_id, words=words, for_good=_is_for_good(event), addresses=addresses, now=timezone.now())
+    record_bounce(
+        message_id,
+        words=words,
+        for_good=_is_for_good(event),
+        given_up=event.event_type != EventType.DEFERRED,
+        addresses=addresses,
+        now=timezone.now(),
+    )
 
 
 def _is_for_good(event: Any) -> bool:

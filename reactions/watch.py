@@ -5,7 +5,6 @@ silent. Whoever runs a tick, a worker or cron, writes when it began and when it 
 tick met tells of the mail server; when none was due for a while, it is greeted and left again.
 """
 
-import re
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from django.db.models.functions import Coalesce, Greatest, Now
 from django.utils import timezone
 
 from reactions import outbox, site
+from reactions.mail_status import without_addresses
 from reactions.models import CheckIn, Heartbeat, OutboxMessage, Site
 from reactions.pulse import Pulse, Verdict, judge
 from reactions.vocabulary import CheckInState, MailState, WatchedPart
@@ -160,7 +160,7 @@ def _greet() -> None:
         transport.open()
     except Exception as error:
         # Whatever keeps us out: it is told on every staff page.
-        said = re.sub(r"\S+@\S+", "(address)", f"{type(error).__name__}: {error}")
+        said = without_addresses(f"{type(error).__name__}: {error}")
         note(WatchedPart.MAIL, host="", trouble=said)
     else:
         transport.close()

@@ -56,15 +56,23 @@ def withdraw_email(checkin: CheckIn, *, now: datetime) -> bool:
 
 @transaction.atomic
 def record_bounce(
-    message_id: str, *, words: str, for_good: bool, addresses: Collection[str] = (), now: datetime
+    message_id: str,
+    *,
+    words: str,
+    for_good: bool,
+    given_up: bool = False,
+    addresses: Collection[str] = (),
+    now: datetime,
 ) -> bool:
     """Write down that the mail of this Message-ID came back, or (`for_good` false) is held up on its way.
 
+    With `given_up` the server tries no further, though the address may be right: a mailbox that is full, a way that was
+    closed for too long. Then the address still gets what comes later.
     `addresses` are those that the report names; when none is the one that the mail was last sent to, the report is
     about an address that was corrected since, or about one to which the patient has mail passed on. It is noted.
-    A mail that is held up, one to staff, and one whose check-in is answered change their own row alone. Otherwise the
-    check-in ends, nothing more goes to the address, and an item on the worklist says so until it is put right. A report
-    that is known changes nothing. `words` hold no address. Returns whether a mail of ours was meant.
+    A mail that is held up or given up, one to staff, and one whose check-in is answered change their own row alone.
+    Otherwise the check-in ends, nothing more goes to the address, and an item on the worklist says so until it is put
+    right. A report that is known changes nothing. `words` hold no address. Returns whether a mail of ours was meant.
     """
     message = OutboxMessage.objects.filter(message_id=message_id).with_all_it_says().first()
     if message is None:
@@ -74,7 +82,10 @@ def record_bounce(
     checkin = CheckIn.objects.select_for_update(no_key=True).get(pk=message.checkin.pk) if message.checkin else None
     elsewhere = bool(addresses and message.sent_to) and message.sent_to not in map(address_digest, addresses)
     if not for_good or elsewhere or (checkin and checkin.state == CheckInState.ANSWERED):
-        why = "Held up" if not for_good else "Came back from another address" if elsewhere else "Came back later"
+        if not for_good:
+            why = "Given up" if given_up else "Held up"
+        else:
+            why = "Came back from another address" if elsewhere else "Came back later"
         note = f"{why}: {words}"[:300]
         mails.exclude(last_error=note).update(last_error=note)
         return True

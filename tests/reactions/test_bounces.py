@@ -7,6 +7,7 @@ import threading
 import time
 from datetime import timedelta
 from pathlib import Path
+from smtplib import SMTPRecipientsRefused
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,6 +25,7 @@ from reactions import recording
 from reactions.checkins import due
 from reactions.delivery_status import read_reports
 from reactions.models import CheckIn, Infusion, OutboxMessage, WorkItem
+from reactions.outbox.refusals import is_final
 from reactions.vocabulary import CheckInKind, CheckInState, MailState, WorkKind
 from tests.support.factories import make_checkins
 from tests.support.imap_mailbox import ImapMailbox
@@ -339,6 +341,9 @@ def test_a_returned_mail_is_read(mail: OutboxMessage, whole: bool, monkeypatch: 
         ("failed", "5.7.1", False),
         ("failed", "5.1.8", False),
         ("failed", "4.4.7", False),
+        ("failed", "5.4.7", False),
+        ("failed", "5.4.6", False),
+        ("failed", "5.6.0", False),
         ("delayed", "4.2.1", False),
         ("delayed", "5.1.1", False),
     ],
@@ -346,6 +351,28 @@ def test_a_returned_mail_is_read(mail: OutboxMessage, whole: bool, monkeypatch: 
 def test_only_an_address_that_takes_no_mail_has_failed_for_good(action: str, status: str, for_good: bool) -> None:
     (report,) = read_reports(returned_mail("<a@b.example>", action=action, status=status))
     assert (report.message_id, report.for_good) == ("<a@b.example>", for_good)
+    assert report.given_up is (action == "failed")
+
+
+@pytest.mark.parametrize("status", ["5.1.1", "5.1.8", "5.2.2", "5.4.4", "5.4.7", "5.6.0", "5.7.1", "5.0.0"])
+def test_a_code_means_the_same_in_an_answer_and_in_a_returned_mail(status: str) -> None:
+    (report,) = read_reports(returned_mail("<a@b.example>", action="failed", status=status))
+    refusal = SMTPRecipientsRefused({"a@b.example": (550, f"{status} No".encode())})
+    assert is_final(refusal) is report.for_good
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "note"), [("failed", "4.4.7", "Given up: 4.4.7 "), ("delayed", "4.4.7", "Held up: 4.4.7 ")]
+)
+def test_a_server_that_gave_this_mail_up_stops_no_address(
+    mail: OutboxMessage, patient: Patient, monkeypatch: pytest.MonkeyPatch, action: str, status: str, note: str
+) -> None:
+    said = read_stdin(returned_mail(mail.message_id, action=action, status=status), monkeypatch)
+    mail.refresh_from_db()
+    patient.refresh_from_db()
+    assert said == f"Read: 1 {note.partition(':')[0].lower()}.\n"
+    assert mail.last_error.startswith(note)
+    assert (mail.state, patient.why_no_mail()) == (MailState.SENT, "")
 
 
 @pytest.mark.parametrize("action", ["delivered", "relayed", "expanded", ""])

@@ -112,7 +112,7 @@ def test_mail_that_came_back_by_mailgun(switched_on: None, mail: OutboxMessage, 
         (
             {"delivery-status": {"code": 552, "message": "552 5.2.2 Mailbox full"}},
             MailState.SENT,
-            "Held up: Mailgun: 552 5.2.2",
+            "Given up: Mailgun: 552 5.2.2",
         ),
         ({"reason": "suppress-bounce", "delivery-status": {"code": 605}}, MailState.BOUNCED, "Mailgun: "),
         ({"event": "delivered"}, MailState.SENT, ""),

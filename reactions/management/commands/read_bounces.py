@@ -106,7 +106,9 @@ def _deal_with(raw: bytes) -> str:
     reports = read_reports(raw)
     known = [report for report in reports if _record(report)]
     if known:
-        return "came back" if any(report.for_good for report in known) else "held up"
+        if any(report.for_good for report in known):
+            return "came back"
+        return "given up" if any(report.given_up for report in known) else "held up"
     subject = str(message_from_bytes(raw, policy=policy.default).get("Subject", "")).split()
     if len(subject) == 2 and subject[0].lower() == STOP_SUBJECT:
         checkin = CheckIn.objects.all().of_stop_token(subject[1]).first()
@@ -121,6 +123,7 @@ def _record(report: DeliveryReport) -> bool:
         report.message_id,
         words=report.words,
         for_good=report.for_good,
+        given_up=report.given_up,
         addresses=report.addresses,
         now=timezone.now(),
     )
