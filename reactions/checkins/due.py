@@ -14,7 +14,7 @@ from reactions import alerts, outbox
 from reactions.checkins import replanning, resuming
 from reactions.checkins.plan import when_its_mail_leaves
 from reactions.models import CheckIn, OutboxMessage
-from reactions.models.checkin import SENT_TOO_LATE, CheckInQuerySet
+from reactions.models.checkin import SENT_TOO_LATE, WAITING_FOR_AN_ANSWER, CheckInQuerySet
 from reactions.vocabulary import CheckInKind, CheckInState, MailKind, MailState
 
 BATCH = 500
@@ -47,7 +47,7 @@ def tick() -> TickReport:
 def close_what_is_over(now: datetime) -> int:
     """Check-ins whose window is over: unanswered ones expire, unsent ones are missed, never sent late."""
     over = CheckIn.objects.filter(closes_at__lte=now)
-    expired = over.filter(state__in=[CheckInState.SENT, CheckInState.OPEN]).update(state=CheckInState.EXPIRED)
+    expired = over.filter(state__in=WAITING_FOR_AN_ANSWER).update(state=CheckInState.EXPIRED)
     missed = over.filter(state=CheckInState.PLANNED).update(state=CheckInState.MISSED, state_reason=SENT_TOO_LATE)
     return expired + missed
 

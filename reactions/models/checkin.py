@@ -28,6 +28,9 @@ SENT_TOO_LATE = "The service did not send it in time."
 RECORDED_LATE = "The infusion was recorded after this check-in's time."
 PLANNED_OTHERWISE = "The clinic's plan has this check-in no more."
 
+# Those that end when their window is over without an answer. The index is for these, so the query asks for the same.
+WAITING_FOR_AN_ANSWER = [CheckInState.SENT.value, CheckInState.OPEN.value]
+
 # For whoever had a page open, or saved one, before the check-in closed. The page says so. This project's own.
 GRACE = timedelta(hours=2)
 
@@ -109,7 +112,9 @@ class CheckIn(models.Model):
         ]
         indexes = [
             models.Index(fields=["due_at"], condition=Q(state="planned"), name="reactions_checkin_planned"),
-            models.Index(fields=["closes_at"], condition=Q(state="sent"), name="reactions_checkin_open"),
+            models.Index(
+                fields=["closes_at"], condition=Q(state__in=WAITING_FOR_AN_ANSWER), name="reactions_checkin_open"
+            ),
             models.Index(fields=["closes_at"], condition=Q(state="cancelled"), name="reactions_checkin_ended"),
         ]
 

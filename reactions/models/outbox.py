@@ -12,6 +12,9 @@ from reactions.models.checkin import CheckIn
 from reactions.models.worklist import WorkItem
 from reactions.vocabulary import CheckInState, MailKind, MailState, choices, values
 
+# Those that leave once more when the address is put right. The index is for these, so the query asks for the same.
+NOT_TAKEN = [MailState.REFUSED.value, MailState.BOUNCED.value]
+
 
 class OutboxQuerySet(models.QuerySet):
     def due(self, now: datetime) -> Self:
@@ -131,7 +134,7 @@ class OutboxMessage(models.Model):
                 condition=Q(state__in=["queued", "sending"]),
                 name="reactions_outbox_by_urgency",
             ),
-            models.Index(fields=["expires_at"], condition=Q(state="refused"), name="reactions_outbox_refused"),
+            models.Index(fields=["expires_at"], condition=Q(state__in=NOT_TAKEN), name="reactions_outbox_refused"),
         ]
 
     def __str__(self) -> str:

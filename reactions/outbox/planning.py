@@ -11,6 +11,7 @@ from django.db.models import Q
 from patients.models import User, address_digest
 from reactions.models import Alert, CheckIn, OutboxMessage, WorkItem
 from reactions.models.checkin import MAIL_REFUSED
+from reactions.models.outbox import NOT_TAKEN
 from reactions.vocabulary import AlertLevel, CheckInState, MailKind, MailState
 
 
@@ -69,7 +70,7 @@ def queue_corrected_addresses(now: datetime) -> int:
     refused = OutboxMessage.objects.filter(
         wanted & Q(expires_at__gt=now) | Q(alert__isnull=False, alert__acknowledged_at=None),
         ~Q(refused_address=""),
-        state__in=[MailState.REFUSED, MailState.BOUNCED],
+        state__in=NOT_TAKEN,
     )
     corrected = [
         message

@@ -1,14 +1,17 @@
 """What a patient gets after the service stood still: the latest check-in, never a burst."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.core import mail
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from patients.models import Clinic
-from reactions import recording
+from reactions import outbox, recording
 from reactions.checkins import due
 from reactions.checkins.plan import plan_checkins
 from reactions.models import CheckIn, Infusion, OutboxMessage
@@ -26,6 +29,29 @@ def planned(clinic: Clinic, days_ago: float, **fields: Any) -> Infusion:
     infusion = make_infusion(fields.pop("patient", None) or make_patient(clinic), ended_at=ended_at, **fields)
     plan_checkins(infusion, now=ended_at)
     return infusion
+
+
+@pytest.mark.parametrize(
+    ("ask", "index"),
+    [
+        (due.close_what_is_over, "reactions_checkin_open"),
+        (due.close_what_is_over, "reactions_checkin_planned"),
+        (outbox.queue_corrected_addresses, "reactions_outbox_refused"),
+    ],
+)
+def test_the_tick_finds_its_rows_by_an_index_of_few(clinic: Clinic, ask: Callable[[datetime], int], index: str) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        ask(timezone.now())
+    asked = [query["sql"] for query in captured if query["sql"].startswith(("SELECT", "UPDATE"))]
+    plans = []
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            # A table of a few rows is read whole otherwise.
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        for sql in asked:
+            cursor.execute(("EXPLAIN " if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN ") + sql)
+            plans.append(str(cursor.fetchall()))
+    assert any(index in plan for plan in plans), plans
 
 
 def states(infusion: Infusion) -> dict[str, str]:
