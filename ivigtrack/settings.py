@@ -193,9 +193,11 @@ CELERY_TIMEZONE = "UTC"
 # Shorter than the lease of an outbox row (reactions/outbox), so that a task never outlives its claim.
 CELERY_TASK_SOFT_TIME_LIMIT = OUTBOX_LEASE_S * 3 / 4
 CELERY_TASK_TIME_LIMIT = OUTBOX_LEASE_S * 5 / 6
-# The tick is the guarantee; it expires before the next one so that a stopped worker finds one, not a thousand.
+# The tick is the guarantee; it expires before the next one so that a stopped worker finds one, not a thousand. One that
+# was asked for between two does too.
+TICK_EXPIRES_S = TICK_S * 11 / 12
 CELERY_BEAT_SCHEDULE = {
-    "tick": {"task": "reactions.tasks.tick", "schedule": Steady(TICK_S), "options": {"expires": TICK_S * 11 / 12}},
+    "tick": {"task": "reactions.tasks.tick", "schedule": Steady(TICK_S), "options": {"expires": TICK_EXPIRES_S}},
 }
 CELERY_BEAT_SCHEDULER = "ivigtrack.beat:Scheduler"
 # Beat sleeps no longer than this, so that it notices a clock that was set.

@@ -47,11 +47,6 @@ def render(message: OutboxMessage) -> EmailMultiAlternatives:
     return mail
 
 
-def checkin_invitation(checkin: CheckIn, *, link: str) -> EmailMultiAlternatives:
-    """Asks the patient how they have been since an infusion."""
-    return to_patient(TO_PATIENTS[MailKind.CHECKIN_INVITATION], checkin, link=link)
-
-
 def to_patient(name: str, checkin: CheckIn, *, link: str) -> EmailMultiAlternatives:
     """A mail about a check-in, from the templates of this name, in the patient's language and on their clocks.
 

@@ -19,6 +19,7 @@ from celery.signals import (
     worker_ready,
     worker_shutting_down,
 )
+from django.conf import settings
 from django.db import connection, transaction
 
 from reactions import outbox, watch
@@ -81,7 +82,7 @@ def wake() -> None:
     try:
         with current_app.connection_for_write(transport_options=IMPATIENT) as broker:
             options: dict[str, Any] = {"connection": broker}
-            tick.apply_async(retry=False, expires=55, **options)
+            tick.apply_async(retry=False, expires=settings.TICK_EXPIRES_S, **options)
     except Exception as error:
         logger.warning("the broker did not take the wake-up: %s: %s", type(error).__name__, error)
 

@@ -1,7 +1,7 @@
 """What the patient's pages keep beside the answers: a half-filled form, a link that stays, and wrong birth years."""
 
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Self
 from uuid import uuid4
 
 from django.db import models
@@ -24,11 +24,6 @@ class AnswerDraft(models.Model):
 
     def __str__(self) -> str:
         return f"Half-filled answer to {self.checkin}"
-
-    def said(self, step: str) -> dict[str, Any] | None:
-        """What was sent on one screen; None when it has not been."""
-        found: dict[str, Any] | None = self.steps.get(step)
-        return found
 
 
 class ReportLinkQuerySet(models.QuerySet):

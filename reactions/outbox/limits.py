@@ -42,14 +42,14 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Turn:
+class Leave:
     """When a mail may leave: now, or at `room_at`. `all_wait` when no mail may leave before."""
 
     room_at: datetime | None = None
     all_wait: bool = False
 
 
-NOW = Turn()
+NOW = Leave()
 
 
 def are_set() -> bool:
@@ -57,7 +57,7 @@ def are_set() -> bool:
     return bool(settings.MAILS_PER_MINUTE or settings.MAILS_PER_MINUTE_PER_DOMAIN)
 
 
-def turns(messages: Iterable[OutboxMessage]) -> dict[int, Turn]:
+def turns(messages: Iterable[OutboxMessage]) -> dict[int, Leave]:
     """When each of the mails may leave, by primary key; what may leave now is counted as if it had."""
     asking = list(messages)
     with transaction.atomic():
@@ -68,12 +68,12 @@ def turns(messages: Iterable[OutboxMessage]) -> dict[int, Turn]:
     return found
 
 
-def _turn(message: OutboxMessage, paces: dict[str, Pace]) -> Turn:
+def _turn(message: OutboxMessage, paces: dict[str, Pace]) -> Leave:
     its = [paces[name] for name in (ALL, _domain(message)) if name in paces]
     if message.urgency != OutboxMessage.RED:
         full = [pace for pace in its if pace.room_at > pace.now]
         if full:
-            return Turn(max(pace.room_at for pace in full), all_wait=paces.get(ALL) in full)
+            return Leave(max(pace.room_at for pace in full), all_wait=paces.get(ALL) in full)
     for pace in its:
         pace.take()
     return NOW

@@ -102,7 +102,7 @@ def test_the_closing_time_is_on_the_patients_clocks(clinic: Clinic) -> None:
     infusion = make_infusion(patient, ended_at=datetime.fromisoformat("2026-05-04T23:30:00+00:00"))
     plan_checkins(infusion, now=infusion.ended_at)
     checkin = infusion.checkins.get(kind=CheckInKind.HOURS_24)
-    mail = emails.checkin_invitation(checkin, link="https://checkins.example/c/x/")
+    mail = emails.to_patient("checkin_invitation", checkin, link="https://checkins.example/c/x/")
     assert "You can answer until Thursday, May 7, 17:30." in mail.body
 
 
