@@ -31,9 +31,8 @@ def close_what_is_settled(now: datetime) -> int:
 @transaction.atomic
 def _close(item: WorkItem, now: datetime) -> bool:
     # Held and asked once more: mail that comes back this moment takes its turn, and its item stays open.
-    Patient.objects.select_for_update(no_key=True).get(pk=item.patient_id)
-    settled = WorkItem.objects.settled().filter(pk=item.pk)
-    because = settled.values_list("because", flat=True).first()
+    Patient.objects.select_for_update(of=("self",), no_key=True).get(work=item)
+    because = WorkItem.objects.filter(pk=item.pk).why_settled()
     if because is None:
         return False
     WorkItem.objects.filter(pk=item.pk).update(closed_at=now, closed_because=because)

@@ -48,9 +48,13 @@ class WorkItemQuerySet(models.QuerySet):
         )
 
     def settled(self) -> Self:
-        """Open items whose reason is gone, with `because`: why, in words."""
-        because = Case(*[When(when, then=Value(words)) for when, words in SETTLED], output_field=CharField())
-        return self.open().filter(IS_SETTLED).annotate(because=because)
+        """Open items whose reason is gone."""
+        return self.open().filter(IS_SETTLED)
+
+    def why_settled(self) -> str | None:
+        """Why the first of these is settled, in words; None when none is."""
+        why = Case(*[When(when, then=Value(words)) for when, words in SETTLED], output_field=CharField())
+        return self.settled().annotate(why=why).values_list("why", flat=True).first()
 
 
 class WorkItem(models.Model):
