@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from reactions.models import CheckIn, OutboxMessage
-from reactions.models.checkin import MAIL_REFUSED
+from reactions.models.checkin import MAIL_REFUSED, NOT_DELIVERED
 from reactions.vocabulary import CheckInState, MailKind, MailState
 
 
@@ -156,10 +156,9 @@ def _overdue(checkins: QuerySet[CheckIn], now: datetime, zone: ZoneInfo) -> Quer
 def _failed(checkins: QuerySet[CheckIn], now: datetime, zone: ZoneInfo) -> QuerySet[CheckIn]:
     mails = OutboxMessage.objects.filter(checkin=OuterRef("pk"))
     tried = mails.filter(state=MailState.QUEUED, attempts__gt=0).exclude(last_error="")
-    refused = Q(state=CheckInState.CANCELLED, state_reason__startswith=MAIL_REFUSED)
     came_back = Q(Exists(mails.filter(state=MailState.BOUNCED))) & ~Q(state=CheckInState.ANSWERED)
     never = Q(state=CheckInState.MISSED)
-    return checkins.filter(refused | came_back | never | Q(Exists(tried))).order_by("-due_at", "-pk")
+    return checkins.filter(NOT_DELIVERED | came_back | never | Q(Exists(tried))).order_by("-due_at", "-pk")
 
 
 def _unanswered(checkins: QuerySet[CheckIn], now: datetime, zone: ZoneInfo) -> QuerySet[CheckIn]:

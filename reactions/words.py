@@ -12,7 +12,7 @@ from reactions.clinical.onset import OnsetClass, is_within_label_window, onset_c
 from reactions.clinical.seriousness import CRITERIA
 from reactions.models import Answer, CausalityAssessment, CheckIn, Infusion, Reaction, Treatment
 from reactions.models.silence import UNDELIVERED
-from reactions.vocabulary import LABELS, AnsweredBy, CausalityScale, CheckInState, PatientSeverity
+from reactions.vocabulary import LABELS, AnsweredBy, CausalityScale, CheckInState, MailState, PatientSeverity
 
 ONSET_LABELS = {
     OnsetClass.IMMEDIATE: "immediate, within 6 h",
@@ -160,12 +160,12 @@ def report_narrative(answer: Answer) -> str:
 
 def silence_words(checkin: CheckIn) -> str:
     """Why a check-in counts as not answered, with the mail server's words where it refused; uses prefetched mails."""
-    if checkin.was_refused:
+    if checkin.was_refused or checkin.came_back:
         return checkin.state_reason
     lost = next((mail for mail in checkin.mails.all() if mail.state in UNDELIVERED), None)
-    if lost or checkin.state in UNDELIVERED:
-        words = f": {lost.last_error}" if lost and lost.last_error else ""
-        return ("The mail came back" if not lost or lost.state == "bounced" else "The mail was refused") + words
+    if lost:
+        words = f": {lost.last_error}" if lost.last_error else ""
+        return ("The mail came back" if lost.state == MailState.BOUNCED else "The mail was refused") + words
     if checkin.state == CheckInState.EXPIRED or checkin.closes_at <= timezone.now():
         return f"Mailed {_clock(checkin.sent_at)}; no answer when it closed {_clock(checkin.closes_at)}"
     return f"Mailed {_clock(checkin.sent_at)}; no answer yet, open until {_clock(checkin.closes_at)}"

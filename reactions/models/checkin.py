@@ -30,6 +30,10 @@ PLANNED_OTHERWISE = "The clinic's plan has this check-in no more."
 
 # Those that end when their window is over without an answer. The index is for these, so the query asks for the same.
 WAITING_FOR_AN_ANSWER = [CheckInState.SENT.value, CheckInState.OPEN.value]
+# It ended because no mail reaches the patient at the address that is recorded.
+NOT_DELIVERED = Q(state=CheckInState.CANCELLED) & (
+    Q(state_reason__startswith=MAIL_REFUSED) | Q(state_reason__startswith=MAIL_CAME_BACK)
+)
 
 # For whoever had a page open, or saved one, before the check-in closed. The page says so. This project's own.
 GRACE = timedelta(hours=2)
@@ -47,6 +51,10 @@ class CheckInQuerySet(models.QuerySet):
     def visible_to(self, user: User) -> Self:
         """Check-ins of patients in the clinics in which the user works."""
         return self.filter(infusion__patient__clinic__in=Clinic.objects.visible_to(user))
+
+    def not_delivered(self) -> Self:
+        """Those that ended because the patient's address was refused, or because mail to it came back."""
+        return self.filter(NOT_DELIVERED)
 
     def with_answers(self) -> Self:
         """By time, with every version of the answers, the newest first, and their symptoms and alerts."""

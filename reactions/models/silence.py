@@ -13,12 +13,12 @@ from django.db import models
 from django.db.models import Max, Q, QuerySet
 
 from patients.models import AppendOnly, Patient
-from reactions.models.checkin import MAIL_REFUSED, Answer, CheckIn, CheckInQuerySet
+from reactions.models.checkin import NOT_DELIVERED, Answer, CheckIn, CheckInQuerySet
 from reactions.models.outbox import OutboxMessage
-from reactions.vocabulary import CheckInState, PhoneOutcome, choices, values
+from reactions.vocabulary import CheckInState, MailState, PhoneOutcome, choices, values
 
-# States of a mail to a patient, and of a check-in, in which it did not arrive. A further one is added here.
-UNDELIVERED = frozenset({"refused", "bounced"})
+# States of a mail in which it did not arrive.
+UNDELIVERED = frozenset({MailState.REFUSED, MailState.BOUNCED})
 # A reminder follows a day after the mail, and somebody calls 48 hours after that.
 CALL_AFTER_REMINDER = timedelta(hours=48)
 CALL_AFTER_SENT = timedelta(hours=24) + CALL_AFTER_REMINDER
@@ -71,8 +71,8 @@ def silent_checkins(now: datetime) -> CheckInQuerySet:
     lost = Q(pk__in=mails.filter(state__in=UNDELIVERED).values("checkin"))
     mailed_lately = Q(pk__in=mails.filter(sent_at__gt=now - CALL_AFTER_REMINDER).values("checkin"))
     waited = Q(state=CheckInState.SENT, sent_at__lte=now - CALL_AFTER_SENT) & ~mailed_lately
-    refused = Q(state=CheckInState.CANCELLED, state_reason__startswith=MAIL_REFUSED)
-    undelivered = Q(state__in=UNDELIVERED) | lost & Q(state__in=[CheckInState.SENT, CheckInState.EXPIRED]) | refused
+    # A reminder that was refused leaves the check-in as it is: the first mail may have arrived.
+    undelivered = NOT_DELIVERED | lost & Q(state=CheckInState.SENT)
     over = Q(state=CheckInState.EXPIRED) | Q(state=CheckInState.SENT, closes_at__lte=now)
     found: CheckInQuerySet = CheckIn.objects.filter(undelivered | over | waited, infusion__voided_at=None)
     return found

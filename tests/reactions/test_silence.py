@@ -19,7 +19,6 @@ from reactions.models import Alert, Answer, CheckIn, Infusion, OutboxMessage, Ph
 from reactions.models.checkin import SENT_TOO_LATE
 from reactions.recording import submit_answer
 from reactions.vocabulary import AlertLevel, CheckInKind, CheckInState, PatientSymptom, PhoneOutcome
-from reactions.words import silence_words
 from tests.support.factories import make_infusion, make_patient
 from tests.support.smtp_sink import SmtpSink
 
@@ -156,9 +155,44 @@ def test_a_mail_that_did_not_arrive_is_listed_while_the_window_is_open(page: Cli
     assert "The mail was refused: 550 gone" in words_of(page.get(TO_CALL))
 
 
-def test_a_mail_that_came_back_is_told_in_words(silent: CheckIn) -> None:
-    silent._prefetched_objects_cache = {"mails": [OutboxMessage(state="bounced", last_error="5.1.1 unknown")]}
-    assert silence_words(silent) == "The mail came back: 5.1.1 unknown"
+def come_back(checkin: CheckIn) -> None:
+    """The mail of the check-in is returned by the server of the patient's address."""
+    message_id = checkin.mails.get().message_id
+    assert recording.record_bounce(message_id, words="5.1.1 No such user", for_good=True, now=timezone.now())
+
+
+def test_a_patient_whose_mail_came_back_is_called_for_it_and_for_what_was_not_sent_since(
+    page: Client, patient: Patient, smtp_sink: SmtpSink
+) -> None:
+    infusion = make_infusion(patient)
+    plan_checkins(infusion, now=timezone.now())
+    assert due.tick().mails == {"sent": 1}
+    assert not is_listed(page)
+    come_back(infusion.checkins.earliest("due_at"))
+    assert is_listed(page)
+    assert "Mail to this address came back. 5.1.1 No such user" in words_of(page.get(TO_CALL))
+    later = CheckIn.objects.get(kind=CheckInKind.HOURS_72)
+    CheckIn.objects.filter(pk=later.pk).update(due_at=timezone.now())
+    due.tick()
+    assert "2 check-ins without an answer since" in words_of(page.get(TO_CALL))
+    not_delivered = page.get("/checkins/?show=failed").context["lines"]
+    assert {checkin.kind for checkin, _ in not_delivered} == {CheckInKind.HOURS_24, CheckInKind.HOURS_72}
+    submit_answer(
+        infusion.checkins.earliest("due_at"), has_problem=False, details={}, symptoms={}, now=timezone.now()
+    )
+    assert not is_listed(page)
+
+
+def test_a_mail_that_came_back_when_the_check_in_was_over_is_told_in_words(
+    page: Client, patient: Patient, smtp_sink: SmtpSink
+) -> None:
+    infusion = make_infusion(patient)
+    plan_checkins(infusion, now=timezone.now())
+    due.tick()
+    over = infusion.checkins.earliest("due_at")
+    CheckIn.objects.filter(pk=over.pk).update(state=CheckInState.EXPIRED)
+    come_back(over)
+    assert "The mail came back: 5.1.1 No such user" in words_of(page.get(TO_CALL))
 
 
 @pytest.mark.parametrize("outcome", ["no_problem", "declined", "given_up"])
