@@ -133,11 +133,13 @@ def _of_all(rows: QuerySet, expression: Any) -> Any:
 
 
 def _note_mail_server(mails: Mapping[str, int]) -> None:
-    if mails.get("sent") or mails.get("refused"):
-        # Who refuses one recipient is there.
+    if mails.get("sent"):
         note(WatchedPart.MAIL, host="", done=True)
     elif mails.get("waiting") and (words := _latest_error()):
         note(WatchedPart.MAIL, host="", trouble=words)
+    elif mails.get("refused") or mails.get("put_off"):
+        # Who refuses one recipient, for now or for good, is there.
+        note(WatchedPart.MAIL, host="", done=True)
     elif not mails and _is_time_to_greet():
         _greet()
 
@@ -145,6 +147,8 @@ def _note_mail_server(mails: Mapping[str, int]) -> None:
 def _latest_error() -> str:
     """What the mail server, or the way to it, said of a mail that waits for its next try."""
     failed = OutboxMessage.objects.filter(state=MailState.QUEUED, attempts__gt=0).exclude(last_error="")
+    for words in (outbox.PUT_OFF, outbox.UNWRITTEN, outbox.PACED):
+        failed = failed.exclude(last_error__startswith=words)
     return failed.order_by("-due_at").values_list("last_error", flat=True).first() or ""
 
 

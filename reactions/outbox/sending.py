@@ -23,7 +23,7 @@ from reactions.outbox import claims, limits, stopping
 from reactions.outbox.claims import LEASE, database_now, own
 from reactions.outbox.line import Letter, Line
 from reactions.outbox.marks import Marks, insist
-from reactions.outbox.refusals import ANSWERS, in_words, is_final
+from reactions.outbox.refusals import ANSWERS, in_words, is_about_recipient, is_final
 from reactions.vocabulary import CheckInState, MailKind, MailState
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,9 @@ MARK_WITHIN_S = LEASE.total_seconds() * 5 / 16
 # While the limits hold mails back, so often it is looked whether something urgent has come.
 LOOK_EVERY_S = 1.0
 PACED = "As many mails as are allowed in a minute have left."
+# How the words of a mail begin that waits though the mail server is well.
+PUT_OFF = "This recipient was put off: "
+UNWRITTEN = "The mail could not be written: "
 FIRST_WAIT = timedelta(seconds=settings.OUTBOX_FIRST_WAIT_S)
 LONGEST_WAIT = timedelta(hours=1)
 LONGEST_WAIT_FOR_ALERTS = timedelta(minutes=5)
@@ -65,7 +68,11 @@ class Ready:
 
 
 def dispatch(*, batch: int = BATCH) -> dict[str, int]:
-    """Send what is due. Returns how many rows ended as sent, waiting, refused, cancelled, expired or overtaken.
+    """Send what is due. Returns how many rows were sent, refused, cancelled, expired or overtaken, or wait, and why.
+
+    A row is `waiting` when the mail server did not take it: no connection, our sender, its own trouble, the text. It is
+    `put_off` when the server only did not take this recipient for now, `paced` when the limits hold it back, `moved`
+    when its check-in is due later, and `unwritten` when it could not be written.
 
     Without a connection to the mail server it stops at the first row; the others keep their turn.
     """
@@ -221,7 +228,7 @@ class Run:
             if turn.all_wait:
                 self.all_wait = True
             else:
-                self._ended(message, _wait(message, until=turn.room_at, error=PACED))
+                self._ended(message, _wait(message, "paced", until=turn.room_at, error=PACED))
 
     def _prepare(self, message: OutboxMessage) -> Ready | None:
         """Look whether the mail is still wanted, and write it. What it cannot be is written down at once."""
@@ -239,7 +246,7 @@ class Run:
             logger.error("outbox row %s could not be written: %s\n%s", message.pk, type(error).__name__, where)
             self._settle()
             message.attempts += 1
-            self._ended(message, _try_later(message, error, in_doubt=False))
+            self._ended(message, _try_later(message, error, "unwritten", begin=UNWRITTEN))
             return None
 
     def _why_not_now(self, message: OutboxMessage) -> str:
@@ -252,7 +259,7 @@ class Run:
             return _finish(message, MailState.EXPIRED, error=message.last_error)
         if message.checkin and message.checkin.due_at > now:
             self._settle()
-            return _wait(message, until=message.checkin.due_at, error="")
+            return _wait(message, "moved", until=message.checkin.due_at, error="")
         if why := message.why_not_wanted():
             self._settle()
             return _finish(message, MailState.CANCELLED, error=why)
@@ -267,7 +274,7 @@ class Run:
         except Exception as error:
             self._line.close()
             if self._is_noted():
-                self._ended(message, _try_later(message, error, in_doubt=False))
+                self._ended(message, _try_later(message, error))
             raise NoConnection from error
         failure: Exception | None = None
         try:
@@ -295,6 +302,8 @@ class Run:
         self._held.pop(message.pk, None)
         if is_final(error):
             return self._insist(lambda: _finish(message, MailState.REFUSED, error=in_words(error)))
+        if is_about_recipient(error):
+            return self._insist(lambda: _try_later(message, error, "put_off", begin=PUT_OFF))
         return self._insist(lambda: _try_later(message, error, in_doubt=in_doubt))
 
     def _insist(self, write: Callable[[], str]) -> str:
@@ -358,17 +367,19 @@ def _tell_checkin(checkin: CheckIn, state: MailState, error: str) -> None:
         planned.update(state=CheckInState.CANCELLED, state_reason=error[:200])
 
 
-def _try_later(message: OutboxMessage, error: Exception, *, in_doubt: bool) -> str:
-    words = in_words(error)
+def _try_later(
+    message: OutboxMessage, error: Exception, outcome: str = "waiting", *, begin: str = "", in_doubt: bool = False
+) -> str:
+    words = begin + in_words(error)
     logger.warning("outbox row %s, attempt %s: %s", message.pk, message.attempts, words)
     longest = LONGEST_WAIT_FOR_ALERTS if message.alert else LONGEST_WAIT
     wait = min(FIRST_WAIT * 2 ** min(message.attempts - 1, MOST_DOUBLINGS), longest)
     # Spread, so that what failed together does not come back together.
     wait *= random.uniform(0.8, 1.2)  # noqa: S311
-    return _wait(message, until=database_now() + wait, error=words, in_doubt=in_doubt)
+    return _wait(message, outcome, until=database_now() + wait, error=words, in_doubt=in_doubt)
 
 
-def _wait(message: OutboxMessage, *, until: datetime, error: str, in_doubt: bool = False) -> str:
+def _wait(message: OutboxMessage, outcome: str, *, until: datetime, error: str, in_doubt: bool = False) -> str:
     doubt = {"in_doubt": True} if in_doubt else {}
     waiting = own(message).update(
         state=MailState.QUEUED,
@@ -379,4 +390,4 @@ def _wait(message: OutboxMessage, *, until: datetime, error: str, in_doubt: bool
         last_error=error[:300],
         **doubt,
     )
-    return "waiting" if waiting else "overtaken"
+    return outcome if waiting else "overtaken"

@@ -183,7 +183,7 @@ def test_neither_row_nor_log_of_a_mail_that_cannot_be_written_carries_a_word_of_
 ) -> None:
     Patient.objects.filter(pk=canary.pk).update(email="localcanary\n@patients.example")
     due.queue_what_is_due(timezone.now())
-    assert outbox.dispatch() == {"waiting": 1}
+    assert outbox.dispatch() == {"unwritten": 1}
     ours = [one for one in caplog.records if one.name.startswith("reactions")]
     assert ours
     formatter = logging.Formatter()

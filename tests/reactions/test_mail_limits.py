@@ -89,7 +89,7 @@ def test_a_domain_that_has_had_its_share_does_not_hold_up_another(
     settings.MAILS_PER_MINUTE_PER_DOMAIN = 20
     make_due(clinic, "big.example", 4)
     make_due(clinic, "small.example", 2)
-    assert outbox.dispatch() == {"sent": 4, "waiting": 2}
+    assert outbox.dispatch() == {"sent": 4, "paced": 2}
     domains = sorted(message["To"].partition("@")[2] for message in smtp_sink.messages)
     assert domains == ["big.example", "big.example", "small.example", "small.example"]
     held_back = OutboxMessage.objects.filter(state=MailState.QUEUED, due_at__gt=timezone.now(), attempts=0)

@@ -125,6 +125,25 @@ def test_a_mail_server_that_refuses_every_mail_fails_from_the_first_until_it_tak
     assert well.done_at
 
 
+@pytest.mark.parametrize(("code", "text"), [(450, "4.7.1 Greylisted"), (452, "4.2.2 Mailbox full")])
+def test_a_recipient_who_is_put_off_is_no_trouble_of_the_mail_server(
+    due_checkin: CheckIn, smtp_sink: SmtpSink, code: int, text: str
+) -> None:
+    smtp_sink.refuse_next_recipient(code, text)
+    tick()
+    heard = Heartbeat.objects.get(part=WatchedPart.MAIL)
+    assert (heard.trouble, heard.failing_since) == ("", None)
+    assert heard.done_at
+    # Nor when the server is greeted meanwhile.
+    Heartbeat.objects.filter(part=WatchedPart.MAIL).update(seen_at=timezone.now() - timedelta(hours=1))
+    due_checkin.mails.update(due_at=timezone.now() + timedelta(hours=1))
+    tick()
+    greeted = Heartbeat.objects.get(part=WatchedPart.MAIL)
+    assert greeted.seen_at > heard.seen_at - timedelta(minutes=1)
+    assert (greeted.trouble, greeted.failing_since) == ("", None)
+    assert f"{code} {text}" in due_checkin.mails.get().last_error
+
+
 def test_a_mail_server_is_greeted_when_there_was_no_mail_for_a_while(smtp_sink: SmtpSink, settings: Settings) -> None:
     tick()
     heard = Heartbeat.objects.get(part=WatchedPart.MAIL)
