@@ -15,11 +15,13 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from reactions.models import CheckIn, OutboxMessage
 from reactions.models.checkin import MAIL_REFUSED, NOT_DELIVERED
-from reactions.vocabulary import CheckInState, MailKind, MailState
+from reactions.vocabulary import CheckInKind, CheckInState, MailKind, MailState
 
 
 class DeliveryState(StrEnum):
     PLANNED = "planned"
+    BEGUN = "begun"
+    NOT_FINISHED = "not_finished"
     DUE = "due"
     NO_MAIL = "no_mail"
     RETRY = "retry"
@@ -37,6 +39,8 @@ class DeliveryState(StrEnum):
 # Its word on a tag, and the tag's colour.
 TAGS: dict[DeliveryState, tuple[str, str]] = {
     DeliveryState.PLANNED: ("Planned", "plain"),
+    DeliveryState.BEGUN: ("Begun by the patient", "plain"),
+    DeliveryState.NOT_FINISHED: ("Begun, not sent", "plain"),
     DeliveryState.DUE: ("Due", "plain"),
     DeliveryState.NO_MAIL: ("No mail", "amber"),
     DeliveryState.RETRY: ("Trying again", "amber"),
@@ -76,6 +80,8 @@ def of_checkin(checkin: CheckIn, now: datetime) -> Delivery:
     mails = sorted(checkin.mails.all(), key=lambda mail: (mail.kind != MailKind.CHECKIN_INVITATION, mail.pk))
     if checkin.state == CheckInState.ANSWERED:
         return Delivery(DeliveryState.ANSWERED, f"Answered {_clock(checkin.answered_at, zone)}")
+    if checkin.kind == CheckInKind.REPORT and checkin.state != CheckInState.CANCELLED:
+        return _begun_by_patient(checkin, zone)
     if bounced := next((mail for mail in mails if mail.state == MailState.BOUNCED), None):
         return of_mail(bounced, zone, now)
     if checkin.state == CheckInState.CANCELLED:
@@ -118,6 +124,15 @@ def of_mail(mail: OutboxMessage, zone: ZoneInfo, now: datetime) -> Delivery:
         text = f"Tried {times}, next try {_clock(mail.due_at, zone)}{_doubt(mail, DOUBT_WAITING)}{why}"
         return Delivery(DeliveryState.RETRY, text)
     return _waiting(mail.due_at, zone, now)
+
+
+def _begun_by_patient(checkin: CheckIn, zone: ZoneInfo) -> Delivery:
+    """Of a report between check-ins, which is never mailed, and was not sent yet."""
+    begun = f"Begun by the patient {_clock(checkin.due_at, zone)}"
+    closes = _clock(checkin.closes_at, zone)
+    if checkin.state == CheckInState.EXPIRED:
+        return Delivery(DeliveryState.NOT_FINISHED, f"{begun}, not sent by {closes}")
+    return Delivery(DeliveryState.BEGUN, f"{begun}, not sent yet, open until {closes}")
 
 
 def _cancelled(checkin: CheckIn, zone: ZoneInfo) -> Delivery:
@@ -163,7 +178,7 @@ def _failed(checkins: QuerySet[CheckIn], now: datetime, zone: ZoneInfo) -> Query
 
 def _unanswered(checkins: QuerySet[CheckIn], now: datetime, zone: ZoneInfo) -> QuerySet[CheckIn]:
     asked = Q(state__in=[CheckInState.SENT, CheckInState.EXPIRED])
-    return checkins.filter(asked).order_by("-due_at", "-pk")
+    return checkins.filter(asked).exclude(kind=CheckInKind.REPORT).order_by("-due_at", "-pk")
 
 
 def _all(checkins: QuerySet[CheckIn], now: datetime, zone: ZoneInfo) -> QuerySet[CheckIn]:

@@ -15,7 +15,7 @@ from django.db.models import Max, Q, QuerySet
 from patients.models import AppendOnly, Patient
 from reactions.models.checkin import NOT_DELIVERED, Answer, CheckIn, CheckInQuerySet
 from reactions.models.outbox import OutboxMessage
-from reactions.vocabulary import CheckInState, MailState, PhoneOutcome, choices, values
+from reactions.vocabulary import CheckInKind, CheckInState, MailState, PhoneOutcome, choices, values
 
 # States of a mail in which it did not arrive.
 UNDELIVERED = frozenset({MailState.REFUSED, MailState.BOUNCED})
@@ -65,7 +65,8 @@ def silent_checkins(now: datetime) -> CheckInQuerySet:
     """Check-ins that call for a telephone: not delivered, or without an answer when it was time.
 
     Time is when the window closes, or 72 hours after the mail and 48 hours after whatever was mailed last about it (the
-    reminder), whichever is first. What was cancelled for another reason, or missed by the service, is not among them.
+    reminder), whichever is first. What was cancelled for another reason, or missed by the service, is not among them,
+    nor what a patient began between check-ins and did not send: nobody had asked.
     """
     mails = OutboxMessage.objects.filter(checkin__isnull=False)
     lost = Q(pk__in=mails.filter(state__in=UNDELIVERED).values("checkin"))
@@ -74,7 +75,8 @@ def silent_checkins(now: datetime) -> CheckInQuerySet:
     # A reminder that was refused leaves the check-in as it is: the first mail may have arrived.
     undelivered = NOT_DELIVERED | lost & Q(state=CheckInState.SENT)
     over = Q(state=CheckInState.EXPIRED) | Q(state=CheckInState.SENT, closes_at__lte=now)
-    found: CheckInQuerySet = CheckIn.objects.filter(undelivered | over | waited, infusion__voided_at=None)
+    asked = CheckIn.objects.exclude(kind=CheckInKind.REPORT)
+    found: CheckInQuerySet = asked.filter(undelivered | over | waited, infusion__voided_at=None)
     return found
 
 

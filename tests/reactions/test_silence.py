@@ -177,9 +177,7 @@ def test_a_patient_whose_mail_came_back_is_called_for_it_and_for_what_was_not_se
     assert "2 check-ins without an answer since" in words_of(page.get(TO_CALL))
     not_delivered = page.get("/checkins/?show=failed").context["lines"]
     assert {checkin.kind for checkin, _ in not_delivered} == {CheckInKind.HOURS_24, CheckInKind.HOURS_72}
-    submit_answer(
-        infusion.checkins.earliest("due_at"), has_problem=False, details={}, symptoms={}, now=timezone.now()
-    )
+    submit_answer(infusion.checkins.earliest("due_at"), has_problem=False, details={}, symptoms={}, now=timezone.now())
     assert not is_listed(page)
 
 
@@ -193,6 +191,25 @@ def test_a_mail_that_came_back_when_the_check_in_was_over_is_told_in_words(
     CheckIn.objects.filter(pk=over.pk).update(state=CheckInState.EXPIRED)
     come_back(over)
     assert "The mail came back: 5.1.1 No such user" in words_of(page.get(TO_CALL))
+
+
+def test_what_a_patient_began_between_check_ins_is_told_as_that_and_nobody_is_called(
+    page: Client, patient: Patient
+) -> None:
+    infusion, now = long_ago(patient), timezone.now()
+    report = recording.begin_report(patient, now=now - timedelta(hours=25))
+    assert report is not None
+    address = reverse("reactions:checkin", args=[report.pk])
+    assert "not sent yet, open until" in words_of(page.get(address))
+    assert due.close_what_is_over(now) == 1
+    shown = words_of(page.get(address))
+    assert "Begun, not sent" in shown
+    assert "Begun by the patient" in shown
+    for wrong in ("Due since", "Sent at", "not answered by", "Mailed"):
+        assert wrong not in shown
+    assert report.pk not in {checkin.pk for checkin, _ in page.get("/checkins/?show=unanswered").context["lines"]}
+    assert not is_listed(page)
+    assert report.infusion == infusion
 
 
 @pytest.mark.parametrize("outcome", ["no_problem", "declined", "given_up"])
