@@ -13,6 +13,9 @@ from reactions.recording.answers import submit_answer
 from reactions.recording.writing import made_before, write_about
 from reactions.vocabulary import AnsweredBy, PhoneOutcome
 
+# The form that staff fill in on the telephone. It is in English, whatever language the two of them speak.
+QUESTION_SET = "telephone-1"
+
 
 @transaction.atomic
 def record_call(
@@ -60,7 +63,7 @@ def answer_by_telephone(
     answer = submit_answer(
         checkin,
         has_problem=True,
-        details=details,
+        details=details | {"question_set": QUESTION_SET, "language": ""},
         symptoms=symptoms,
         answered_by=AnsweredBy.TELEPHONE,
         by=by,

@@ -309,6 +309,8 @@ def test_a_problem_told_by_telephone_becomes_an_answer_with_its_alert(
     assert page.post(address, data).status_code == 302
     answer = Answer.objects.get()
     assert (answer.answered_by, answer.has_problem, answer.comment) == ("telephone", True, "“It presses”")
+    # The form for staff was filled in, and nobody said in which language they spoke.
+    assert (answer.question_set, answer.language) == ("telephone-1", "")
     assert AuditEvent.objects.get(act="answer.sent").by == nurse
     silent.refresh_from_db()
     assert silent.state == CheckInState.ANSWERED
