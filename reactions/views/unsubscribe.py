@@ -6,12 +6,12 @@ from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone, translation
+from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from reactions.models import CheckIn
 from reactions.recording import withdraw_email
-from reactions.views.broken_links import for_patients, kind_page
+from reactions.views.broken_links import for_patients, in_their_language, kind_page
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +27,8 @@ def stop_mails(request: HttpRequest, token: str) -> HttpResponse:
     checkin = CheckIn.objects.all().of_stop_token(token).first()
     if checkin is None:
         return kind_page(request, "checkins/unknown_link.html", status=404)
-    patient = checkin.patient
-    with translation.override(patient.language):
+    # The button posts to the address with the language in it, so that no cookie needs to keep the choice.
+    with in_their_language(request, checkin.patient):
         return for_patients(_answer(request, checkin))
 
 

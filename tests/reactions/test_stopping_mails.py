@@ -84,6 +84,14 @@ def test_the_button_of_the_page_stops_them_and_the_page_says_the_way_back(
     assert "The mails have stopped" in client.get(sent.stop_path()).content.decode()
 
 
+def test_the_page_is_in_the_language_that_the_reader_chose(client: Client, sent: CheckIn) -> None:
+    for path, language in ((sent.stop_path(), "en"), (f"{sent.stop_path()}?lang=es", "es")):
+        assert f'<html lang="{language}">' in client.get(path).content.decode()
+    done = client.post(f"{sent.stop_path()}?lang=es", {"stop": "yes"}).content.decode()
+    assert "ya no le enviará" in done
+    assert "The mails have stopped" not in done
+
+
 def test_twice_is_once(client: Client, sent: CheckIn, patient: Patient) -> None:
     for _ in range(2):
         assert client.post(sent.stop_path(), ONE_CLICK).status_code == 200
