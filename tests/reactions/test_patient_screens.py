@@ -1,5 +1,6 @@
 """One question a screen: what is kept, what is told at once, and what is sent."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -95,6 +96,27 @@ def test_two_windows_lose_nothing_of_each_other(client: Client, first: str) -> N
     assert steps["care"] == {"care_sought": ["visited"]}
     assert steps["day"] == {"effects": ["got_care"]}
     assert steps["more"] == {"comment": ["first window"]}
+
+
+def test_every_screen_has_a_title_of_its_own(client: Client, first: str) -> None:
+    fill(client, first, {"headache": "mild", "rash": "mild"})
+    pages = ["?again", "problems/", "problem-headache/", "problem-rash/", "care/", "day/", "more/", "check/"]
+    titles = [
+        re.search(r"<title>\s*(.*?)\s*</title>", client.get(first + page).content.decode(), re.DOTALL).group(1)
+        for page in pages
+    ]
+    assert len(set(titles)) == len(pages)
+    assert titles[2:4] == ["Headache", "Rash or hives"]
+
+
+def test_the_summary_counts_what_is_to_be_checked(client: Client, first: str) -> None:
+    client.post(first, {"has_problem": "yes"})
+    client.post(f"{first}problems/", {"symptoms": ["headache"]})
+    address = f"{first}problem-headache/"
+    one = client.post(address, {"severity": "mild", "still_there": "yes", "began_at": "2020-01-01T10:00"})
+    assert "Please check this" in one.content.decode()
+    two = client.post(address, {"began_at": "2020-01-01T10:00"}).content.decode()
+    assert re.search(r"Please check these [2-9] things", two)
 
 
 def test_red_words_reach_the_clinic_with_their_own_screen(
