@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, When
 
 from patients.models import Patient
 from reactions import alerts, outbox
@@ -39,7 +39,8 @@ def tick() -> TickReport:
     resuming.close_what_is_settled(now)
     resuming.resume(now)
     replanning.apply_changed_plans(now)
-    queued = queue_what_is_due(now) + queue_reminders(now) + outbox.queue_corrected_addresses(now)
+    outbox.resume_corrected_addresses(now)
+    queued = queue_what_is_due(now) + queue_reminders(now)
     alerts.keep_telling(now)
     return TickReport(closed, queued, outbox.dispatch())
 
@@ -59,7 +60,7 @@ def queue_what_is_due(now: datetime) -> int:
     missed, also those that wait in the outbox. One of another course waits until `APART` after the patient's last mail.
     """
     queued, seen = 0, 0
-    due = CheckIn.objects.filter(state=CheckInState.PLANNED, due_at__lte=now, mails=None)
+    due = _without_a_mail(CheckIn.objects.filter(state=CheckInState.PLANNED, due_at__lte=now))
     while patients := list(_patients_of(due).filter(patient__gt=seen)[:BATCH]):
         for row in patients:
             seen = row["patient"]
@@ -104,6 +105,12 @@ def _remind(checkin: CheckIn, now: datetime) -> bool:
     return True
 
 
+def _without_a_mail(checkins: CheckInQuerySet) -> CheckInQuerySet:
+    """Whose invitation neither waits nor is being sent nor has left. One that ended otherwise is queued once more."""
+    alive = OutboxMessage.objects.filter(checkin=OuterRef("pk"), kind=MailKind.CHECKIN_INVITATION).alive()
+    return checkins.filter(~Exists(alive))
+
+
 def _patients_of(due: CheckInQuerySet) -> QuerySet:
     return due.order_by().values(patient=F("infusion__patient")).distinct().order_by("patient")
 
@@ -115,18 +122,22 @@ def _queue_one_for(patient: int, now: datetime) -> int:
         own = CheckIn.objects.filter(infusion__patient=patient)
         for checkin in own.filter(state=CheckInState.PLANNED, due_at__lte=now):
             if own.filter(course=checkin.course_id).filter(_goes_before(checkin, now)).exists():
-                _miss(checkin)
-        due = own.filter(state=CheckInState.PLANNED, due_at__lte=now, mails=None).order_by("-due_at", "-pk").first()
+                _miss(checkin, now)
+        asked_now = _without_a_mail(own.filter(state=CheckInState.PLANNED, due_at__lte=now))
+        due = asked_now.order_by("-due_at", "-pk").first()
         if due is None or _has_mail_at_hand(own, due, now):
             return 0
         leaves_at = when_its_mail_leaves(due, now=now)
-        outbox.enqueue(
+        mail = outbox.enqueue(
             MailKind.CHECKIN_INVITATION,
             key=f"checkin:{due.pk}:invitation",
             due_at=leaves_at if leaves_at > now else due.due_at,
             expires_at=due.closes_at,
             checkin=due,
         )
+        # One that was refused, came back or was called off before, and is wanted and possible again.
+        ended = OutboxMessage.objects.filter(pk=mail.pk).exclude(pk__in=OutboxMessage.objects.alive())
+        ended.queue_again(max(leaves_at, now), expires_at=due.closes_at)
     return 1
 
 
@@ -136,10 +147,17 @@ def _goes_before(checkin: CheckIn, now: datetime) -> Q:
     return later & (Q(state=CheckInState.PLANNED, due_at__lte=now) | Q(sent_at__isnull=False))
 
 
-def _miss(checkin: CheckIn) -> None:
-    """Mark it missed and call its mail off, unless that is being sent this moment."""
+def _miss(checkin: CheckIn, now: datetime) -> None:
+    """Mark it missed and call its mail off, unless that is being sent this moment under a lease that holds."""
     mails = OutboxMessage.objects.filter(checkin=checkin)
-    mails.filter(state=MailState.QUEUED).update(state=MailState.CANCELLED, last_error=OVERTAKEN)
+    mails.filter(Q(state=MailState.QUEUED) | Q(state=MailState.SENDING, lease_until__lte=now)).update(
+        state=MailState.CANCELLED,
+        last_error=OVERTAKEN,
+        in_doubt=Case(When(tried_at__isnull=False, then=True), default=F("in_doubt")),
+        tried_at=None,
+        lease_until=None,
+        lease_number=F("lease_number") + 1,
+    )
     if not mails.filter(state=MailState.SENDING).exists():
         planned = CheckIn.objects.filter(pk=checkin.pk, state=CheckInState.PLANNED)
         planned.update(state=CheckInState.MISSED, state_reason=SENT_TOO_LATE)
@@ -147,7 +165,7 @@ def _miss(checkin: CheckIn) -> None:
 
 def _has_mail_at_hand(own: CheckInQuerySet, due: CheckIn, now: datetime) -> bool:
     """Another mail to the patient waits or is being sent, or one about another course has just left."""
-    waiting = Q(state=CheckInState.PLANNED, mails__state__in=[MailState.QUEUED, MailState.SENDING])
+    waiting = Q(state=CheckInState.PLANNED, due_at__lte=now, mails__state__in=[MailState.QUEUED, MailState.SENDING])
     just_left = Q(sent_at__gt=now - APART) & ~Q(course=due.course_id)
     reminders = OutboxMessage.objects.filter(kind=MailKind.CHECKIN_REMINDER, checkin__in=own.exclude(pk=due.pk))
     on_the_way = Q(state__in=[MailState.QUEUED, MailState.SENDING])

@@ -84,8 +84,10 @@ def _plan_step(
     kept = own or _planned(course).filter(kind=step.key).order_by("-pk").first()
     if kept:
         if _can_move(kept) and not _was_missed_at(kept, due_at) and not (plan_changed and over):
-            CheckIn.objects.filter(pk=kept.pk).update(**values)
-            outbox.move(kept, due_at=when_to_send(max(due_at, now), zone, quiet_hours), expires_at=closes_at)
+            # Not where its mail has left this moment.
+            moved = CheckIn.objects.filter(pk=kept.pk, state=kept.state, sent_at=None).update(**values)
+            if moved:
+                outbox.move(kept, due_at=when_to_send(max(due_at, now), zone, quiet_hours), expires_at=closes_at)
         elif plan_changed and over and kept.state == CheckInState.PLANNED:
             _end(CheckIn.objects.filter(pk=kept.pk), OVER_BY_NEW_PLAN)
         return

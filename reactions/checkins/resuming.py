@@ -13,6 +13,8 @@ from reactions.vocabulary import CheckInState, MailKind, MailState
 def resume(now: datetime) -> int:
     """Plan again what ended for a reason that holds no more, as long as its window is open. Returns how many.
 
+    It goes the way of every check-in that is due: of several only the latest is mailed.
+
     A check-in that has been planned anew meanwhile is not asked twice.
     """
     wanted_again = Q(state_reason__startswith=WITHDRAWN_BY_LINK) | Q(state_reason__startswith=MAIL_CAME_BACK)
@@ -20,7 +22,7 @@ def resume(now: datetime) -> int:
     same = CheckIn.objects.filter(course=OuterRef("course"), kind=OuterRef("kind")).exclude(pk=OuterRef("pk"))
     ended = ended.exclude(Exists(same.exclude(state=CheckInState.CANCELLED)))
     ended = ended.filter(infusion__voided_at=None).select_related("infusion__patient__clinic").order_by("due_at")
-    return sum(_plan_again(checkin, now) for checkin in ended if not checkin.patient.why_no_mail())
+    return sum(_plan_again(checkin) for checkin in ended if not checkin.patient.why_no_mail())
 
 
 def close_what_is_settled(now: datetime) -> int:
@@ -50,16 +52,14 @@ def _close(item: WorkItem, now: datetime) -> bool:
 
 
 @transaction.atomic
-def _plan_again(checkin: CheckIn, now: datetime) -> bool:
+def _plan_again(checkin: CheckIn) -> bool:
     ended = CheckIn.objects.filter(pk=checkin.pk, state=CheckInState.CANCELLED, state_reason=checkin.state_reason)
     if not ended.update(state=CheckInState.PLANNED, state_reason="", sent_at=None):
         return False
     own = OutboxMessage.objects.filter(checkin=checkin)
     # A reminder that came back gives its place to the invitation, which goes out once more.
-    reminders = own.filter(kind=MailKind.CHECKIN_REMINDER)
-    came_back = reminders.filter(state=MailState.BOUNCED)
-    asked_again = [MailState.CANCELLED, MailState.BOUNCED, *([MailState.SENT] if came_back.exists() else [])]
-    came_back.update(state=MailState.CANCELLED, bounced_at=None, sent_at=None)
-    invitation = own.filter(kind=MailKind.CHECKIN_INVITATION, state__in=asked_again)
-    invitation.queue_again(max(now, checkin.due_at))
+    if own.filter(kind=MailKind.CHECKIN_REMINDER, state=MailState.BOUNCED).exists():
+        own.filter(state__in=[MailState.BOUNCED, MailState.SENT]).update(
+            state=MailState.CANCELLED, bounced_at=None, sent_at=None
+        )
     return True

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('reactions', '0023_on_call'),
+        ('reactions', "0023_on_call"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -40,6 +40,10 @@ class OutboxQuerySet(models.QuerySet):
             **until,
         )
 
+    def alive(self) -> Self:
+        """Rows that wait, are being sent or have left; the others ended otherwise."""
+        return self.filter(state__in=[MailState.QUEUED, MailState.SENDING, MailState.SENT])
+
     def with_all_it_says(self) -> Self:
         """With the rows that a mail and the decision to send it are made from.
 

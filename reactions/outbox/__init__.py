@@ -13,7 +13,7 @@ the network and is tried again: a check-in's mail until its window closes, an al
 """
 
 from reactions.outbox.claims import LEASE, claim, database_now
-from reactions.outbox.planning import enqueue, move, queue_called_off, queue_corrected_addresses
+from reactions.outbox.planning import enqueue, move, queue_called_off, resume_corrected_addresses
 from reactions.outbox.sending import PACED, PUT_OFF, UNWRITTEN, NoConnection, deliver, dispatch
 from reactions.outbox.stopping import is_sending, stop_soon
 
@@ -31,6 +31,6 @@ __all__ = [
     "is_sending",
     "move",
     "queue_called_off",
-    "queue_corrected_addresses",
+    "resume_corrected_addresses",
     "stop_soon",
 ]

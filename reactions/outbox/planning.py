@@ -5,7 +5,6 @@ from datetime import datetime
 from email.utils import parseaddr
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import Q
 
 from patients.models import User, address_digest
@@ -61,10 +60,11 @@ def queue_called_off(key: str, now: datetime) -> None:
     OutboxMessage.objects.filter(idempotency_key=key, state=MailState.CANCELLED).queue_again(now)
 
 
-def queue_corrected_addresses(now: datetime) -> int:
-    """Queue what was refused once more where the address was corrected since. Returns how many.
+def resume_corrected_addresses(now: datetime) -> int:
+    """Let go on what was refused where the address was corrected since. Returns how many.
 
-    A check-in's mail as long as its window is open, an alert's as long as nobody has acknowledged it.
+    A check-in is planned again as long as its window is open, and goes the way of every check-in that is due: of
+    several only the latest is mailed. An alert's mail is queued as long as nobody has acknowledged it.
     """
     wanted = Q(checkin__state=CheckInState.CANCELLED, checkin__state_reason__startswith=MAIL_REFUSED)
     refused = OutboxMessage.objects.filter(
@@ -77,16 +77,14 @@ def queue_corrected_addresses(now: datetime) -> int:
         for message in refused.with_all_it_says()
         if message.address() and address_digest(message.address()) != message.refused_address
     ]
-    return sum(_queue_anew(message, now) for message in corrected)
+    return sum(_resume(message, now) for message in corrected)
 
 
-def _queue_anew(message: OutboxMessage, now: datetime) -> bool:
-    with transaction.atomic():
-        queued = OutboxMessage.objects.filter(pk=message.pk, state=message.state).queue_again(now)
-        if queued and message.checkin:
-            ended = CheckIn.objects.filter(pk=message.checkin.pk, state=CheckInState.CANCELLED)
-            ended.update(state=CheckInState.PLANNED, state_reason="")
-    return bool(queued)
+def _resume(message: OutboxMessage, now: datetime) -> bool:
+    if message.checkin:
+        ended = CheckIn.objects.filter(pk=message.checkin.pk, state=CheckInState.CANCELLED)
+        return bool(ended.update(state=CheckInState.PLANNED, state_reason=""))
+    return bool(OutboxMessage.objects.filter(pk=message.pk, state=message.state).queue_again(now))
 
 
 def _urgency(alert: Alert | None) -> int:

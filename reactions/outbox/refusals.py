@@ -1,5 +1,6 @@
 """What a mail server's answer means, and how staff read it."""
 
+import re
 import smtplib
 
 from reactions.mail_status import STATUS, is_for_good, without_addresses

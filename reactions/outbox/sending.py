@@ -253,7 +253,8 @@ class Run:
         """What became of a mail that must not be sent now, after writing that down; empty for one that is wanted."""
         now = self._now + timedelta(seconds=time.monotonic() - self._read_at)
         # A check-in that moved while its mail was claimed has taken its window with it.
-        ends_at = message.checkin.closes_at if message.checkin else message.expires_at
+        invites = message.kind == MailKind.CHECKIN_INVITATION
+        ends_at = message.checkin.closes_at if message.checkin and invites else message.expires_at
         if ends_at and ends_at <= now:
             self._settle()
             return _finish(message, MailState.EXPIRED, error=message.last_error)

@@ -36,7 +36,7 @@ def planned(clinic: Clinic, days_ago: float, **fields: Any) -> Infusion:
     [
         (due.close_what_is_over, "reactions_checkin_open"),
         (due.close_what_is_over, "reactions_checkin_planned"),
-        (outbox.queue_corrected_addresses, "reactions_outbox_refused"),
+        (outbox.resume_corrected_addresses, "reactions_outbox_refused"),
     ],
 )
 def test_the_tick_finds_its_rows_by_an_index_of_few(clinic: Clinic, ask: Callable[[datetime], int], index: str) -> None:
