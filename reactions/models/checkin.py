@@ -206,7 +206,7 @@ class Answer(models.Model):
     got_care = models.BooleanField("got care from a professional", null=True, blank=True)
     comment = models.TextField(blank=True, max_length=10_000)
     question_set = models.CharField(max_length=20, default="2", help_text="2: one question a screen. 1: one form.")
-    language = models.CharField(max_length=8, default="en")
+    language = models.CharField(max_length=8, default="en", blank=True, help_text="Empty when taken down by telephone.")
     answered_by = models.CharField(max_length=10, choices=choices(AnsweredBy), default=AnsweredBy.PATIENT)
     submission_id = models.UUIDField(
         null=True, blank=True, unique=True, editable=False, help_text="Of the form: sent twice, it is one answer."

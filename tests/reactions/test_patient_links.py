@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from patients.models import MAIL_CAME_BACK
 from reactions.checkins.plan import plan_checkins
 from reactions.models import Answer, CheckIn, Infusion
 from reactions.models.checkin import MAIL_REFUSED, SENT_TOO_LATE
@@ -129,6 +130,7 @@ def test_staff_keep_their_own_pages(client: Client) -> None:
         (CheckInState.MISSED, SENT_TOO_LATE, "We did not send it in time"),
         (CheckInState.CANCELLED, "The infusion was voided.", "does not need this answer"),
         (CheckInState.EXPIRED, "", "It could be answered until"),
+        (CheckInState.CANCELLED, MAIL_CAME_BACK, "Our mail to you came back"),
     ],
 )
 def test_a_closed_check_in_says_honestly_why(client: Client, token: str, state: str, reason: str, said: str) -> None:
