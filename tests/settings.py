@@ -15,11 +15,13 @@ os.environ["IVIGTRACK_VAR"] = str(TEST_DIR)
 os.environ["REDIS_URL"] = "memory://"
 
 from ivigtrack.settings import *  # noqa: E402, F403 - the environment above must be there first
-from ivigtrack.settings import DATABASES, STATIC_ROOT, STORAGES  # noqa: E402
+from ivigtrack.settings import DATABASES, MIDDLEWARE, STATIC_ROOT, STORAGES  # noqa: E402
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Without the manifest, so that no `collectstatic` has to go before.
 STORAGES = STORAGES | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
+# A journey ends when the last request of its browsers is answered.
+MIDDLEWARE = ["tests.support.in_flight.count_requests", *MIDDLEWARE]
 STATIC_ROOT.mkdir(exist_ok=True)
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":

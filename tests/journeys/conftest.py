@@ -10,6 +10,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from patients.models import User
 from tests.support import PASSWORD
+from tests.support.in_flight import wait_until_answered
 from tests.support.notes import MEASURED
 
 # Playwright's synchronous interface keeps an event loop in the main thread, at the sight of which Django refuses to
@@ -31,6 +32,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def base_url(live_server: LiveServer) -> str:
     """So that a journey says `page.goto("/patients/")`."""
     return live_server.url
+
+
+@pytest.fixture(autouse=True)
+def _answered(_django_db_helper: None) -> Iterator[None]:
+    """The tables are emptied only when no request of a closed browser is being answered any more: they would lock."""
+    yield
+    wait_until_answered()
 
 
 @pytest.fixture
