@@ -2,10 +2,8 @@ from typing import Any
 
 from crispy_forms.helper import FormHelper
 from django import forms
-from django.db.models import QuerySet
 
 from patients.forms.fields import say_what_is_missing, with_value
-from patients.models import Clinic
 
 
 class AcknowledgeForm(forms.Form):
@@ -28,19 +26,3 @@ class AcknowledgeForm(forms.Form):
     def accept_answer(self, answer: int) -> None:
         """Take this answer as seen: sending the same words again is about it."""
         self.data = with_value(self.data, "seen_answer", str(answer))
-
-
-class AlertTimesForm(forms.Form):
-    """Whose alerts the times are of: one of the administrator's clinics, or all."""
-
-    def __init__(self, *args: Any, clinics: QuerySet[Clinic], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.clinics = clinics
-        self.fields["clinic"] = forms.ModelChoiceField(
-            clinics, to_field_name="slug", required=False, empty_label="All my clinics"
-        )
-
-    def chosen_clinics(self) -> list[Clinic]:
-        """The clinics that are asked about, all of them the administrator's own."""
-        chosen = self.cleaned_data["clinic"]
-        return [chosen] if chosen else list(self.clinics)

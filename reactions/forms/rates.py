@@ -3,10 +3,12 @@
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 
 from patients.forms.fields import DateField
 from patients.models import Clinic
 from reactions.clinical.ctcae import TERMS
+from reactions.forms.clinics import ClinicsForm
 from reactions.models import Product
 from reactions.rates.question import DRUG_PREFIX, INTERVALS, UNITS, WINDOWS, Question, UnanswerableQuestion
 from reactions.vocabulary import DRUGS
@@ -19,8 +21,7 @@ INTERVAL_LABELS = {
 }
 
 
-class RatesForm(forms.Form):
-    clinic = forms.ModelChoiceField(Clinic.objects.none(), required=False, empty_label="All my clinics")
+class RatesForm(ClinicsForm):
     first_day = DateField(required=False, label="From")
     last_day = DateField(required=False, label="To")
     product = forms.ChoiceField(required=False)
@@ -50,18 +51,13 @@ class RatesForm(forms.Form):
         required=False, label="95 % interval", choices=[(code, INTERVAL_LABELS[code]) for code in INTERVALS]
     )
 
-    def __init__(self, *args: Any, clinics: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.clinics = clinics
-        self.fields["clinic"] = forms.ModelChoiceField(
-            clinics, required=False, empty_label="All my clinics", to_field_name="slug"
-        )
+    def __init__(self, *args: Any, clinics: QuerySet[Clinic], **kwargs: Any) -> None:
+        super().__init__(*args, clinics=clinics, **kwargs)
         used = Product.objects.filter(infusions__patient__clinic__in=clinics).order_by("name")
         names = list(used.values_list("name", flat=True).distinct())
         self.fields["product"] = forms.ChoiceField(
             required=False, choices=[("", "All products"), *((name, name) for name in names)]
         )
-        self.order_fields(["clinic", "first_day", "last_day", "product"])
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
@@ -90,8 +86,3 @@ class RatesForm(forms.Form):
     @property
     def premedication_key(self) -> str:
         return self.cleaned_data.get("premedication") or "premedication"
-
-    def chosen_clinics(self) -> list[Clinic]:
-        """The clinics that the answer is about, all of them the administrator's own."""
-        chosen = self.cleaned_data.get("clinic")
-        return [chosen] if chosen else list(self.clinics)

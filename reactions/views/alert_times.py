@@ -1,20 +1,21 @@
 """The page “Times to acknowledge” of the admin, and its CSV."""
 
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from patients.access import signed_in
 from patients.models import Clinic
-from reactions.forms.alert import AlertTimesForm
+from reactions.forms.clinics import ClinicsForm
 from reactions.models import AlertPolicy
 from reactions.rates.alert_times import alert_times, as_csv
+from reactions.views.csv_file import csv_file, no_file
 
 
-def _form(request: HttpRequest) -> AlertTimesForm:
-    return AlertTimesForm(request.GET, clinics=Clinic.objects.administered_by(signed_in(request)))
+def _form(request: HttpRequest) -> ClinicsForm:
+    return ClinicsForm(request.GET, clinics=Clinic.objects.administered_by(signed_in(request)))
 
 
 @require_safe
@@ -36,8 +37,5 @@ def alert_times_csv(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     """The same numbers as a file, for the same clinics."""
     form = _form(request)
     if not form.is_valid():
-        said = " ".join(str(error) for errors in form.errors.values() for error in errors)
-        return HttpResponseBadRequest(f"{said}\n", content_type="text/plain; charset=utf-8")
-    headers = {"Content-Disposition": 'attachment; filename="alert-times.csv"'}
-    text = as_csv(alert_times(form.chosen_clinics(), now=timezone.now()))
-    return HttpResponse(text, content_type="text/csv; charset=utf-8", headers=headers)
+        return no_file(form)
+    return csv_file("alert-times.csv", as_csv(alert_times(form.chosen_clinics(), now=timezone.now())))

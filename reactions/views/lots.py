@@ -9,6 +9,7 @@ from patients.access import StaffRequest
 from reactions import recording
 from reactions.models import Vial
 from reactions.views import look_back
+from reactions.views.csv_file import csv_file
 
 
 @require_safe
@@ -38,8 +39,7 @@ def call_list(request: StaffRequest) -> HttpResponse:
     if not infusions.exists():
         raise Http404("No infusion with this lot.")
     text = recording.export_call_list(infusions, by=request.user, lot=lot, product=product, now=timezone.now())
-    headers = {"Content-Disposition": 'attachment; filename="call-list.csv"'}
-    return HttpResponse(text, content_type="text/csv; charset=utf-8", headers=headers)
+    return csv_file("call-list.csv", text)
 
 
 def _asked(request: StaffRequest, name: str) -> str:

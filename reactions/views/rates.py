@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -14,6 +14,7 @@ from reactions.forms.rates import RatesForm
 from reactions.rates.answer import CONFOUNDING, Rate, RatesTable, answer, answers, as_csv
 from reactions.rates.chart import draw
 from reactions.rates.question import label_of, values_of
+from reactions.views.csv_file import csv_file, no_file
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,9 @@ def reaction_rates_csv(request: HttpRequest, *, site: AdminSite) -> HttpResponse
     """The same answer as a file, with the same filters."""
     form = _form(request)
     if not form.is_valid():
-        said = " ".join(str(error) for errors in form.errors.values() for error in errors)
-        return HttpResponseBadRequest(f"{said}\n", content_type="text/plain; charset=utf-8")
+        return no_file(form)
     table = answer(form.question(("iga", form.premedication_key)), form.chosen_clinics())
-    headers = {"Content-Disposition": 'attachment; filename="reaction-rates.csv"'}
-    return HttpResponse(as_csv(table), content_type="text/csv; charset=utf-8", headers=headers)
+    return csv_file("reaction-rates.csv", as_csv(table))
 
 
 def _lines(table: RatesTable, by_iga: RatesTable) -> list[Line]:
