@@ -7,7 +7,7 @@ from django.views.decorators.http import require_safe
 from patients.access import StaffRequest
 from reactions.clinical.ctcae import TERMS, V5, VERSIONS
 from reactions.forms.grades import grades_of
-from reactions.forms.reaction import term_choices
+from reactions.forms.reaction_rows import term_choices
 
 
 @require_safe

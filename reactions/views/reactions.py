@@ -16,7 +16,7 @@ from patients.views.voiding import void_page
 from reactions import recording, worklist
 from reactions.clinical import seriousness
 from reactions.clinical.reaction_checks import ReactionFacts, unlikely
-from reactions.forms.reaction import ReactionEntry
+from reactions.forms.reaction_entry import ReactionEntry
 from reactions.models import Infusion, Reaction, ReviewDecision
 from reactions.views.records import find_infusion_to_change, find_reaction, find_reaction_to_change
 from reactions.views.running import at_onset

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from patients.access import StaffRequest, posted
 from patients.models import User
 from reactions import recording
-from reactions.forms.reaction import ReactionEntry
+from reactions.forms.reaction_entry import ReactionEntry
 from reactions.forms.review import TERMS_OF_WORDS, AcceptForm, DecisionForm, MergeForm, RejectForm
 from reactions.models import Alert, Infusion, Reaction, Report
 from reactions.views.records import find_infusion_to_change
