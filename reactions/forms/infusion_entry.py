@@ -2,18 +2,19 @@
 
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from django import forms
 from django.utils import timezone
 
-from patients.forms.fields import Difference, differences, with_value
+from patients.forms.fields import Difference
 from patients.models import Patient
 from reactions import safety
 from reactions.clinical.safety_card import NOT_FILLED_IN, CardItem
+from reactions.forms.entry import Entry
 from reactions.forms.infusion import COLUMNS, SAW_REACTION, InfusionForm
 from reactions.forms.infusion_rows import PremedicationRows, VialRows
-from reactions.forms.rows import BaseRows, forget_errors, with_one_more
+from reactions.forms.rows import BaseRows, forget_errors
 from reactions.forms.safety import SafetyForm
 from reactions.models import Course, Infusion
 from reactions.recording import Acknowledgement
@@ -27,7 +28,7 @@ GOES_ON_WITHIN = timedelta(days=7)
 DECIDE_THE_COURSES_DOSE = {"course", "day", "planned_days", "planned_g"}
 
 
-class InfusionEntry:
+class InfusionEntry(Entry):
     """The infusion's form with its rows, handled as one."""
 
     def __init__(
@@ -37,35 +38,36 @@ class InfusionEntry:
         patient: Patient,
         infusion: Infusion | None = None,
         starting: bool = False,
-        add_row: str = "",
     ) -> None:
+        super().__init__(data)
         self.patient, self.infusion, self.starting = patient, infusion, starting
-        if add_row in {"vials", "premedications"}:
-            data = with_one_more(data, add_row)
         initial = _stored_values(infusion) if infusion else _first_values(patient, starting=starting)
-        self.form = InfusionForm(data, patient=patient, infusion=infusion, starting=starting, initial=initial)
-        self.safety = SafetyForm(data)
+        self.form = InfusionForm(self.data, patient=patient, infusion=infusion, starting=starting, initial=initial)
+        self.safety = SafetyForm(self.data)
         self.vials: BaseRows = VialRows(
-            data,
+            self.data,
             prefix="vials",
             initial=list(infusion.vials.values("pk", "lot", "expires_on", "grams", "expiry_confirmed"))
             if infusion
             else [],
         )
         self.premedications: BaseRows = PremedicationRows(
-            data,
+            self.data,
             prefix="premedications",
             initial=list(infusion.premedications.values("drug", "other_drug", "dose", "route", "minutes_before"))
             if infusion
             else [],
         )
+        self.rows = {"Premedication": self.premedications, "Vials": self.vials}
         self.draft = self._draft(initial)
-        self.card = self._card(being_filled_in=infusion is None and (data is None or bool(add_row)))
+        self.card = self._card(being_filled_in=infusion is None and not self.is_sent)
         self.asked = self._asked()
-        if add_row:
-            forget_errors(self.form, self.vials, self.premedications)
+        if self.only_asks:
+            forget_errors(self.form, *self.rows.values())
 
     def is_valid(self) -> bool:
+        if not self.is_sent:
+            return False
         parts = [
             self.form.is_valid(),
             self.vials.is_valid(),
@@ -149,11 +151,6 @@ class InfusionEntry:
         self.safety.add_error("reason", f"Not answered yet: {said}")
 
     @property
-    def acknowledged(self) -> Acknowledgement:
-        """The answer to the card, for the verb."""
-        return Acknowledgement(**self.safety.cleaned_data)
-
-    @property
     def card_codes(self) -> str:
         """What stands on the card now, for the page to send back."""
         return " ".join(safety.mark(item) for item in self.card)
@@ -203,31 +200,18 @@ class InfusionEntry:
         """Every form of the page, in its order."""
         return (self.safety, self.form, *self.premedications.forms, *self.vials.forms)
 
-    @property
-    def failed(self) -> bool:
-        """Something typed was refused."""
-        return any(form.errors for form in self.parts)
-
-    def accept_version(self, version: int) -> None:
-        """Take the stored version as seen: the next saving of what was typed replaces it."""
-        self.form.data = with_value(self.form.data, "seen_version", str(version))
-
     def differences(self, stored: Infusion) -> list[Difference]:
         """Every field and set of rows in which the form and the stored infusion disagree."""
-        fresh = InfusionEntry(patient=self.patient, infusion=stored)
-        found = differences(fresh.form, self.form)
-        for label, there, here in (
-            ("Premedication", fresh.premedications, self.premedications),
-            ("Vials", fresh.vials, self.vials),
-        ):
-            if there.in_lines() != here.in_lines():
-                found.append(Difference(label, there.in_lines(), here.in_lines()))
-        return found
+        return self.differences_from(InfusionEntry(patient=self.patient, infusion=stored))
 
-    @property
-    def submission_id(self) -> UUID:
-        submission: UUID = self.form.cleaned_data["submission_id"]
-        return submission
+    def told(self) -> dict[str, Any]:
+        """What every verb takes that records or corrects an infusion."""
+        return {
+            "details": self.form.details(),
+            "vials": self.vials.filled(),
+            "premedications": self.premedications.filled(),
+            "acknowledged": Acknowledgement(**self.safety.cleaned_data),
+        }
 
 
 def _first_values(patient: Patient, *, starting: bool) -> dict[str, Any]:

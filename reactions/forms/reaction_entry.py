@@ -1,26 +1,27 @@
 """Recording and correcting a reaction: its form with its symptoms and treatments, handled as one."""
 
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from django import forms
 from django.utils import timezone
 
-from patients.forms.fields import Difference, differences, with_value
+from patients.forms.fields import Difference
 from reactions.clinical import seriousness
 from reactions.clinical.ctcae import TERMS
+from reactions.forms.entry import Entry
 from reactions.forms.reaction import ReactionForm
 from reactions.forms.reaction_rows import SYMPTOM_COLUMNS, TREATMENT_COLUMNS, SymptomRows, TreatmentRows
-from reactions.forms.rows import BaseRows, forget_errors, with_one_more
+from reactions.forms.rows import BaseRows, forget_errors
 from reactions.models import ChairsideRow, Infusion, Reaction, Treatment
+from reactions.recording import AlreadyThere, StartsTooLate
 
 
-class ReactionEntry:
+class ReactionEntry(Entry):
     """The reaction's form with its symptoms and treatments, handled as one.
 
-    `add_row` names rows of which one more is asked for; `unjudged` shows what was typed without judging it. A new
-    reaction may begin with what somebody told already: `told` are values of the form, `told_symptoms` rows without a
-    grade.
+    A new reaction may begin with what somebody told already: `told` are values of the form, `told_symptoms` rows
+    without a grade.
     """
 
     def __init__(
@@ -29,37 +30,36 @@ class ReactionEntry:
         *,
         infusion: Infusion,
         reaction: Reaction | None = None,
-        add_row: str = "",
-        unjudged: bool = False,
         told: dict[str, Any] | None = None,
         told_symptoms: list[dict[str, Any]] | None = None,
     ) -> None:
+        super().__init__(data)
         self.infusion, self.reaction = infusion, reaction
-        if add_row in {"symptoms", "treatments"}:
-            data = with_one_more(data, add_row)
         self.free = [row for row in infusion.treatments.all() if row.reaction_id is None and not row.is_void]
-        self.form = ReactionForm(
-            data, infusion=infusion, reaction=reaction, free=self.free, initial=_stored_values(reaction) | (told or {})
-        )
+        initial = _stored_values(reaction) | (told or {})
+        self.form = ReactionForm(self.data, infusion=infusion, reaction=reaction, free=self.free, initial=initial)
         stored = list(reaction.symptoms.all()) if reaction else []
         self.symptoms: BaseRows = SymptomRows(
-            data,
+            self.data,
             prefix="symptoms",
             form_kwargs={"infusion": infusion, "versions": {symptom.term: symptom.ctcae_version for symptom in stored}},
             initial=[{name: getattr(symptom, name) for name in SYMPTOM_COLUMNS} for symptom in stored]
             or (told_symptoms or []),
         )
         self.treatments: BaseRows = TreatmentRows(
-            data, prefix="treatments", form_kwargs={"infusion": infusion}, initial=self._stored_treatments()
+            self.data, prefix="treatments", form_kwargs={"infusion": infusion}, initial=self._stored_treatments()
         )
-        if add_row or unjudged:
-            forget_errors(self.form, self.symptoms, self.treatments)
+        self.rows = {"Symptoms": self.symptoms, "Treatments": self.treatments}
+        if self.only_asks:
+            forget_errors(self.form, *self.rows.values())
 
     def _stored_treatments(self) -> list[dict[str, Any]]:
         rows = self.reaction.treatments_given if self.reaction else []
         return [{name: getattr(row, name) for name in TREATMENT_COLUMNS} for row in rows]
 
     def is_valid(self) -> bool:
+        if not self.is_sent:
+            return False
         parts = [self.form.is_valid(), self.symptoms.is_valid(), self.treatments.is_valid()]
         if not self.symptoms.filled_forms() and parts[1]:
             self._ask_for_a_symptom()
@@ -91,8 +91,15 @@ class ReactionEntry:
                 form.add_error("at", "This drug at this minute stands above already. Empty one of the rows.")
             seen.add(which)
 
-    def refuse_treatment(self, stored: ChairsideRow) -> None:
-        """Say beside its row that a treatment is recorded already, outside this reaction."""
+    def refuse(self, error: AlreadyThere | StartsTooLate) -> None:
+        """Say why nothing was saved, beside the row that it is about."""
+        if isinstance(error, AlreadyThere):
+            self._refuse_treatment(error.stored)
+        else:
+            self.form.add_error(None, str(error))
+
+    def _refuse_treatment(self, stored: ChairsideRow) -> None:
+        """It is recorded already, outside this reaction."""
         at = timezone.localtime(stored.at, self.infusion.zone)
         for form in self.treatments.filled_forms():
             which = tuple(form.cleaned_data.get(name) for name in ("at", "drug", "other_drug"))
@@ -117,11 +124,6 @@ class ReactionEntry:
         return (*self.symptoms.forms, *self.treatments.forms, self.form)
 
     @property
-    def failed(self) -> bool:
-        """Something typed was refused."""
-        return any(form.errors for form in self.parts)
-
-    @property
     def hints(self) -> list[str]:
         """Criteria of seriousness to look at, from the symptoms as they stand in the form. They decide nothing."""
         rows = [(row["term"].value() or "", str(row["grade"].value() or "")) for row in self.symptoms.forms]
@@ -130,24 +132,16 @@ class ReactionEntry:
 
     def differences(self, stored: Reaction) -> list[Difference]:
         """Every field and set of rows in which the form and the stored reaction disagree."""
-        fresh = ReactionEntry(infusion=self.infusion, reaction=stored)
-        found = differences(fresh.form, self.form)
-        for label, there, here in (
-            ("Symptoms", fresh.symptoms, self.symptoms),
-            ("Treatments", fresh.treatments, self.treatments),
-        ):
-            if there.in_lines() != here.in_lines():
-                found.append(Difference(label, there.in_lines(), here.in_lines()))
-        return found
+        return self.differences_from(ReactionEntry(infusion=self.infusion, reaction=stored))
 
-    def accept_version(self, version: int) -> None:
-        """Take the stored version as seen: the next saving of what was typed replaces it."""
-        self.form.data = with_value(self.form.data, "seen_version", str(version))
-
-    @property
-    def submission_id(self) -> UUID:
-        submission: UUID = self.form.cleaned_data["submission_id"]
-        return submission
+    def told(self) -> dict[str, Any]:
+        """What every verb takes that records or corrects a reaction."""
+        return {
+            "details": self.form.details(),
+            "symptoms": self.symptoms.filled(),
+            "treatments": self.treatments.filled(),
+            "taken_along": self.form.taken_along(),
+        }
 
 
 def _stored_values(reaction: Reaction | None) -> dict[str, Any]:

@@ -39,9 +39,8 @@ def _new_infusion(request: StaffRequest, patient_pk: int, *, starting: bool) -> 
     patient = find_patient(request.user, patient_pk)
     if patient.is_void:
         raise Http404("The record is void.")
-    adding = request.POST.get("add_row", "")
-    entry = InfusionEntry(posted(request), patient=patient, starting=starting, add_row=adding)
-    if request.method == "POST" and not adding and entry.is_valid():
+    entry = InfusionEntry(posted(request), patient=patient, starting=starting)
+    if entry.is_valid():
         try:
             infusion = recording.record_infusion(
                 by=request.user,
@@ -49,13 +48,10 @@ def _new_infusion(request: StaffRequest, patient_pk: int, *, starting: bool) -> 
                 course=entry.form.cleaned_data["course"],
                 planned_days=entry.form.cleaned_data["planned_days"],
                 planned_g=entry.form.cleaned_data["planned_g"],
-                details=entry.form.details(),
-                vials=entry.vials.filled(),
-                premedications=entry.premedications.filled(),
-                acknowledged=entry.acknowledged,
                 submission_id=entry.submission_id,
                 start_rate_ml_per_h=entry.form.cleaned_data.get("start_rate_ml_per_h"),
                 now=timezone.now(),
+                **entry.told(),
             )
         except recording.AlreadyRecorded as error:
             entry.form.add_error("started_at", str(error))
@@ -104,22 +100,18 @@ def infusion_page(request: StaffRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def correct_infusion(request: StaffRequest, pk: int) -> HttpResponse:
     infusion = find_infusion_to_change(request.user, pk)
-    adding = request.POST.get("add_row", "")
-    entry = InfusionEntry(posted(request), patient=infusion.patient, infusion=infusion, add_row=adding)
+    entry = InfusionEntry(posted(request), patient=infusion.patient, infusion=infusion)
     context = {"entry": entry, "patient": infusion.patient, "infusion": infusion}
     context |= _beside_the_card(infusion.patient, before=entry.draft.started_at, infusion=infusion)
-    if request.method == "POST" and not adding and entry.is_valid():
+    if entry.is_valid():
         try:
             recording.correct_infusion(
                 infusion,
                 by=request.user,
-                details=entry.form.details(),
-                vials=entry.vials.filled(),
-                premedications=entry.premedications.filled(),
                 reason=entry.form.cleaned_data["reason"],
                 seen_version=entry.form.cleaned_data["seen_version"] or 0,
-                acknowledged=entry.acknowledged,
                 now=timezone.now(),
+                **entry.told(),
             )
         except recording.AlreadyRecorded as error:
             entry.form.add_error("started_at", str(error))

@@ -17,7 +17,7 @@ from reactions import recording, worklist
 from reactions.clinical import seriousness
 from reactions.clinical.reaction_checks import ReactionFacts, unlikely
 from reactions.forms.reaction_entry import ReactionEntry
-from reactions.models import Infusion, Reaction, ReviewDecision
+from reactions.models import Reaction, ReviewDecision
 from reactions.views.records import find_infusion_to_change, find_reaction, find_reaction_to_change
 from reactions.views.running import at_onset
 from reactions.views.saved import saved_before
@@ -28,25 +28,20 @@ from reactions.words import is_before_onset, onset_in_words
 @require_http_methods(["GET", "HEAD", "POST"])
 def record_reaction(request: StaffRequest, infusion_pk: int) -> HttpResponse:
     infusion = find_infusion_to_change(request.user, infusion_pk)
-    entry = _entry(request, infusion)
-    if _is_sent(request) and entry.is_valid():
+    entry = ReactionEntry(posted(request), infusion=infusion)
+    if entry.is_valid():
         try:
             reaction = recording.record_reaction(
                 by=request.user,
                 infusion=infusion,
-                details=entry.form.details(),
-                symptoms=entry.symptoms.filled(),
-                treatments=entry.treatments.filled(),
-                taken_along=entry.form.taken_along(),
                 submission_id=entry.submission_id,
                 now=timezone.now(),
+                **entry.told(),
             )
         except recording.SentBefore as error:
             entry.form.add_error(None, saved_before("reactions:reaction", error.record.pk))
-        except recording.AlreadyThere as error:
-            entry.refuse_treatment(error.stored)
-        except recording.StartsTooLate as error:
-            entry.form.add_error(None, str(error))
+        except (recording.AlreadyThere, recording.StartsTooLate) as error:
+            entry.refuse(error)
         else:
             messages.success(request, "The reaction is recorded.")
             return redirect("reactions:reaction", reaction.pk)
@@ -89,30 +84,25 @@ def reports_of(reaction: Reaction) -> list[ReviewDecision]:
 @require_http_methods(["GET", "HEAD", "POST"])
 def correct_reaction(request: StaffRequest, pk: int) -> HttpResponse:
     reaction = find_reaction_to_change(request.user, pk)
-    entry = _entry(request, reaction.infusion, reaction)
+    entry = ReactionEntry(posted(request), infusion=reaction.infusion, reaction=reaction)
     context = {"entry": entry, "infusion": reaction.infusion, "patient": reaction.patient, "reaction": reaction}
-    if _is_sent(request) and entry.is_valid():
+    if entry.is_valid():
         try:
             recording.correct_reaction(
                 reaction,
                 by=request.user,
-                details=entry.form.details(),
-                symptoms=entry.symptoms.filled(),
-                treatments=entry.treatments.filled(),
-                taken_along=entry.form.taken_along(),
                 reason=entry.form.cleaned_data["reason"],
                 seen_version=entry.form.cleaned_data["seen_version"] or 0,
                 now=timezone.now(),
+                **entry.told(),
             )
         except StaleRecord:
             stored = find_reaction(request.user, pk)
             differences = entry.differences(stored)
             entry.accept_version(stored.version)
             return render(request, "reactions/reaction_form.html", context | {"differences": differences}, status=409)
-        except recording.AlreadyThere as error:
-            entry.refuse_treatment(error.stored)
-        except recording.StartsTooLate as error:
-            entry.form.add_error(None, str(error))
+        except (recording.AlreadyThere, recording.StartsTooLate) as error:
+            entry.refuse(error)
         else:
             messages.success(request, "The reaction is corrected.")
             return redirect("reactions:reaction", reaction.pk)
@@ -139,21 +129,6 @@ def hints(reaction: Reaction) -> list[str]:
     )
     ticked = frozenset(seriousness.Criterion(code) for code in reaction.serious_criteria)
     return [*unlikely(facts), *seriousness.hints(terms, grades, ticked=ticked)]
-
-
-def _entry(request: StaffRequest, infusion: Infusion, reaction: Reaction | None = None) -> ReactionEntry:
-    return ReactionEntry(
-        posted(request),
-        infusion=infusion,
-        reaction=reaction,
-        add_row=request.POST.get("add_row", ""),
-        unjudged="show" in request.POST,
-    )
-
-
-def _is_sent(request: StaffRequest) -> bool:
-    """The form is to be saved: no button was pressed that only asks for a row or for what grades mean."""
-    return request.method == "POST" and not request.POST.get("add_row") and "show" not in request.POST
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

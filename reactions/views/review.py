@@ -155,21 +155,17 @@ def accept(request: StaffRequest, pk: int) -> HttpResponse:
     infusion = _infusion_of(request, report)
     form = AcceptForm(posted(request), report=report)
     entry = _entry(request, infusion, report)
-    is_sent = request.method == "POST" and not request.POST.get("add_row") and "show" not in request.POST
     status = HTTPStatus.OK
     # Both are judged, so that everything that is amiss is said at once.
-    if is_sent and entry.is_valid() & form.is_valid():
+    if entry.is_valid() & form.is_valid():
         try:
             reaction = recording.accept_report(
                 report,
                 by=request.user,
                 infusion=infusion,
-                details=entry.form.details(),
-                symptoms=entry.symptoms.filled(),
-                treatments=entry.treatments.filled(),
-                taken_along=entry.form.taken_along(),
                 submission_id=entry.submission_id,
                 now=timezone.now(),
+                **entry.told(),
                 **form.told(),
             )
         except (recording.AnsweredAgain, recording.DecidedMeanwhile) as error:
@@ -181,14 +177,12 @@ def accept(request: StaffRequest, pk: int) -> HttpResponse:
             form.add_error(None, stale_words(error))
         except recording.SentBefore:
             entry.form.add_error(None, SAVED_BEFORE)
-        except recording.AlreadyThere as error:
-            entry.refuse_treatment(error.stored)
-        except recording.StartsTooLate as error:
-            entry.form.add_error(None, str(error))
+        except (recording.AlreadyThere, recording.StartsTooLate) as error:
+            entry.refuse(error)
         else:
             messages.success(request, "The reaction is recorded from the patient's report.")
             return redirect("reactions:reaction", reaction.pk)
-    elif request.method == "POST" and not is_sent:
+    elif entry.only_asks:
         form.show_unjudged()
     context = {
         "entry": entry,
@@ -212,8 +206,6 @@ def _entry(request: StaffRequest, infusion: Infusion, report: Report) -> Reactio
     return ReactionEntry(
         posted(request),
         infusion=infusion,
-        add_row=request.POST.get("add_row", ""),
-        unjudged="show" in request.POST,
         told={"narrative": report_narrative(answer)},
         told_symptoms=told or [{"onset_at": _onset(report.began_at, infusion)}],
     )
