@@ -1,7 +1,7 @@
 """Deciding about a patient's report."""
 
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from crispy_forms.helper import FormHelper
 from django import forms
@@ -62,20 +62,19 @@ class DecisionForm(forms.Form):
         if "words" not in self.errors:
             self.add_error("words", message)
 
-    def accept_what_is_stored(self) -> None:
-        """Take the newest answer and decision as seen: sending the same once more is about them."""
+    def refuse(self, why: str) -> None:
+        """Say why what was sent was not stored, and take the newest answer and decision as seen.
+
+        Sending the same once more is about these.
+        """
+        self.is_valid()
         for name, value in self.seen.items():
             self.data = with_value(self.data, self.add_prefix(name), str(value))
+        self.add_error(None, why)
 
     def told(self) -> dict[str, Any]:
-        """For every verb."""
-        names = ("words", "seen_answer", "seen_decision")
-        return {name: self.cleaned_data[name] for name in names}
-
-    @property
-    def submission(self) -> UUID:
-        given: UUID = self.cleaned_data["submission_id"]
-        return given
+        """What the verb takes."""
+        return {"words": "", **self.cleaned_data}
 
 
 class AcceptForm(DecisionForm):
@@ -91,17 +90,14 @@ class AcceptForm(DecisionForm):
         """Show what was typed as it was typed."""
         forget_errors(self)
 
-    def told(self) -> dict[str, Any]:
-        return {"words": "", **self.cleaned_data}
-
 
 class MergeForm(DecisionForm):
     """Which of the reactions to the infusions of the course it is."""
 
     field_order = ("submission_id", "seen_answer", "seen_decision", "reaction", "words")
 
-    def __init__(self, data: Any = None, *, report: Report, reactions: list[Reaction]) -> None:
-        self.reactions = {str(reaction.pk): reaction for reaction in reactions}
+    def __init__(self, data: Any = None, *, report: Report) -> None:
+        self.reactions = {str(reaction.pk): reaction for reaction in report.reactions_of_the_course()}
         super().__init__(data, report=report, prefix="merge")
 
     def extra(self) -> None:
@@ -118,9 +114,8 @@ class MergeForm(DecisionForm):
         boxes: Any = self["reaction"]
         return list(zip(boxes, self.reactions.values(), strict=True))
 
-    @property
-    def reaction(self) -> Reaction:
-        return self.reactions[self.cleaned_data["reaction"]]
+    def told(self) -> dict[str, Any]:
+        return super().told() | {"reaction": self.reactions[self.cleaned_data["reaction"]]}
 
 
 class RejectForm(DecisionForm):
@@ -143,6 +138,5 @@ class RejectForm(DecisionForm):
             self.ask_for_words("Write the reason in your words.")
         return values
 
-    @property
-    def reason(self) -> RejectReason:
-        return RejectReason(self.cleaned_data["reason"])
+    def told(self) -> dict[str, Any]:
+        return super().told() | {"reason": RejectReason(self.cleaned_data["reason"])}

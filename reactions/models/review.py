@@ -153,3 +153,9 @@ class Report(CheckIn):
         """The earliest beginning that the newest answer names; None where it names none."""
         named = [row.began_at for row in self.newest.symptoms.all()] + [self.newest.began_at]
         return min((moment for moment in named if moment), default=None)
+
+    def reactions_of_the_course(self) -> list[Reaction]:
+        """The reactions recorded to any infusion of the course, the latest first, with what tells of each."""
+        course = Reaction.objects.counted().filter(infusion__course=self.infusion.course_id)
+        rows = course.select_related("infusion__product", "infusion__patient__clinic", "created_by")
+        return list(rows.prefetch_related("symptoms").order_by("-onset_at", "-pk"))

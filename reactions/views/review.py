@@ -16,8 +16,8 @@ from patients.access import StaffRequest, posted
 from patients.models import User
 from reactions import recording
 from reactions.forms.reaction_entry import ReactionEntry
-from reactions.forms.review import TERMS_OF_WORDS, AcceptForm, DecisionForm, MergeForm, RejectForm
-from reactions.models import Alert, Infusion, Reaction, Report
+from reactions.forms.review import TERMS_OF_WORDS, AcceptForm, MergeForm, RejectForm
+from reactions.models import Alert, Infusion, Report, ReviewDecision
 from reactions.views.records import find_infusion_to_change
 from reactions.words import AnswerChange, answer_changes, report_narrative
 
@@ -73,73 +73,34 @@ def report_page(request: StaffRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def merge(request: StaffRequest, pk: int) -> HttpResponse:
     """The form stands on the report's page."""
-    report = find_report(request.user, pk)
-    if request.method != "POST":
-        return redirect("reactions:review", pk)
-
-    def make(report: Report) -> MergeForm:
-        return MergeForm(request.POST, report=report, reactions=_reactions(report))
-
-    def store(form: MergeForm) -> None:
-        recording.merge_report(
-            report,
-            by=request.user,
-            reaction=form.reaction,
-            submission_id=form.submission,
-            now=timezone.now(),
-            **form.told(),
-        )
-
-    return _decide(request, report, "merge", make, store)
+    return _decide(request, pk, MergeForm, recording.merge_report)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def reject(request: StaffRequest, pk: int) -> HttpResponse:
     """The form stands on the report's page."""
-    report = find_report(request.user, pk)
-    if request.method != "POST":
-        return redirect("reactions:review", pk)
-
-    def make(report: Report) -> RejectForm:
-        return RejectForm(request.POST, report=report)
-
-    def store(form: RejectForm) -> None:
-        recording.reject_report(
-            report,
-            by=request.user,
-            reason=form.reason,
-            submission_id=form.submission,
-            now=timezone.now(),
-            **form.told(),
-        )
-
-    return _decide(request, report, "reject", make, store)
+    return _decide(request, pk, RejectForm, recording.reject_report)
 
 
 def _decide(
-    request: StaffRequest, report: Report, name: str, make: Callable[[Report], Any], store: Callable[[Any], None]
+    request: StaffRequest, pk: int, make: type[MergeForm] | type[RejectForm], verb: Callable[..., ReviewDecision]
 ) -> HttpResponse:
-    form = make(report)
+    report = find_report(request.user, pk)
+    if request.method != "POST":
+        return redirect("reactions:review", pk)
+    form = make(request.POST, report=report)
     if not form.is_valid():
-        return _show(request, report, **{name: form})
+        return _show(request, report, refused=form)
     try:
-        store(form)
+        verb(report, by=request.user, now=timezone.now(), **form.told())
     except (recording.AnsweredAgain, recording.DecidedMeanwhile, recording.SentBefore) as error:
-        return _show_stale(request, report.pk, name, make, error)
+        # The page as the record stands now, with what was typed; nothing was stored.
+        fresh = find_report(request.user, pk)
+        form = make(request.POST, report=fresh)
+        form.refuse(stale_words(error))
+        return _show(request, fresh, refused=form, status=HTTPStatus.CONFLICT)
     messages.success(request, "The decision is stored. It can be revised on the report's page.")
     return redirect("reactions:review_list")
-
-
-def _show_stale(
-    request: StaffRequest, pk: int, name: str, make: Callable[[Report], Any], error: Exception
-) -> HttpResponse:
-    """The page as the record stands now, with what was typed; nothing was stored."""
-    fresh = find_report(request.user, pk)
-    form = make(fresh)
-    form.is_valid()
-    form.accept_what_is_stored()
-    form.add_error(None, stale_words(error))
-    return _show(request, fresh, status=HTTPStatus.CONFLICT, **{name: form})
 
 
 def stale_words(error: Exception) -> str:
@@ -172,9 +133,7 @@ def accept(request: StaffRequest, pk: int) -> HttpResponse:
             status = HTTPStatus.CONFLICT
             report = find_report(request.user, pk)
             form = AcceptForm(request.POST, report=report)
-            form.is_valid()
-            form.accept_what_is_stored()
-            form.add_error(None, stale_words(error))
+            form.refuse(stale_words(error))
         except recording.SentBefore:
             entry.form.add_error(None, SAVED_BEFORE)
         except (recording.AlreadyThere, recording.StartsTooLate) as error:
@@ -235,22 +194,15 @@ def find_report(user: User, pk: int) -> Report:
     return report
 
 
-def _reactions(report: Report) -> list[Reaction]:
-    """The reactions recorded to any infusion of the course, the latest first."""
-    course = Reaction.objects.counted().filter(infusion__course=report.infusion.course_id)
-    rows = course.select_related("infusion__product", "infusion__patient__clinic", "created_by")
-    return list(rows.prefetch_related("symptoms").order_by("-onset_at", "-pk"))
-
-
 def _show(
     request: StaffRequest,
     report: Report,
     *,
-    merge: DecisionForm | None = None,
-    reject: DecisionForm | None = None,
+    refused: MergeForm | RejectForm | None = None,
     status: int = HTTPStatus.OK,
 ) -> HttpResponse:
-    reactions = _reactions(report)
+    merge = refused if isinstance(refused, MergeForm) else MergeForm(report=report)
+    reject = refused if isinstance(refused, RejectForm) else RejectForm(report=report)
     others = Report.objects.reported().filter(infusion__patient=report.infusion.patient_id).exclude(pk=report.pk)
     earlier = others.with_all_told().order_by("-due_at")[:MOST_EARLIER]
     days = report.infusion.course.infusions.current().select_related("product").order_by("started_at")
@@ -260,11 +212,11 @@ def _show(
         "answer": report.newest,
         "infusion": report.infusion,
         "patient": report.patient,
-        "reactions": reactions,
+        "reactions": list(merge.reactions.values()),
         "earlier": [in_words(row) for row in earlier],
         "days": list(days),
-        "merge": merge or MergeForm(report=report, reactions=reactions),
-        "reject": reject or RejectForm(report=report),
-        "refused": merge or reject,
+        "merge": merge,
+        "reject": reject,
+        "refused": refused,
     }
     return render(request, "reactions/review.html", context, status=status)
