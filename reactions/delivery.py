@@ -88,14 +88,8 @@ def of_checkin(checkin: CheckIn, now: datetime) -> Delivery:
         return _cancelled(checkin, zone)
     if checkin.state == CheckInState.MISSED:
         return Delivery(DeliveryState.MISSED, f"Not sent: {checkin.state_reason}")
-    doubtful = any(mail.in_doubt for mail in mails)
-    if checkin.state == CheckInState.EXPIRED:
-        text = f"Sent {_clock(checkin.sent_at, zone)}, not answered by {_clock(checkin.closes_at, zone)}"
-        return Delivery(DeliveryState.EXPIRED, f"{text}; {DOUBT_SENT}" if doubtful else text)
-    if checkin.state == CheckInState.SENT:
-        text = f"Sent {_clock(checkin.sent_at, zone)}, open until {_clock(checkin.closes_at, zone)}"
-        doubt = Delivery(DeliveryState.IN_DOUBT, f"{text}; {DOUBT_SENT}")
-        return doubt if doubtful else Delivery(DeliveryState.SENT, text)
+    if checkin.state in {CheckInState.SENT, CheckInState.EXPIRED}:
+        return _mailed(checkin, mails, zone, now)
     if why := checkin.why_not_sent():
         return Delivery(DeliveryState.NO_MAIL, f"Will not be sent: {why}")
     on_the_way = [mail for mail in mails if mail.state in {MailState.QUEUED, MailState.SENDING}]
@@ -133,6 +127,22 @@ def _begun_by_patient(checkin: CheckIn, zone: ZoneInfo) -> Delivery:
     if checkin.state == CheckInState.EXPIRED:
         return Delivery(DeliveryState.NOT_FINISHED, f"{begun}, not sent by {closes}")
     return Delivery(DeliveryState.BEGUN, f"{begun}, not sent yet, open until {closes}")
+
+
+def _mailed(checkin: CheckIn, mails: list[OutboxMessage], zone: ZoneInfo, now: datetime) -> Delivery:
+    """Of one that waits for its answer or did in vain, with what became of a reminder that was refused."""
+    sent, closes = _clock(checkin.sent_at, zone), _clock(checkin.closes_at, zone)
+    is_over = checkin.state == CheckInState.EXPIRED or checkin.closes_at <= now
+    text = f"Sent {sent}, not answered by {closes}" if is_over else f"Sent {sent}, open until {closes}"
+    reminders = [mail for mail in mails if mail.kind == MailKind.CHECKIN_REMINDER]
+    if refused := next((mail for mail in reminders if mail.state == MailState.REFUSED), None):
+        text = f"{text}; the reminder was refused" + (f": {refused.last_error}" if refused.last_error else "")
+    doubtful = any(mail.in_doubt for mail in mails)
+    if doubtful:
+        text = f"{text}; {DOUBT_SENT}"
+    if is_over:
+        return Delivery(DeliveryState.EXPIRED, text)
+    return Delivery(DeliveryState.IN_DOUBT if doubtful else DeliveryState.SENT, text)
 
 
 def _cancelled(checkin: CheckIn, zone: ZoneInfo) -> Delivery:

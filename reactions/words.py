@@ -10,9 +10,8 @@ from django.utils.translation import gettext
 from reactions.clinical.causality import NARANJO_LABELS, NARANJO_QUESTIONS, UMC_POINTS, NaranjoAnswer
 from reactions.clinical.onset import OnsetClass, is_within_label_window, onset_class
 from reactions.clinical.seriousness import CRITERIA
-from reactions.models import Answer, CausalityAssessment, CheckIn, Infusion, Reaction, Treatment
-from reactions.models.silence import UNDELIVERED
-from reactions.vocabulary import LABELS, AnsweredBy, CausalityScale, CheckInState, MailState, PatientSeverity
+from reactions.models import Answer, CausalityAssessment, Infusion, Reaction, Treatment
+from reactions.vocabulary import LABELS, AnsweredBy, CausalityScale, PatientSeverity
 
 ONSET_LABELS = {
     OnsetClass.IMMEDIATE: "immediate, within 6 h",
@@ -156,19 +155,6 @@ def report_line(answer: Answer) -> str:
 def report_narrative(answer: Answer) -> str:
     """The report as it begins a reaction's narrative, in the patient's words and grades, marked as such."""
     return f"Patient report of {_clock(answer.submitted_at)} (graded by the patient): {report_line(answer)}."
-
-
-def silence_words(checkin: CheckIn) -> str:
-    """Why a check-in counts as not answered, with the mail server's words where it refused; uses prefetched mails."""
-    if checkin.was_refused or checkin.came_back:
-        return checkin.state_reason
-    lost = next((mail for mail in checkin.mails.all() if mail.state in UNDELIVERED), None)
-    if lost:
-        words = f": {lost.last_error}" if lost.last_error else ""
-        return ("The mail came back" if lost.state == MailState.BOUNCED else "The mail was refused") + words
-    if checkin.state == CheckInState.EXPIRED or checkin.closes_at <= timezone.now():
-        return f"Mailed {_clock(checkin.sent_at)}; no answer when it closed {_clock(checkin.closes_at)}"
-    return f"Mailed {_clock(checkin.sent_at)}; no answer yet, open until {_clock(checkin.closes_at)}"
 
 
 def _clock(moment: datetime | None) -> str:

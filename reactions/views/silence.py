@@ -15,31 +15,30 @@ from django.views.decorators.http import require_http_methods, require_safe
 from patients.access import StaffRequest, posted
 from patients.models import Patient
 from patients.views.patients import find_patient_to_change
-from reactions import recording
+from reactions import delivery, recording
 from reactions.forms.silence import CallForm, TelephoneAnswerForm
 from reactions.models import CheckIn, PhoneCall, SilentPatient, silent_checkins, silent_patients
 from reactions.views.records import find_checkin
 from reactions.vocabulary import AlertLevel, PhoneOutcome
-from reactions.words import silence_words
 
 PAGE_SIZE = 25
 
 
 @dataclass(frozen=True)
 class Silence:
-    """One patient's line: the check-ins without an answer, and the calls since the first of them was due."""
+    """One patient's line: the check-ins without an answer, and the calls since the first of them was due.
+
+    `why` is what became of the latest.
+    """
 
     patient: Patient
     checkins: Sequence[CheckIn]
     calls: Sequence[PhoneCall]
+    why: str
 
     @property
     def latest(self) -> CheckIn:
         return self.checkins[0]
-
-    @property
-    def why(self) -> list[str]:
-        return [silence_words(checkin) for checkin in self.checkins]
 
     @property
     def since(self) -> datetime:
@@ -68,20 +67,23 @@ def silences(found: Sequence[SilentPatient], now: datetime) -> list[Silence]:
     patients = Patient.objects.select_related("clinic").in_bulk(keys)
     unanswered, calls = defaultdict(list), defaultdict(list)
     rows = silent_checkins(now).filter(infusion__patient__in=keys).order_by("-due_at", "-pk")
-    for checkin in rows.select_related("infusion__product").prefetch_related("mails"):
+    for checkin in rows.select_related("infusion__product", "infusion__patient__clinic").prefetch_related("mails"):
         unanswered[checkin.infusion.patient_id].append(checkin)
     for call in PhoneCall.objects.filter(patient__in=keys).select_related("called_by"):
         calls[call.patient_id].append(call)
-    lines = [_silence(one, patients[one.pk], unanswered[one.pk], calls[one.pk]) for one in found]
+    lines = [_silence(one, patients[one.pk], unanswered[one.pk], calls[one.pk], now) for one in found]
     return [line for line in lines if line]
 
 
-def _silence(one: SilentPatient, patient: Patient, checkins: list[CheckIn], calls: list[PhoneCall]) -> Silence | None:
+def _silence(
+    one: SilentPatient, patient: Patient, checkins: list[CheckIn], calls: list[PhoneCall], now: datetime
+) -> Silence | None:
     """None for whoever has answered since the line was found."""
     open_ones = [checkin for checkin in checkins if one.last_word_at is None or checkin.due_at > one.last_word_at]
     if not open_ones:
         return None
-    return Silence(patient, open_ones, [call for call in calls if call.called_at >= open_ones[-1].due_at])
+    calls_since = [call for call in calls if call.called_at >= open_ones[-1].due_at]
+    return Silence(patient, open_ones, calls_since, delivery.of_checkin(open_ones[0], now).text)
 
 
 @require_safe

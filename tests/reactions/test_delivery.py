@@ -78,6 +78,18 @@ def told(checkin: CheckIn, row: dict[str, Any], mail: dict[str, Any] | None) -> 
             "Sent 2026-03-01 10:00, open until 2026-03-03 10:00; a second copy may have reached the patient",
         ),
         (
+            {"state": "sent", "sent_at": DUE, "closes_at": NOW},
+            {"state": "sent", "sent_at": DUE},
+            DeliveryState.EXPIRED,
+            "Sent 2026-03-01 10:00, not answered by 2026-03-01 12:00",
+        ),
+        (
+            {"state": "sent", "sent_at": DUE},
+            {"kind": "checkin_reminder", "state": "refused", "last_error": SAID},
+            DeliveryState.SENT,
+            f"Sent 2026-03-01 10:00, open until 2026-03-03 10:00; the reminder was refused: {SAID}",
+        ),
+        (
             {"state": "cancelled", "state_reason": f"{MAIL_REFUSED} {SAID}"},
             {"state": "refused", "last_error": SAID},
             DeliveryState.REFUSED,

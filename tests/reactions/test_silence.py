@@ -75,7 +75,7 @@ def test_a_line_has_whom_to_call_how_and_why(page: Client, silent: CheckIn) -> N
     shown = words_of(page.get(TO_CALL))
     assert "Tessa Synthetic +1 555 0177 · español" in shown
     assert "24 hours after, Privigen of" in shown
-    assert "no answer when it closed" in shown
+    assert "not answered by" in shown
     one = words_of(page.get(reverse("reactions:silence", args=[silent.patient.pk])))
     assert "have you had any new or worse health problem?" in one
     assert "+1 555 0177" in one
@@ -137,22 +137,22 @@ def test_a_refused_address_is_listed_with_the_servers_words(
     smtp_sink.refuse_next_recipient(550, "5.1.1 No such mailbox")
     assert due.tick().mails == {"refused": 1}
     assert is_listed(page)
-    assert "The mail was refused. 550 5.1.1 No such mailbox" in words_of(page.get(TO_CALL))
+    assert "The mail server refused the address: 550 5.1.1 No such mailbox" in words_of(page.get(TO_CALL))
     # Corrected in time, the mail goes out after all, and nobody needs to call.
     Patient.objects.update(email="right@patients.example")
     assert due.tick().mails == {"sent": 1}
     assert not is_listed(page)
 
 
-def test_a_mail_that_did_not_arrive_is_listed_while_the_window_is_open(page: Client, patient: Patient) -> None:
+def test_a_reminder_that_did_not_arrive_is_listed_while_the_window_is_open(page: Client, patient: Patient) -> None:
     checkin = asked(make_infusion(patient), state=CheckInState.SENT, sent_at=timezone.now())
     assert not is_listed(page)
-    mail: dict[str, Any] = {"kind": "checkin_invitation", "checkin": checkin, "due_at": timezone.now()}
+    mail: dict[str, Any] = {"kind": "checkin_reminder", "checkin": checkin, "due_at": timezone.now()}
     OutboxMessage.objects.create(
         idempotency_key="x", message_id="<x@x.example>", state="refused", last_error="550 gone", **mail
     )
     assert is_listed(page)
-    assert "The mail was refused: 550 gone" in words_of(page.get(TO_CALL))
+    assert "; the reminder was refused: 550 gone." in words_of(page.get(TO_CALL))
 
 
 def come_back(checkin: CheckIn) -> None:
@@ -170,7 +170,7 @@ def test_a_patient_whose_mail_came_back_is_called_for_it_and_for_what_was_not_se
     assert not is_listed(page)
     come_back(infusion.checkins.earliest("due_at"))
     assert is_listed(page)
-    assert "Mail to this address came back. 5.1.1 No such user" in words_of(page.get(TO_CALL))
+    assert "The mail came back: 5.1.1 No such user" in words_of(page.get(TO_CALL))
     later = CheckIn.objects.get(kind=CheckInKind.HOURS_72)
     CheckIn.objects.filter(pk=later.pk).update(due_at=timezone.now())
     due.tick()
