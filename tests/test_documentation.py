@@ -1,6 +1,7 @@
 """What is written down is true."""
 
 import re
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,3 +21,17 @@ def test_the_tests_that_ci_runs_are_the_ones_of_the_readme() -> None:
 def test_every_page_that_the_readme_names_is_there() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text()):
         assert (ROOT / target).exists(), target
+
+
+def test_the_order_of_imports_is_written_down_as_it_is_enforced() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    page = (ROOT / "docs" / "architecture.md").read_text().replace("\n  ", " ").replace("`", "")
+    for app in ("reactions", "patients"):
+        [layers] = [contract["layers"] for contract in contracts if contract.get("containers") == [app]]
+        order = " → ".join(layer.replace(" : ", ", ") for layer in layers)
+        assert f"- inside {app}: {order}\n" in page
+
+
+def test_the_decisions_are_numbered_without_gaps() -> None:
+    numbers = sorted(int(page.name[:4]) for page in (ROOT / "docs" / "adr").glob("*.md"))
+    assert numbers == list(range(1, len(numbers) + 1))
