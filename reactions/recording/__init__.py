@@ -3,11 +3,12 @@
 `by` is who acts, `now` when. `seen_version` is the version of the record that the person had before them: when it is no
 longer the stored one, StaleRecord is raised and nothing is written.
 
-infusions.py: the infusion as a whole; chairside.py: what is written down while it runs; reactions.py: the reaction;
-anaphylaxis.py: what is done when it is suspected; judging.py: seriousness, cause and signature; answers.py: check-ins
-and alerts; mail.py: what comes back of mails; review.py: what a clinician makes of an answer; silence.py: calling who
-did not answer; patients.py: the person; planning.py: a clinic's plan of check-ins; exports.py: what leaves as a file;
-site.py: which host sends.
+infusions.py: the infusion as a whole; courses.py: booking the next course; chairside.py: what is written down while an
+infusion runs; rate_steps.py: that its rates can follow each other; reactions.py: the reaction; anaphylaxis.py: what is
+done when it is suspected; judging.py: seriousness, cause and signature; answers.py: check-ins and alerts; mail.py: what
+comes back of mails; review.py: what a clinician makes of an answer; silence.py: calling who did not answer;
+patients.py: the person; planning.py: a clinic's plan of check-ins; exports.py: what leaves as a file; site.py: which
+host sends.
 """
 
 from reactions.recording.anaphylaxis import (
@@ -44,27 +45,22 @@ from reactions.recording.chairside import (
     void_treatment,
     void_vitals,
 )
+from reactions.recording.courses import AlreadyBooked, NotBooked, book_course, next_course_label, unbook_course
 from reactions.recording.exports import export_call_list
 from reactions.recording.infusions import (
     Acknowledgement,
-    AlreadyBooked,
     AlreadyRecorded,
     CardUnanswered,
-    ImpossibleSteps,
-    NotBooked,
     StartsTooLate,
-    StepOutside,
-    book_course,
     correct_infusion,
-    next_course_label,
     record_infusion,
-    unbook_course,
     void_infusion,
 )
 from reactions.recording.judging import WrongPassword, judge_causality, judge_seriousness, sign_reaction
 from reactions.recording.mail import record_bounce, settle_work, withdraw_email
 from reactions.recording.patients import correct_response, record_response, set_risks, void_patient, void_response
 from reactions.recording.planning import plan_changed, plan_snapshot
+from reactions.recording.rate_steps import ImpossibleSteps, StepOutside
 from reactions.recording.reactions import correct_reaction, reaction_snapshot, record_reaction, void_reaction
 from reactions.recording.review import DecidedMeanwhile, accept_report, merge_report, reject_report
 from reactions.recording.silence import answer_by_telephone, record_call

@@ -21,14 +21,8 @@ from reactions.checkins.plan import plan_checkins
 from reactions.clinical.flow import STILL
 from reactions.clinical.vitals_schedule import why_impossible_moment
 from reactions.models import ChairsideRow, Infusion, RateStep, Reaction, Treatment, Vial, Vitals
-from reactions.recording.infusions import (
-    CardUnanswered,
-    StepOutside,
-    check_steps,
-    on_clock,
-    outdate_what_tells_the_end,
-    save_infusion,
-)
+from reactions.recording.infusions import CardUnanswered, outdate_what_tells_the_end, save_infusion
+from reactions.recording.rate_steps import StepOutside, check_steps, on_clock
 from reactions.recording.reactions import changing
 from reactions.recording.writing import (
     AlreadyThere,

@@ -1,22 +1,22 @@
-"""The verbs around an infusion as a whole: record it, start it, correct it, void it, book the next course."""
+"""The verbs around an infusion as a whole: record it, start it, correct it, void it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
-from patients.models import Patient, User, difference, snapshot, write_event
+from patients.models import Patient, User, difference, snapshot
 from patients.registering import hold_patient
 from reactions import safety, tasks, worklist
-from reactions.checkins.plan import cancel_checkins, plan_checkins, plan_for_booking
-from reactions.clinical.flow import problems
+from reactions.checkins.plan import cancel_checkins, plan_checkins
 from reactions.clinical.safety_card import CardItem
-from reactions.models import AnaphylaxisRecord, Course, Infusion, Premedication, RateStep, SafetyCheck, Vial
+from reactions.models import AnaphylaxisRecord, Course, Infusion, Premedication, SafetyCheck, Vial
+from reactions.recording.courses import next_course_label
+from reactions.recording.rate_steps import move_ends, on_clock
 from reactions.recording.writing import (
     Rows,
     claim,
@@ -37,30 +37,6 @@ class AlreadyRecorded(ValueError):
 
     def __init__(self) -> None:
         super().__init__("An infusion of this patient with the same start is already recorded.")
-
-
-class AlreadyBooked(ValueError):
-    """Somebody else has booked a course for that day; `stored` is theirs."""
-
-    def __init__(self, stored: Course) -> None:
-        super().__init__(stored.plan)
-        self.stored = stored
-
-
-class NotBooked(ValueError):
-    """The course was given, or taken off the bookings, in the meantime."""
-
-
-class ImpossibleSteps(ValueError):
-    """The rate steps cannot follow each other like this; `problems` says why, for the person recording."""
-
-    def __init__(self, found: list[str]) -> None:
-        super().__init__(" ".join(found))
-        self.problems = found
-
-
-class StepOutside(ImpossibleSteps):
-    """A rate step lies where the infusion was not running yet, or no more."""
 
 
 class StartsTooLate(ValueError):
@@ -200,76 +176,12 @@ def void_infusion(infusion: Infusion, *, by: User, reason: str, seen_version: in
     cancel_checkins(infusion, reason="The infusion was voided.", now=now)
 
 
-@transaction.atomic
-def book_course(
-    *, by: User, patient: Patient, planned_for: date, planned_days: int, planned_g: Decimal | None, seen_plan: str = ""
-) -> Course:
-    """Book the patient's next course. A day has one booking: booking it again changes what is planned.
-
-    `seen_plan` is Course.plan of the day's booking as the person saw it: when another one stands there, AlreadyBooked
-    is raised and nothing is written. The same booking again is the one that stands there.
-    """
-    hold_patient(patient)
-    wanted = Course(patient=patient, planned_for=planned_for, planned_days=planned_days, planned_g=planned_g)
-    stored = patient.courses.booked(planned_for).filter(planned_for=planned_for).first()
-    if stored and stored.plan == wanted.plan:
-        return stored
-    if stored and stored.plan != seen_plan:
-        raise AlreadyBooked(stored)
-    before = snapshot(stored) if stored else {}
-    wanted.pk, wanted.label = (stored.pk, stored.label) if stored else (None, next_course_label(patient))
-    wanted.save()
-    plan_for_booking(patient, now=timezone.now())
-    changes = difference(before, snapshot(wanted))
-    write_event("course.booked", by=by, about=wanted, clinic=patient.clinic, patient_id=patient.pk, changes=changes)
-    return wanted
-
-
-@transaction.atomic
-def unbook_course(course: Course, *, by: User, reason: str) -> None:
-    """Take a course off the bookings. Raises NotBooked when it was given or taken off in the meantime."""
-    patient = hold_patient(course.patient)
-    booked = patient.courses.booked(date.min).filter(pk=course.pk).first()
-    if booked is None:
-        raise NotBooked
-    before = snapshot(booked)
-    booked.planned_for = None
-    booked.save(update_fields=["planned_for"])
-    plan_for_booking(patient, now=timezone.now())
-    write_event(
-        "course.unbooked",
-        by=by,
-        about=booked,
-        clinic=patient.clinic,
-        patient_id=patient.pk,
-        changes=difference(before, snapshot(booked)),
-        reason=reason,
-    )
-
-
 def outdate_what_tells_the_end(infusion: Infusion, *, by: User, now: datetime) -> None:
     """Signatures under suspected anaphylaxis tell when the infusion was stopped: another end is not what was signed."""
     suspected = AnaphylaxisRecord.objects.current().filter(reaction__infusion=infusion, reaction__voided_at=None)
     for record in suspected.select_related("reaction__infusion__patient__clinic"):
         if outdate_signature(record.reaction, by=by):
             worklist.follow(record.reaction, now=now)
-
-
-def next_course_label(patient: Patient) -> str:
-    """The number after the highest numbered course of the patient."""
-    numbers = [int(label) for label in patient.courses.values_list("label", flat=True) if label.isdecimal()]
-    return str(max(numbers, default=0) + 1)
-
-
-def check_steps(infusion: Infusion, rows: Iterable[RateStep] | None = None) -> None:
-    """Raise ImpossibleSteps when the rate steps cannot follow each other: `rows`, or those that stand now.
-
-    What is about to be written is passed as `rows` before it is: no two steps have one time in the database.
-    """
-    steps = [step.as_step() for step in (infusion.rate_steps.current() if rows is None else rows)]
-    # On the clinic's clocks, since the sentences name times.
-    if found := problems([replace(step, at=step.at.astimezone(infusion.zone)) for step in steps]):
-        raise ImpossibleSteps(found)
 
 
 def refuse_late_start(infusion: Infusion) -> None:
@@ -283,55 +195,6 @@ def refuse_late_start(infusion: Infusion) -> None:
     else:
         return
     raise StartsTooLate(f"{said}, before this start. Correct that first.")
-
-
-def on_clock(infusion: Infusion, at: datetime) -> str:
-    """The moment as the clinic's clocks show it, with its day."""
-    return f"{at.astimezone(infusion.zone):%Y-%m-%d %H:%M}"
-
-
-def move_ends(infusion: Infusion, *, by: User, reason: str, now: datetime) -> None:
-    """Bring the first and the last rate step in line with the infusion's start and end, where there are steps.
-
-    Raises ImpossibleSteps before anything is written.
-    """
-    steps = list(infusion.rate_steps.current().order_by("at"))
-    if not steps:
-        return
-    stop = next((step for step in steps if step.reason == RateReason.STOP), None)
-    moves: list[tuple[RateStep, datetime]] = []
-    if steps[0].reason == RateReason.START and steps[0].at != infusion.started_at:
-        moves.append((steps[0], infusion.started_at))
-    if infusion.ended_at and stop and stop.at != infusion.ended_at:
-        moves.append((stop, infusion.ended_at))
-        if infusion.ended_at > stop.at:
-            # The start may move to where the stop stood: the stop goes first.
-            moves.reverse()
-    added = None
-    if infusion.ended_at and stop is None:
-        added = RateStep(
-            infusion=infusion, at=infusion.ended_at, rate_ml_per_h=Decimal(0), reason=RateReason.STOP, created_by=by
-        )
-    taken_back = stop if infusion.ended_at is None else None
-    moved = {step.pk: at for step, at in moves}
-    wanted = [
-        RateStep(at=moved.get(step.pk, step.at), rate_ml_per_h=step.rate_ml_per_h, reason=step.reason)
-        for step in steps
-        if step != taken_back
-    ]
-    check_steps(infusion, [*wanted, *([added] if added else [])])
-    if taken_back:
-        why = "The infusion's end was taken back."
-        void(taken_back, "rate.voided", by=by, reason=why, seen_version=taken_back.version, now=now)
-    for step, at in moves:
-        claim(step, step.version)
-        before = snapshot(step)
-        step.at = at
-        step.save(update_fields=["at"])
-        write_about(step, "rate.corrected", by=by, changes=difference(before, snapshot(step)), reason=reason)
-    if added:
-        added.save()
-        write_about(added, "rate.changed", by=by, changes=difference({}, snapshot(added)), reason=reason)
 
 
 def _safety_check(infusion: Infusion, by: User, acknowledged: Acknowledgement | None, now: datetime) -> SafetyCheck:
