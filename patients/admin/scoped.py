@@ -55,25 +55,67 @@ class ScopedAdmin(admin.ModelAdmin):
         return False
 
 
-class SetUpAdmin(ScopedAdmin):
-    """Set-up that superusers write and administrators read. What they write is in the audit trail."""
+class AuditedAdmin(ScopedAdmin):
+    """Rows whose changes go from here into the audit trail, under the name `called` or else the model's."""
+
+    called = ""
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
         before = snapshot(type(obj)._default_manager.get(pk=obj.pk)) if change else {}
         super().save_model(request, obj, form, change)
+        self.write("changed" if change else "added", request, obj, changes=difference(before, snapshot(obj)))
+
+    def write(self, act: str, request: HttpRequest, obj: Model, *, changes: dict[str, list[Any]]) -> None:
         write_event(
-            f"{obj._meta.model_name}.{'changed' if change else 'added'}",
+            f"{self.called or obj._meta.model_name}.{act}",
             by=signed_in(request),
             about=obj,
             clinic=obj if isinstance(obj, Clinic) else getattr(obj, "clinic", None),
-            changes=difference(before, snapshot(obj)),
+            changes=changes,
         )
+
+
+class SetUpAdmin(AuditedAdmin):
+    """Set-up that superusers write and administrators read."""
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
         return bool(signed_in(request).is_superuser)
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return bool(signed_in(request).is_superuser)
+
+
+class OfOwnClinicAdmin(ScopedAdmin):
+    """Rows that a clinic's administrator writes for the own clinics. The clinic of a row stays.
+
+    `once` is the name by which a clinic has its only row, such as "protocol"; empty where it may have many.
+    """
+
+    list_select_related = ["clinic"]
+    once = ""
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return self.free(request).exists()
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        if obj is not None:
+            return self.mine(request).filter(pk=obj.clinic_id).exists()
+        return self.has_module_permission(request)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
+        return ["clinic"] if obj else []
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "clinic":
+            kwargs |= {"queryset": self.free(request), "initial": self.free(request).first()}
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def mine(self, request: HttpRequest) -> QuerySet[Clinic]:
+        return Clinic.objects.administered_by(signed_in(request))
+
+    def free(self, request: HttpRequest) -> QuerySet[Clinic]:
+        """The own clinics for which one more row can be written."""
+        return self.mine(request).filter(**{self.once: None}) if self.once else self.mine(request)
 
 
 class ClinicFilter(admin.SimpleListFilter):

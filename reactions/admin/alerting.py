@@ -3,79 +3,26 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model, QuerySet
-from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
 
-from patients.access import signed_in
-from patients.admin.scoped import ClinicFilter, ScopedAdmin
-from patients.models import Clinic, User, difference, snapshot, write_event
+from patients.admin.scoped import AuditedAdmin, ClinicFilter, OfOwnClinicAdmin
+from patients.models import Clinic, User, snapshot
 from reactions.models import AlertPolicy, OnCallShift
 
 
-class OfOwnClinicAdmin(ScopedAdmin):
-    """Rows that a clinic's administrator writes for the own clinics. The clinic of a row stays; each change is kept."""
-
-    list_select_related = ["clinic"]
-    # What the audit trail calls it.
-    called = ""
-
-    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
-        return self._mine(request).exists()
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        if obj is not None:
-            return self._mine(request).filter(pk=obj.clinic_id).exists()
-        return self.has_module_permission(request)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
-        return ["clinic"] if obj else []
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "clinic":
-            kwargs["queryset"] = self._mine(request)
-            kwargs["initial"] = self._mine(request).first()
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
-
-    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
-        before = snapshot(type(obj)._default_manager.get(pk=obj.pk)) if change else {}
-        super().save_model(request, obj, form, change)
-        act = f"{self.called}.{'changed' if change else 'added'}"
-        self._write(act, request, obj, changes=difference(before, snapshot(obj)))
-
-    def _write(self, act: str, request: HttpRequest, obj: Any, *, changes: dict[str, Any]) -> None:
-        write_event(act, by=signed_in(request), about=obj, clinic=obj.clinic, changes=changes)
-
-    def _mine(self, request: HttpRequest) -> QuerySet[Clinic]:
-        return Clinic.objects.administered_by(signed_in(request))
-
-
 @admin.register(AlertPolicy)
-class AlertPolicyAdmin(OfOwnClinicAdmin):
+class AlertPolicyAdmin(OfOwnClinicAdmin, AuditedAdmin):
     """Set up once for a clinic and changed in place; without it the defaults apply."""
 
-    called = "alert_policy"
+    called = once = "alert_policy"
     list_display = ["clinic", "red_within_min", "red_every_min", "amber_within_min", "works_from", "works_until"]
     list_filter = [ClinicFilter]
     search_fields = ["clinic__name"]
 
-    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
-        return self._without(request).exists()
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
-        if db_field.name == "clinic":
-            field.queryset = self._without(request)
-            field.initial = self._without(request).first()
-        return field
-
-    def _without(self, request: HttpRequest) -> QuerySet[Clinic]:
-        return self._mine(request).filter(alert_policy=None)
-
 
 @admin.register(OnCallShift)
-class OnCallShiftAdmin(OfOwnClinicAdmin):
+class OnCallShiftAdmin(OfOwnClinicAdmin, AuditedAdmin):
     """The rota. Times are the clinic's, wherever the administrator works; who is no longer to come is taken off."""
 
     called = "on_call"
@@ -105,18 +52,18 @@ class OnCallShiftAdmin(OfOwnClinicAdmin):
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "person":
             works_there = User.objects.filter(
-                is_active=True, roles__is_active=True, roles__clinic__in=self._mine(request)
+                is_active=True, roles__is_active=True, roles__clinic__in=self.mine(request)
             )
             kwargs["queryset"] = works_there.exclude(email="").distinct()
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def delete_model(self, request: HttpRequest, obj: OnCallShift) -> None:
         gone = {name: [value, None] for name, value in snapshot(obj).items()}
-        self._write(f"{self.called}.removed", request, obj, changes=gone)
+        self.write("removed", request, obj, changes=gone)
         super().delete_model(request, obj)
 
     def _clinic_of(self, request: HttpRequest, object_id: str | None) -> Clinic | None:
-        mine = self._mine(request)
+        mine = self.mine(request)
         if object_id:
             shifts = OnCallShift.objects.filter(pk=object_id) if object_id.isdecimal() else OnCallShift.objects.none()
             return mine.filter(pk__in=shifts.values("clinic")).first()

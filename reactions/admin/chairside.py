@@ -4,14 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import Model, QuerySet
-from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
 
-from patients.access import signed_in
-from patients.admin.scoped import ClinicFilter, InWordsFilter, ScopedAdmin, VoidFilter
-from patients.models import Clinic, difference, snapshot, write_event
+from patients.admin.scoped import AuditedAdmin, ClinicFilter, InWordsFilter, OfOwnClinicAdmin, ScopedAdmin, VoidFilter
 from reactions.clinical.anaphylaxis import WORDS
 from reactions.clinical.safety_card import Level
 from reactions.forms.anaphylaxis import EXPOSURE_WORDS, stored_evidence
@@ -43,38 +39,13 @@ def _category(code: str) -> str:
 
 
 @admin.register(ClinicProtocol)
-class ClinicProtocolAdmin(ScopedAdmin):
-    """A clinic's administrator writes its protocol. It is set up once, changed in place, and each change is kept."""
+class ClinicProtocolAdmin(OfOwnClinicAdmin, AuditedAdmin):
+    """Set up once for a clinic and changed in place."""
 
+    called = once = "protocol"
     list_display = ["clinic", "vitals_before_min", "vitals_first_min", "vitals_every_min", "vitals_after_end_min"]
     list_filter = [ClinicFilter]
-    list_select_related = ["clinic"]
     search_fields = ["clinic__name", "anaphylaxis_text"]
-
-    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
-        return self._mine(request).filter(protocol=None).exists()
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        if isinstance(obj, ClinicProtocol):
-            return self._mine(request).filter(pk=obj.clinic_id).exists()
-        return self.has_module_permission(request)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        return ["clinic"] if obj else []
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "clinic":
-            kwargs["queryset"] = self._mine(request)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
-
-    def save_model(self, request: HttpRequest, obj: ClinicProtocol, form: Any, change: bool) -> None:
-        before = snapshot(ClinicProtocol.objects.get(pk=obj.pk)) if change else {}
-        super().save_model(request, obj, form, change)
-        changes = difference(before, snapshot(obj))
-        write_event("protocol.changed", by=signed_in(request), about=obj, clinic=obj.clinic, changes=changes)
-
-    def _mine(self, request: HttpRequest) -> QuerySet[Clinic]:
-        return Clinic.objects.administered_by(signed_in(request))
 
 
 class OfInfusionAdmin(ScopedAdmin):

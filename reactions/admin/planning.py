@@ -6,13 +6,12 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.http import HttpRequest
 from django.utils import timezone
 
 from patients.access import signed_in
-from patients.admin.scoped import ClinicFilter, ScopedAdmin
-from patients.models import Clinic
+from patients.admin.scoped import ClinicFilter, OfOwnClinicAdmin
 from reactions.models import CheckInPlan, PlanStep
 from reactions.recording import plan_changed, plan_snapshot
 
@@ -54,34 +53,18 @@ class StepInline(admin.TabularInline):
 
 
 @admin.register(CheckInPlan)
-class CheckInPlanAdmin(ScopedAdmin):
+class CheckInPlanAdmin(OfOwnClinicAdmin):
     """A clinic's administrator writes its plan. What is changed reaches the courses that are open."""
 
+    once = "checkin_plan"
     list_display = ["clinic", "quiet_from", "sends_from", "asks_same_evening"]
     list_filter = [ClinicFilter]
-    list_select_related = ["clinic"]
     search_fields = ["clinic__name"]
     inlines = [StepInline]
-
-    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
-        return self._mine(request).filter(checkin_plan=None).exists()
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        if isinstance(obj, CheckInPlan):
-            return self._mine(request).filter(pk=obj.clinic_id).exists()
-        return self.has_module_permission(request)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        return ["clinic"] if obj else []
 
     def get_inline_instances(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         """A new plan is saved first: it then has the usual steps, to be changed."""
         return super().get_inline_instances(request, obj) if obj else []
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "clinic":
-            kwargs["queryset"] = self._mine(request)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: CheckInPlan, form: Any, change: bool) -> None:
         form.before = plan_snapshot(CheckInPlan.objects.get(pk=obj.pk)) if change else {}
@@ -90,6 +73,3 @@ class CheckInPlanAdmin(ScopedAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         plan_changed(form.instance, by=signed_in(request), before=form.before, now=timezone.now())
-
-    def _mine(self, request: HttpRequest) -> QuerySet[Clinic]:
-        return Clinic.objects.administered_by(signed_in(request))
