@@ -80,6 +80,21 @@ def with_value(data: Any, name: str, value: str) -> QueryDict:
     return copied
 
 
+class VersionForm(forms.Form):
+    """A form about a stored record. `seen_version` is the version that the person had before them."""
+
+    seen_version = SeenField()
+
+    @property
+    def version_seen(self) -> int:
+        """For the verb; 0, which no record has, where it got lost."""
+        return self.cleaned_data["seen_version"] or 0
+
+    def accept_version(self, version: int) -> None:
+        """Take the stored version as seen: the next saving of what was typed replaces it."""
+        self.data = with_value(self.data, self.add_prefix("seen_version"), str(version))
+
+
 _COMMA = re.compile(r"(\d+),(\d+)")
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
 

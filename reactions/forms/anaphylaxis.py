@@ -11,6 +11,7 @@ from patients.forms.fields import (
     ClinicDateTimeField,
     Difference,
     SubmissionField,
+    VersionForm,
     WholeNumberField,
     differences,
     with_value,
@@ -71,13 +72,12 @@ class SuspectForm(forms.Form):
         return given
 
 
-class EvidenceForm(forms.Form):
+class EvidenceForm(VersionForm):
     """One box a sign of clinical.anaphylaxis.Evidence, the measured values, and the record's own moments to correct."""
 
     # Our own words say more than the browser's, and beside every field at once.
     use_required_attribute = False
 
-    seen_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
     acute_onset = forms.BooleanField(
         required=False,
         label="The signs came within minutes to several hours",
@@ -166,7 +166,7 @@ class EvidenceForm(forms.Form):
 
     def accept(self, stored: AnaphylaxisRecord) -> None:
         """Take what is stored as seen: the next saving of what was typed replaces it."""
-        self.data = with_value(self.data, self.add_prefix("seen_version"), str(stored.version))
+        self.accept_version(stored.version)
         for name in AnaphylaxisRecord.OWN_MOMENTS:
             self.take(stored, name)
 

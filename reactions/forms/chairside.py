@@ -16,10 +16,10 @@ from patients.forms.fields import (
     NumberField,
     SeenField,
     SubmissionField,
+    VersionForm,
     WholeNumberField,
     moment_of_tap,
     say_what_is_missing,
-    with_value,
 )
 from reactions.clinical.barcode import UnreadableBarcode
 from reactions.clinical.barcode import read as read_barcode
@@ -41,11 +41,10 @@ VITALS = (
 )
 
 
-class MomentForm(forms.Form):
+class MomentForm(VersionForm):
     """A row at a moment of an infusion. `row` is the stored row that is corrected; without it a new one is made."""
 
     submission_id = SubmissionField()
-    seen_version = SeenField()
     # When the button was tapped, where a script could tell: a form that waited for a connection keeps its time.
     tapped_at = forms.Field(required=False, widget=forms.HiddenInput)
     to_the_second = False
@@ -90,10 +89,6 @@ class MomentForm(forms.Form):
             raise forms.ValidationError("This time lies in the future. Check it, or leave it empty for now.")
         # The control shows no parts of a second: what it shows unchanged is the stored time.
         return self.row.at if self.row and at == self.row.at.replace(microsecond=0) else at
-
-    def accept_version(self, version: int) -> None:
-        """Take the stored version as seen: the next saving of what was typed replaces it."""
-        self.data = with_value(self.data, "seen_version", str(version))
 
     @property
     def at_left_open(self) -> bool:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django import forms
 
-from patients.forms.fields import Difference, differences, with_value
+from patients.forms.fields import Difference, differences
 from reactions.forms.rows import BaseRows, with_one_more
 
 
@@ -39,10 +39,6 @@ class Entry(ABC):
     def is_sent(self) -> bool:
         """It is to be saved."""
         return bool(self.form.is_bound) and not self.only_asks
-
-    def accept_version(self, version: int) -> None:
-        """Take the stored version as seen: the next saving of what was typed replaces it."""
-        self.form.data = with_value(self.form.data, "seen_version", str(version))
 
     def differences_from(self, fresh: Self) -> list[Difference]:
         """Every field and set of rows in which what was typed and the stored record disagree."""

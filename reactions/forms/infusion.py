@@ -15,6 +15,7 @@ from patients.forms.fields import (
     ClinicDateTimeField,
     NumberField,
     SubmissionField,
+    VersionForm,
     WholeNumberField,
     say_what_is_missing,
 )
@@ -59,11 +60,10 @@ class CourseField(forms.ModelChoiceField):
         return f"{course}, booked for {course.planned_for}, {course.plan}" if course.pk in self.booked else str(course)
 
 
-class InfusionForm(forms.Form):
+class InfusionForm(VersionForm):
     """The infusion itself. Times are on the clinic's clocks."""
 
     submission_id = SubmissionField()
-    seen_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
     planned_days = WholeNumberField(min_value=1, max_value=5, initial=1, label="Days in the course")
     day = WholeNumberField(min_value=1, max_value=5, initial=1, label="This is day")
     setting = forms.ChoiceField(choices=choices(Setting))

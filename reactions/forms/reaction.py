@@ -8,16 +8,15 @@ from crispy_forms.layout import Column, Layout, Row
 from django import forms
 from django.utils import timezone
 
-from patients.forms.fields import ClinicDateTimeField, SubmissionField, say_what_is_missing
+from patients.forms.fields import ClinicDateTimeField, SubmissionField, VersionForm, say_what_is_missing
 from reactions.forms.infusion import CLOCK_SLACK
 from reactions.forms.seriousness import BOX, SeriousnessForm
 from reactions.models import Infusion, Reaction, Treatment
 from reactions.vocabulary import Action, Dechallenge, Outcome, Rechallenge, choices
 
 
-class ReactionForm(SeriousnessForm):
+class ReactionForm(VersionForm, SeriousnessForm):
     submission_id = SubmissionField()
-    seen_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
     action = forms.ChoiceField(label="What was done to the infusion", choices=[("", "Choose"), *choices(Action)])
     treatment = forms.CharField(
         required=False,

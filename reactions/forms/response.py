@@ -11,7 +11,7 @@ from django import forms
 from django.db.models import Q
 from django.utils import timezone
 
-from patients.forms.fields import DateField, NumberField, SubmissionField, say_what_is_missing, with_value
+from patients.forms.fields import DateField, NumberField, SubmissionField, VersionForm, say_what_is_missing
 from patients.models import Patient
 from reactions.clinical.response import MEASURES, why_impossible
 from reactions.models import Infusion, ResponseMeasures
@@ -23,11 +23,10 @@ BELONGS_WITHIN = timedelta(days=14)
 BETTER = {True: "Higher is better.", False: "Lower is better."}
 
 
-class ResponseForm(forms.Form):
+class ResponseForm(VersionForm):
     """One day's measures; what was not measured stays empty."""
 
     submission_id = SubmissionField()
-    seen_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
     measured_on = DateField(label="Date of the measures")
 
     def __init__(
@@ -103,10 +102,6 @@ class ResponseForm(forms.Form):
             whole = MEASURES[code].decimals == 0
             values[column] = typed if typed is None else int(typed) if whole else typed.quantize(Decimal("0.1"))
         return values
-
-    def accept_version(self, version: int) -> None:
-        """Take the stored version as seen: the next saving of what was typed replaces it."""
-        self.data = with_value(self.data, "seen_version", str(version))
 
     @property
     def submission_id_given(self) -> UUID:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from patients.forms.fields import with_value
+from patients.forms.fields import VersionForm
 from reactions.clinical import seriousness
 from reactions.clinical.seriousness import CRITERIA, Contradiction, Criterion
 
@@ -48,17 +48,11 @@ class SeriousnessForm(forms.Form):
         return frozenset(Criterion(code) for code in codes if code in set(Criterion))
 
 
-class JudgeSeriousnessForm(SeriousnessForm):
+class JudgeSeriousnessForm(VersionForm, SeriousnessForm):
     """The question on a page of its own: it wants an answer."""
-
-    seen_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     def clean(self) -> dict[str, Any]:
         values = super().clean()
         if not self.errors and values["is_serious"] is None:
             self.add_error("criteria", "Tick what is met, or “None of these”.")
         return values
-
-    def accept_version(self, version: int) -> None:
-        """Take the stored version as seen: the next saving of what was ticked replaces it."""
-        self.data = with_value(self.data, "seen_version", str(version))

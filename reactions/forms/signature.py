@@ -6,17 +6,16 @@ from crispy_forms.helper import FormHelper
 from crispy_forms.layout import Layout
 from django import forms
 
-from patients.forms.fields import with_value
+from patients.forms.fields import VersionForm
 from reactions.vocabulary import SignatureMeaning, choices
 
 
-class SignForm(forms.Form):
+class SignForm(VersionForm):
     """The meaning, and the signer's own password once more. The password is never shown again."""
 
     # Our own words say more than the browser's, and beside every field at once.
     use_required_attribute = False
 
-    seen_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
     meaning = forms.ChoiceField(
         choices=choices(SignatureMeaning),
         widget=forms.RadioSelect,
@@ -36,7 +35,3 @@ class SignForm(forms.Form):
         self.helper = FormHelper()
         self.helper.form_tag = False
         self.helper.layout = Layout("seen_version", "meaning", "password")
-
-    def accept_version(self, version: int) -> None:
-        """What is shown now is what the next signature stands under."""
-        self.data = with_value(self.data, "seen_version", str(version))

@@ -108,7 +108,7 @@ def anaphylaxis_page(request: StaffRequest, pk: int) -> HttpResponse:
                 by=request.user,
                 evidence=form.evidence(),
                 moments=form.corrected_moments(),
-                seen_version=form.cleaned_data["seen_version"] or 0,
+                seen_version=form.version_seen,
                 now=timezone.now(),
             )
         except StaleRecord:
@@ -153,7 +153,7 @@ def judge_seriousness(request: StaffRequest, pk: int) -> HttpResponse:
                 by=request.user,
                 is_serious=form.cleaned_data["is_serious"],
                 criteria=form.cleaned_data["criteria"],
-                seen_version=form.cleaned_data["seen_version"] or 0,
+                seen_version=form.version_seen,
                 now=timezone.now(),
             )
         except StaleRecord:

@@ -269,9 +269,9 @@ def _correct(
     }
     status = 200
     if form.is_valid():
-        reason, seen_version = form.cleaned_data["reason"], form.cleaned_data["seen_version"] or 0
+        reason = form.cleaned_data["reason"]
         try:
-            correct(row, by=request.user, details=form.details(), reason=reason, seen_version=seen_version)
+            correct(row, by=request.user, details=form.details(), reason=reason, seen_version=form.version_seen)
         except StaleRecord:
             stored = type(row)._default_manager.filter(pk=row.pk).first()
             if stored is None or stored.is_void:

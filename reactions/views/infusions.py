@@ -109,7 +109,7 @@ def correct_infusion(request: StaffRequest, pk: int) -> HttpResponse:
                 infusion,
                 by=request.user,
                 reason=entry.form.cleaned_data["reason"],
-                seen_version=entry.form.cleaned_data["seen_version"] or 0,
+                seen_version=entry.form.version_seen,
                 now=timezone.now(),
                 **entry.told(),
             )
@@ -127,7 +127,7 @@ def correct_infusion(request: StaffRequest, pk: int) -> HttpResponse:
         except StaleRecord:
             stored = find_infusion(request.user, pk)
             differences = entry.differences(stored)
-            entry.accept_version(stored.version)
+            entry.form.accept_version(stored.version)
             return render(request, "reactions/infusion_form.html", context | {"differences": differences}, status=409)
         else:
             return _saved(request, infusion, "The infusion is corrected.")

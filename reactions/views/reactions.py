@@ -92,14 +92,14 @@ def correct_reaction(request: StaffRequest, pk: int) -> HttpResponse:
                 reaction,
                 by=request.user,
                 reason=entry.form.cleaned_data["reason"],
-                seen_version=entry.form.cleaned_data["seen_version"] or 0,
+                seen_version=entry.form.version_seen,
                 now=timezone.now(),
                 **entry.told(),
             )
         except StaleRecord:
             stored = find_reaction(request.user, pk)
             differences = entry.differences(stored)
-            entry.accept_version(stored.version)
+            entry.form.accept_version(stored.version)
             return render(request, "reactions/reaction_form.html", context | {"differences": differences}, status=409)
         except (recording.AlreadyThere, recording.StartsTooLate) as error:
             entry.refuse(error)

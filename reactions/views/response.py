@@ -52,7 +52,7 @@ def correct_response(request: StaffRequest, pk: int) -> HttpResponse:
                 by=request.user,
                 measures=form.measures(),
                 reason=form.cleaned_data["reason"],
-                seen_version=form.cleaned_data["seen_version"] or 0,
+                seen_version=form.version_seen,
             )
         except StaleRecord:
             stored = ResponseMeasures.objects.get(pk=pk)

@@ -30,7 +30,7 @@ def sign(request: StaffRequest, pk: int) -> HttpResponse:
                 by=request.user,
                 password=form.cleaned_data["password"],
                 meaning=SignatureMeaning(form.cleaned_data["meaning"]),
-                seen_version=form.cleaned_data["seen_version"] or 0,
+                seen_version=form.version_seen,
                 now=timezone.now(),
             )
         except recording.WrongPassword:
