@@ -20,31 +20,10 @@ from reactions.models import Alert, AnaphylaxisRecord, CheckIn, Course, Infusion
 from reactions.recording import infusions
 from reactions.vocabulary import CheckInKind, RateReason, SignatureMeaning
 from tests.support import PASSWORD
+from tests.support.at_once import at_once
 from tests.support.factories import make_checkins, make_infusion, make_reaction, suspect
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def at_once(*acts: Callable[[], Any]) -> list[Any]:
-    """Do all in threads that start together. Gives back what each returned or raised."""
-    together = threading.Barrier(len(acts))
-    results: list[Any] = [None] * len(acts)
-
-    def do(number: int, act: Callable[[], Any]) -> None:
-        together.wait()
-        try:
-            results[number] = act()
-        except Exception as error:
-            results[number] = error
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=do, args=pair) for pair in enumerate(acts)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
 
 
 @pytest.fixture

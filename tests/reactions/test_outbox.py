@@ -29,6 +29,7 @@ from reactions.models.checkin import SENT_TOO_LATE
 from reactions.outbox import marks, sending
 from reactions.outbox.line import Letter, Line
 from reactions.vocabulary import CheckInKind, CheckInState, MailKind, MailState
+from tests.support.at_once import at_once
 from tests.support.factories import make_checkins, make_infusion, make_patient, make_staff
 from tests.support.smtp_sink import SmtpSink
 
@@ -128,21 +129,7 @@ def test_two_dispatchers_at_once_send_each_mail_once(clinic: Clinic, smtp_sink: 
     for _ in range(30):
         make_checkins(make_infusion(make_patient(clinic)))
     assert due.queue_what_is_due(timezone.now()) == 30
-    together = threading.Barrier(2)
-    shares: list[int] = []
-
-    def dispatch() -> None:
-        together.wait()
-        try:
-            shares.append(outbox.dispatch(batch=3).get("sent", 0))
-        finally:
-            connection.close()
-
-    dispatchers = [threading.Thread(target=dispatch) for _ in range(2)]
-    for dispatcher in dispatchers:
-        dispatcher.start()
-    for dispatcher in dispatchers:
-        dispatcher.join()
+    shares = at_once(*[lambda: outbox.dispatch(batch=3).get("sent", 0)] * 2)
     copies = Counter(message["Message-ID"] for message in smtp_sink.messages)
     assert (sum(shares), len(copies), set(copies.values())) == (30, 30, {1})
     assert set(OutboxMessage.objects.values_list("state", "lease_number")) == {(MailState.SENT, 1)}

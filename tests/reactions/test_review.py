@@ -1,13 +1,12 @@
 """The review of what patients report: the queue, and a report accepted, merged or rejected."""
 
 import re
-import threading
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -20,6 +19,7 @@ from reactions.models import Answer, Infusion, Reaction, Report, ReviewDecision
 from reactions.recording import acknowledge_alert, submit_answer
 from reactions.vocabulary import CheckInKind, RejectReason, ReviewVerdict
 from reactions.words import answer_changes
+from tests.support.at_once import at_once
 from tests.support.factories import make_checkins, make_infusion, make_patient, make_reaction
 from tests.support.forms import management, reaction_form
 from tests.support.sent_forms import forms_of
@@ -416,26 +416,12 @@ def test_what_an_answer_says_otherwise(infusion: Infusion) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_two_who_decide_in_the_same_instant_leave_one_decision(infusion: Infusion, nurse: User) -> None:
     report = report_of(tell(infusion))
-    start, fates = threading.Barrier(2), []
-
-    def decide(reason: RejectReason) -> None:
-        try:
-            start.wait(timeout=10)
-            seen = {"seen_answer": report.newest.pk, "seen_decision": 0}
-            recording.reject_report(report, by=nurse, reason=reason, submission_id=uuid4(), now=timezone.now(), **seen)
-            fates.append("stored")
-        except recording.DecidedMeanwhile:
-            fates.append("told")
-        finally:
-            connection.close()
-
+    told: dict[str, Any] = {"by": nurse, "seen_answer": report.newest.pk, "seen_decision": 0, "now": timezone.now()}
     reasons = (RejectReason.NOT_RELATED, RejectReason.DUPLICATE)
-    people = [threading.Thread(target=decide, args=[reason]) for reason in reasons]
-    for person in people:
-        person.start()
-    for person in people:
-        person.join(timeout=20)
-    assert sorted(fates) == ["stored", "told"]
+    found = at_once(
+        *(partial(recording.reject_report, report, reason=reason, submission_id=uuid4(), **told) for reason in reasons)
+    )
+    assert {type(one) for one in found} == {ReviewDecision, recording.DecidedMeanwhile}
     assert ReviewDecision.objects.count() == 1
 
 
