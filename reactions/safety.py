@@ -13,21 +13,9 @@ from patients.iga import Status
 from patients.models import IgaResult, Patient
 from patients.words import AntiIga
 from reactions.clinical.flow import rate_at_onset
-from reactions.clinical.safety_card import (
-    CardCode,
-    CardFacts,
-    CardItem,
-    LabelRate,
-    Level,
-    PastReaction,
-    RateRule,
-    RiskFactor,
-    card,
-    is_at_risk,
-    label_rate,
-    risk_factors,
-    with_age,
-)
+from reactions.clinical.label_rate import LabelRate, RateRule, label_rate
+from reactions.clinical.risk_factors import RiskFactor, is_at_risk, with_age
+from reactions.clinical.safety_card import CardCode, CardFacts, CardItem, Level, PastReaction, card, risk_factors
 from reactions.clinical.safety_card import above_label as rate_above_label
 from reactions.models import Infusion, Reaction, SafetyCheck
 from reactions.vocabulary import HistoryFact, Indication

@@ -1,16 +1,11 @@
-"""What a nurse must have seen before an infusion, and the rate that the label allows. Pure.
+"""What a nurse must have seen before an infusion. Pure.
 
 Signatures
     card(facts) -> tuple[CardItem, ...]                     the worst first; empty only when nothing is to be said
     risk_factors(facts) -> frozenset[RiskFactor]            those recorded, and age
-    with_age(factors, age_years) -> frozenset[RiskFactor]   the factors, and age over 65 where the years say so
-    is_at_risk(factors) -> bool                             a boxed warning names one: the label's lower limit applies
     is_severe_systemic(reaction) -> bool                    the rule for an earlier reaction, below
-    label_rate(rules, *, indication, at_risk) -> LabelRate | None   None when the table has nothing that fits
     above_label(rate_ml_per_h, weight_kg, max_ml_per_kg_h, *, label=None) -> CardItem | None   of a rate that runs;
                                                             None when it is not above
-    ml_per_kg_h(mg_per_kg_min, percent) -> Decimal          10 %: x 0.6; 5 %: x 1.2
-    mg_per_kg_min(ml_per_kg_h, percent) -> Decimal          the way back
 
 The card says what labels and studies say and what is not known. It forbids nothing: a named person decides.
 
@@ -25,14 +20,12 @@ seriousness, and could be one, is said as a caution of its own.
 
 Sources
     contraindications and hypersensitivity: US labels of Octagam 10 %, Bivigam and Gammagard Liquid.
-    thrombosis and kidney risks, age over 65: boxed warnings of the same class of labels (Octagam 10 %, Privigen).
     more than 42 days since the last infusion: Premier database study (PMC8561696).
     lowest rate for a first infusion, a change of product or a long gap: Privigen and Gammagard Liquid labels.
-    0.2 to 2.4 g/kg per course: see infusion_checks. Studies of single risk factors stand with each factor.
+    0.2 to 2.4 g/kg per course: see infusion_checks. Risk factors: see risk_factors. Rates: see label_rate.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from enum import StrEnum
@@ -40,16 +33,15 @@ from enum import StrEnum
 from patients.iga import DEFICIENT_BELOW_MG_DL, Status
 from patients.words import AntiIga
 from reactions.clinical.infusion_checks import COURSE_G_PER_KG
+from reactions.clinical.label_rate import LabelRate
+from reactions.clinical.risk_factors import RISK_FACTORS, Basis, RiskFactor, with_age
 
 SEVERE_FROM_GRADE = 4
 SEVERE_WHEN_SERIOUS_FROM_GRADE = 3
-AGE_AT_RISK_ABOVE_YEARS = 65
 LONG_GAP_ABOVE_DAYS = 42
 
 CONTRAINDICATION_SOURCE = "US labels, contraindications (Octagam 10 %, Bivigam, Gammagard Liquid)"
 HYPERSENSITIVITY_SOURCE = "US labels, warnings on hypersensitivity (Bivigam, Gammagard Liquid)"
-BOXED_THROMBOSIS = "US labels, boxed warning on thrombosis (Octagam 10 %)"
-BOXED_RENAL = "US labels, boxed warning on kidney failure (Octagam 10 %, Privigen)"
 LOWEST_RATE_SOURCE = "US labels, administration (Privigen, Gammagard Liquid)"
 GAP_SOURCE = "Premier database study, PMC8561696"
 DOSE_SOURCE = "Usual course, 0.2 to 2.4 g/kg: dermatomyositis label (Octagam 10 %), replacement dosing"
@@ -65,116 +57,6 @@ class Level(StrEnum):
     CONTRAINDICATION = "contraindication"
     CAUTION = "caution"
     NOTE = "note"
-
-
-class RiskGroup(StrEnum):
-    THROMBOSIS = "thrombosis"
-    RENAL = "kidney injury"
-    HAEMOLYSIS = "haemolysis"
-    OTHER = "other reactions"
-
-
-class Basis(StrEnum):
-    BOXED_WARNING = "named in the boxed warning"
-    LABEL = "named in a label"
-    STUDY = "named in studies"
-
-
-class RiskFactor(StrEnum):
-    PRIOR_THROMBOSIS = "prior_thrombosis"
-    IMMOBILISATION = "immobilisation"
-    HYPERCOAGULABLE = "hypercoagulable"
-    OESTROGEN = "oestrogen"
-    CENTRAL_CATHETER = "central_catheter"
-    HYPERVISCOSITY = "hyperviscosity"
-    CARDIOVASCULAR = "cardiovascular"
-    AGE_OVER_65 = "age_over_65"
-    RENAL_INSUFFICIENCY = "renal_insufficiency"
-    DIABETES = "diabetes"
-    VOLUME_DEPLETION = "volume_depletion"
-    SEPSIS = "sepsis"
-    PARAPROTEINAEMIA = "paraproteinaemia"
-    NEPHROTOXIC_DRUGS = "nephrotoxic_drugs"
-    DERMATOMYOSITIS = "dermatomyositis"
-    NON_O_BLOOD_GROUP = "non_o_blood_group"
-    MIGRAINE = "migraine"
-    CURRENT_INFECTION = "current_infection"
-    ATOPY = "atopy"
-    NEUROMUSCULAR_DISEASE = "neuromuscular_disease"
-
-
-@dataclass(frozen=True)
-class RiskText:
-    label: str
-    basis: Basis
-    source: str
-    groups: tuple[RiskGroup, ...]
-
-
-def _thrombosis(label: str) -> RiskText:
-    return RiskText(label, Basis.BOXED_WARNING, BOXED_THROMBOSIS, (RiskGroup.THROMBOSIS,))
-
-
-def _renal(label: str) -> RiskText:
-    return RiskText(label, Basis.BOXED_WARNING, BOXED_RENAL, (RiskGroup.RENAL,))
-
-
-def _studied(label: str, source: str, group: RiskGroup = RiskGroup.OTHER) -> RiskText:
-    return RiskText(label, Basis.STUDY, source, (group,))
-
-
-RISK_FACTORS: dict[RiskFactor, RiskText] = {
-    RiskFactor.PRIOR_THROMBOSIS: _thrombosis("Earlier thrombosis, in a vein or an artery"),
-    RiskFactor.IMMOBILISATION: _thrombosis("Long immobilisation"),
-    RiskFactor.HYPERCOAGULABLE: _thrombosis("Hypercoagulable state"),
-    RiskFactor.OESTROGEN: _thrombosis("Takes oestrogens"),
-    RiskFactor.CENTRAL_CATHETER: _thrombosis("Central venous catheter in place"),
-    RiskFactor.HYPERVISCOSITY: _thrombosis("Hyperviscosity"),
-    RiskFactor.CARDIOVASCULAR: _thrombosis("Cardiovascular risk factors"),
-    # The boxed warning says "over 65" for the kidney and only "advanced" for thrombosis; 65 stands for both.
-    RiskFactor.AGE_OVER_65: RiskText(
-        "Older than 65",
-        Basis.BOXED_WARNING,
-        f"{BOXED_RENAL}; the one on thrombosis says advanced age",
-        (RiskGroup.RENAL, RiskGroup.THROMBOSIS),
-    ),
-    RiskFactor.RENAL_INSUFFICIENCY: _renal("Kidney function already reduced"),
-    RiskFactor.DIABETES: _renal("Diabetes"),
-    RiskFactor.VOLUME_DEPLETION: _renal("Volume depletion, dehydration"),
-    RiskFactor.SEPSIS: _renal("Sepsis"),
-    RiskFactor.PARAPROTEINAEMIA: _renal("Paraproteinaemia"),
-    RiskFactor.NEPHROTOXIC_DRUGS: _renal("Takes nephrotoxic drugs"),
-    RiskFactor.DERMATOMYOSITIS: RiskText(
-        "Dermatomyositis", Basis.LABEL, "US label, dosage (Octagam 10 %)", (RiskGroup.THROMBOSIS,)
-    ),
-    RiskFactor.NON_O_BLOOD_GROUP: _studied("Blood group other than O", "PMID 33433931", RiskGroup.HAEMOLYSIS),
-    RiskFactor.MIGRAINE: _studied("History of migraine (aseptic meningitis)", "Review in CMAJ, table 2"),
-    RiskFactor.CURRENT_INFECTION: _studied("Infection at present", "Allergol Immunopathol 48:738"),
-    RiskFactor.ATOPY: _studied("Allergies or atopy", "Allergol Immunopathol 48:738; PMC11747083"),
-    RiskFactor.NEUROMUSCULAR_DISEASE: _studied("Neuromuscular disease", "PMC8479165"),
-}
-
-
-@dataclass(frozen=True)
-class RateRule:
-    """One row of a product's table of rates, in mL/kg/h. `indication` None, or blank, stands for any."""
-
-    indication: str | None
-    start_ml_per_kg_h: Decimal
-    max_ml_per_kg_h: Decimal
-    at_risk_max_ml_per_kg_h: Decimal | None = None
-
-
-@dataclass(frozen=True)
-class LabelRate:
-    """What the label allows here, in mL/kg/h."""
-
-    start_ml_per_kg_h: Decimal
-    max_ml_per_kg_h: Decimal
-    is_for_indication: bool  # False: the row for any indication
-    is_lowered_for_risk: bool
-    # At risk, but the table has no limit for that. A remark on the rate, which does not make it another one.
-    lacks_risk_limit: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -546,21 +428,6 @@ def risk_factors(facts: CardFacts) -> frozenset[RiskFactor]:
     return with_age(facts.risk_factors, facts.age_years)
 
 
-def with_age(factors: frozenset[RiskFactor], age_years: int | None) -> frozenset[RiskFactor]:
-    """The factors, and age over 65 as derived from the years; None where the age is not known."""
-    if age_years is not None and age_years > AGE_AT_RISK_ABOVE_YEARS:
-        return factors | {RiskFactor.AGE_OVER_65}
-    return factors
-
-
-def is_at_risk(factors: Iterable[RiskFactor]) -> bool:
-    """Whether a boxed warning names one of them: the label's limit for thrombosis or kidney risk then applies.
-
-    Dermatomyositis is not one: its label gives it a limit of its own, in the row of the indication.
-    """
-    return any(RISK_FACTORS[factor].basis == Basis.BOXED_WARNING for factor in factors)
-
-
 def _risks(facts: CardFacts) -> list[CardItem]:
     present = risk_factors(facts)
     found = []
@@ -581,35 +448,6 @@ def _not_checked(code: CardCode, text: str) -> CardItem:
 def _plain(number: Decimal) -> str:
     """Without zeros at the end."""
     return format(number.normalize(), "f")
-
-
-def label_rate(rules: Iterable[RateRule], *, indication: str | None, at_risk: bool) -> LabelRate | None:
-    """The row of the indication before the row for any; at risk the lower of the limits. None without a row.
-
-    Several rows for the same: the lowest numbers. At risk, a row for the indication that has no limit of its own for
-    risk takes that of the row for any. The start is never above the maximum.
-    """
-    table = [(_name(rule.indication).casefold(), rule) for rule in rules]
-    wanted = _name(indication).casefold()
-    own = [rule for named, rule in table if named and named == wanted]
-    general = [rule for named, rule in table if not named]
-    chosen = own or general
-    if not chosen:
-        return None
-    usual = min(rule.max_ml_per_kg_h for rule in chosen)
-    limits = (_risk_limits(chosen) or _risk_limits(general)) if at_risk else []
-    highest = min([usual, *limits])
-    return LabelRate(
-        start_ml_per_kg_h=min(highest, *(rule.start_ml_per_kg_h for rule in chosen)),
-        max_ml_per_kg_h=highest,
-        is_for_indication=bool(own),
-        is_lowered_for_risk=highest < usual,
-        lacks_risk_limit=at_risk and not limits,
-    )
-
-
-def _risk_limits(rules: list[RateRule]) -> list[Decimal]:
-    return [rule.at_risk_max_ml_per_kg_h for rule in rules if rule.at_risk_max_ml_per_kg_h is not None]
 
 
 def above_label(
@@ -634,22 +472,3 @@ def above_label(
         f"{_plain(weight_kg)} kg).{f' {NO_RISK_LIMIT}' if label and label.lacks_risk_limit else ''}",
         RATE_SOURCE,
     )
-
-
-def ml_per_kg_h(mg_per_kg_min: Decimal, percent: Decimal) -> Decimal:
-    """A rate by volume from a rate by mass: 1 % is 10 mg in 1 mL, so mL/kg/h = mg/kg/min x 60 / (10 x percent).
-
-    Raises ValueError for a concentration that is not above 0.
-    """
-    return mg_per_kg_min * 6 / _concentration(percent)
-
-
-def mg_per_kg_min(ml_per_kg_h: Decimal, percent: Decimal) -> Decimal:
-    """A rate by mass from a rate by volume, the other way round. Raises ValueError likewise."""
-    return ml_per_kg_h * _concentration(percent) / 6
-
-
-def _concentration(percent: Decimal) -> Decimal:
-    if percent <= 0:
-        raise ValueError("A concentration is more than 0 %.")
-    return percent

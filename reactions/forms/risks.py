@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 
 from patients.forms.fields import with_value
-from reactions.clinical.safety_card import RISK_FACTORS, Basis, RiskFactor, RiskGroup
+from reactions.clinical.risk_factors import RISK_FACTORS, Basis, RiskFactor, RiskGroup
 from reactions.models import PatientRisk
 from reactions.vocabulary import HistoryFact, choices
 

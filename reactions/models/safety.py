@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from patients.models import AppendOnly, Clinic, Patient, Record, RecordQuerySet, User
-from reactions.clinical.safety_card import RISK_FACTORS, RiskFactor
+from reactions.clinical.risk_factors import RISK_FACTORS, RiskFactor
 from reactions.models.infusion import Infusion
 from reactions.vocabulary import LABELS, HistoryFact
 

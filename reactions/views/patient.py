@@ -12,7 +12,7 @@ from patients.views.history import history_of
 from patients.views.patients import find_patient
 from patients.views.voiding import void_page
 from reactions import recording, safety
-from reactions.clinical.safety_card import AGE_AT_RISK_ABOVE_YEARS
+from reactions.clinical.risk_factors import AGE_AT_RISK_ABOVE_YEARS
 from reactions.forms.infusion import BOOKED_UP_TO
 from reactions.models import Alert
 from reactions.views import timeline

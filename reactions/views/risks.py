@@ -13,7 +13,7 @@ from patients.forms.fields import differences
 from patients.models import StaleRecord
 from patients.views.patients import find_patient_to_change
 from reactions import recording, safety
-from reactions.clinical.safety_card import AGE_AT_RISK_ABOVE_YEARS
+from reactions.clinical.risk_factors import AGE_AT_RISK_ABOVE_YEARS
 from reactions.forms.risks import RisksForm
 
 

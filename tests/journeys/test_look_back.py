@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from patients.models import Clinic, Patient, User
 from reactions import recording
-from reactions.clinical.safety_card import RISK_FACTORS, RiskFactor
+from reactions.clinical.risk_factors import RISK_FACTORS, RiskFactor
 from reactions.models import Infusion, ResponseMeasures
 from tests.journeys.conftest import NewPage, sign_in
 from tests.journeys.eyes import look_at

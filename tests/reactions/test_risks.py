@@ -11,7 +11,7 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 
 from patients.models import AuditEvent, Patient, User
 from reactions import recording, safety
-from reactions.clinical.safety_card import RISK_FACTORS, RiskFactor
+from reactions.clinical.risk_factors import RISK_FACTORS, RiskFactor
 from reactions.models import Infusion, PatientRisk
 from reactions.vocabulary import HistoryFact
 

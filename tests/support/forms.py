@@ -3,7 +3,8 @@
 from typing import Any
 from uuid import uuid4
 
-from reactions.clinical.safety_card import CardCode, RiskFactor
+from reactions.clinical.risk_factors import RiskFactor
+from reactions.clinical.safety_card import CardCode
 from reactions.forms.anaphylaxis import EvidenceForm
 from reactions.models import AnaphylaxisRecord, Product
 

@@ -12,27 +12,25 @@ from hypothesis import strategies as st
 
 from patients.iga import Status
 from patients.words import AntiIga
-from reactions.clinical.safety_card import (
+from reactions.clinical.label_rate import LabelRate, RateRule, label_rate, mg_per_kg_min, ml_per_kg_h
+from reactions.clinical.risk_factors import (
     BOXED_RENAL,
     BOXED_THROMBOSIS,
     RISK_FACTORS,
     Basis,
+    RiskFactor,
+    RiskGroup,
+    is_at_risk,
+)
+from reactions.clinical.safety_card import (
     CardCode,
     CardFacts,
     CardItem,
-    LabelRate,
     Level,
     PastReaction,
-    RateRule,
-    RiskFactor,
-    RiskGroup,
     above_label,
     card,
-    is_at_risk,
     is_severe_systemic,
-    label_rate,
-    mg_per_kg_min,
-    ml_per_kg_h,
     risk_factors,
 )
 
