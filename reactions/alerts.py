@@ -28,7 +28,7 @@ from patients.words import StaffRoleName
 from reactions import outbox
 from reactions.clinical.escalation import Rung, Targets, due_by, round_at, round_begins, rungs
 from reactions.clinical.triage import Triage, gone_and_lasted, triage
-from reactions.models import Alert, AlertPolicy, Answer, OnCallShift, OutboxMessage
+from reactions.models import Alert, AlertPolicy, Answer, AnswerDraft, CheckIn, OnCallShift, OutboxMessage
 from reactions.vocabulary import AlertLevel, MailKind, MailState, PatientSeverity, PatientSymptom
 
 logger = logging.getLogger(__name__)
@@ -171,6 +171,19 @@ def triage_of(answer: Answer) -> Triage:
         still_there=answer.still_there,
         **gone_and_lasted(told, answer.submitted_at),
     )
+
+
+def heard_by_clinic(checkin: CheckIn, draft: AnswerDraft | None, *, marked_anew: bool) -> frozenset[str]:
+    """The symptoms that made the clinic hear red words: those a half-filled form has told, and an earlier answer's.
+
+    An earlier answer's, `marked_anew` on the screen of the problems, are told once more. What was told as over, or in
+    an answer that was not red, has to be told when it is there after all.
+    """
+    heard = frozenset(draft.told) if draft else frozenset()
+    answer = checkin.latest_answer()
+    if answer and not marked_anew and triage_of(answer).level == AlertLevel.RED:
+        heard |= {row.symptom for row in answer.symptoms.all() if row.still_there is not False}
+    return heard
 
 
 def _why(reasons: Iterable[str], *, before: Iterable[str] = ()) -> str:

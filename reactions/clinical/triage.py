@@ -13,6 +13,8 @@ Signatures
     gone_and_lasted(told, at) -> {"gone": …, "lasted": …}, arguments of triage
         told             {PatientSymptom: (when it began, whether it is still there)}, None where that was not said
         at               when the patient said so
+    cannot_wait(level, marked, heard) -> bool: what reaches the clinic before the rest of the form is filled in
+        marked, heard    the symptoms of a form that is not sent yet, and those of them that the clinic has heard of
     Triage.level         RED, AMBER, GREEN, or None when no problem was reported
     Triage.reasons       what led to it, in words for staff, the most urgent first; never empty with a level
 
@@ -128,6 +130,11 @@ def gone_and_lasted(told: Mapping[PatientSymptom, tuple[datetime | None, bool | 
             symptom: at - began for symptom, (began, still_there) in told.items() if began and still_there is not False
         },
     }
+
+
+def cannot_wait(level: AlertLevel | None, marked: Collection[str], heard: Collection[str]) -> bool:
+    """A RED answer, half filled in, of which the clinic has not heard something that is marked."""
+    return level == AlertLevel.RED and not set(marked) <= set(heard)
 
 
 def in_words(symptom: PatientSymptom) -> str:

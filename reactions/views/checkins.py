@@ -22,15 +22,16 @@ from django.utils import timezone, translation
 from django.views.decorators.http import require_http_methods, require_safe
 
 from patients.access import posted
-from reactions.alerts import triage_of
-from reactions.clinical.triage import gone_and_lasted, triage
-from reactions.forms.checkin import FIRST, PROBLEMS, WHO, CheckForm, Sheet, StepForm, steps_of
+from reactions.alerts import heard_by_clinic
+from reactions.answer_sheet import Sheet, steps_of
+from reactions.clinical.triage import cannot_wait
+from reactions.forms.checkin import FIRST, PROBLEMS, WHO, CheckForm, StepForm
 from reactions.models import AnswerDraft, CheckIn, ReportLink
 from reactions.models.checkin import GRACE
 from reactions.recording import CheckInClosed, begin_report, save_step, submit_answer
 from reactions.views.birth_year import ask_for_birth_year
 from reactions.views.broken_links import for_patients, in_their_language, kind_page
-from reactions.vocabulary import AlertLevel, CheckInKind, PatientSeverity, PatientSymptom
+from reactions.vocabulary import AlertLevel, CheckInKind
 
 logger = logging.getLogger(__name__)
 
@@ -174,8 +175,9 @@ def thanks(request: HttpRequest, visit: Visit) -> HttpResponse:
 def _keep(visit: Visit, form: StepForm) -> HttpResponse:
     """Keep what a screen sent, tell red words at once, and lead on."""
     sheet = Sheet(visit.checkin, {**_begun(visit), form.step: form.said()})
-    level = _level(sheet)
-    is_new = level == AlertLevel.RED and not set(sheet.marked()) <= _told(visit, form.step)
+    level = sheet.level(visit.now)
+    heard = heard_by_clinic(visit.checkin, visit.draft, marked_anew=form.step == PROBLEMS)
+    is_new = cannot_wait(level, sheet.marked(), heard)
     told = is_new and _tell_at_once(visit, sheet, form)
     context = {"form": form, "level": level, "told": told or not is_new}
     try:
@@ -207,18 +209,6 @@ def _begun(visit: Visit) -> dict[str, Any]:
     if visit.checkin.kind == CheckInKind.REPORT:
         steps.setdefault(FIRST, {"has_problem": ["yes"]})
     return steps
-
-
-def _told(visit: Visit, step_name: str) -> set[str]:
-    """The symptoms that made the clinic hear red words. An earlier answer's, marked once more, are told once more.
-
-    What was told as over, or in an answer that was not red, has to be told when it is there after all.
-    """
-    told = set(visit.draft.told) if visit.draft else set()
-    answer = visit.checkin.latest_answer()
-    if answer and step_name != PROBLEMS and triage_of(answer).level == AlertLevel.RED:
-        told |= {row.symptom for row in answer.symptoms.all() if row.still_there is not False}
-    return told
 
 
 def _tell_at_once(visit: Visit, sheet: Sheet, form: StepForm) -> bool:
@@ -263,14 +253,14 @@ def _send_nothing_new(visit: Visit, form: StepForm) -> HttpResponse:
 
 def _screen(visit: Visit, form: StepForm, context: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
     """The screen, as it is or once more with everything as it was filled in."""
-    shown = {"form": form, "back": visit.sheet.before(form.step), "level": _level(visit.sheet)}
+    shown = {"form": form, "back": visit.sheet.before(form.step), "level": visit.sheet.level(visit.now)}
     return render(visit.request, form.template, _about(visit) | shown | (context or {}), status=status)
 
 
 def _to_check(visit: Visit, form: StepForm) -> dict[str, Any]:
     """What the last screen shows."""
     sheet = visit.sheet
-    shown = {"form": form, "lines": sheet.in_words(), "back": sheet.before("check"), "level": _level(sheet)}
+    shown = {"form": form, "lines": sheet.in_words(), "back": sheet.before("check"), "level": sheet.level(visit.now)}
     return _about(visit) | shown
 
 
@@ -283,31 +273,11 @@ def _emergency(visit: Visit, context: dict[str, Any]) -> HttpResponse:
     )
 
 
-def _level(sheet: Sheet) -> AlertLevel | None:
-    """The level of what was said so far, so that emergency words come first whatever else is amiss."""
-    if not sheet.has_problem():
-        return None
-    symptoms = {PatientSymptom(word): PatientSeverity(severity) for word, severity in sheet.symptoms().items()}
-    if not symptoms:
-        return None
-    said = sheet.details()
-    told = {
-        PatientSymptom(word): (values["began_at"], values["still_there"])
-        for word, values in sheet.of_symptoms().items()
-    }
-    return triage(
-        symptoms,
-        care_sought=said["care_sought"],
-        still_there=said["still_there"],
-        **gone_and_lasted(told, timezone.now()),
-    ).level
-
-
 def _closed(visit: Visit, state: str, form: StepForm | None = None) -> HttpResponse:
     """The check-in takes nothing any more. Red words that were sent to it get the emergency words all the same."""
     visit.checkin.refresh_from_db(fields=["state", "state_reason"])
     said = Sheet(visit.checkin, {**_begun(visit), form.step: form.said()}) if form and form.is_bound else None
-    shown = {"state": state, "level": _level(said) if said else None}
+    shown = {"state": state, "level": said.level(visit.now) if said else None}
     return render(visit.request, "checkins/closed.html", _about(visit) | shown, status=HTTPStatus.GONE)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reactions.clinical.triage import triage
+from reactions.clinical.triage import cannot_wait, triage
 from reactions.vocabulary import AlertLevel, PatientSeverity, PatientSymptom
 
 P = PatientSymptom
@@ -254,3 +254,19 @@ def test_every_level_says_why(symptoms: dict, around: dict, still: bool | None) 
 def test_no_two_mild_other_words_are_urgent_but_hives_with_dizziness() -> None:
     urgent = [set(pair) for pair in combinations(sorted(OTHERS), 2) if triage(mild(*pair)).level != GREEN]
     assert urgent == [{"dizzy", "rash"}]
+
+
+@pytest.mark.parametrize(
+    ("level", "marked", "heard", "waits"),
+    [
+        (AlertLevel.RED, [P.CHEST_PAIN], [], False),
+        (AlertLevel.RED, [P.CHEST_PAIN, P.RASH], [P.CHEST_PAIN], False),
+        (AlertLevel.RED, [P.CHEST_PAIN], [P.CHEST_PAIN, P.RASH], True),
+        (AlertLevel.AMBER, [P.DARK_URINE], [], True),
+        (None, [], [], True),
+    ],
+)
+def test_only_red_words_that_the_clinic_has_not_heard_cannot_wait(
+    level: AlertLevel | None, marked: list[str], heard: list[str], waits: bool
+) -> None:
+    assert cannot_wait(level, marked, heard) is not waits
