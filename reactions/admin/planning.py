@@ -9,9 +9,11 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 
 from patients.access import signed_in
 from patients.admin.scoped import ClinicFilter, OfOwnClinicAdmin
+from reactions.clinical.questions import IN_ORDER, SETS
 from reactions.models import CheckInPlan, PlanStep
 from reactions.recording import plan_changed, plan_snapshot
 
@@ -61,6 +63,17 @@ class CheckInPlanAdmin(OfOwnClinicAdmin):
     list_filter = [ClinicFilter]
     search_fields = ["clinic__name"]
     inlines = [StepInline]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return [*super().get_readonly_fields(request, obj), "what_the_questions_are"]
+
+    @admin.display(description="what the questions are")
+    def what_the_questions_are(self, _plan: CheckInPlan) -> str:
+        """The question sets that a step can have, when each fits, and how long its list is."""
+        lines = (
+            (one.label, one.purpose, f"{len(one.problems)} of {len(IN_ORDER)} problems listed") for one in SETS.values()
+        )
+        return format_html("<ul>{}</ul>", format_html_join("", "<li><strong>{}</strong>: {}. {}.</li>", lines))
 
     def get_inline_instances(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         """A new plan is saved first: it then has the usual steps, to be changed."""

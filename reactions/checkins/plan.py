@@ -4,7 +4,7 @@ Counted from the end of the course's latest infusion. +24 h catches about three 
 study of children, PMC2083046); +72 h closes the window of US labels; +8 days falls in the time in which most haemolysis
 shows (PMID 33433931); +28 days covers thrombosis to day 30 (Blood 2016;127:200), or 2 days
 before the next course, so that it is asked before that one begins. A check-in is open until the next one
-opens, that of day 8 for a week, the last for two weeks.
+opens, that of day 8 for a week, the last for two weeks. What each asks: clinical/questions.py.
 """
 
 from datetime import date, datetime, time, timedelta
@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 
 from patients.models import Patient
 from reactions import outbox
+from reactions.clinical.questions import EVENING
 from reactions.clinical.schedule import Step, before_next_course, when_it_closes, when_to_send
 from reactions.models import AnaphylaxisRecord, CheckIn, CheckInPlan, Course, Infusion, Reaction
 from reactions.models.checkin import PLANNED_OTHERWISE, RECORDED_LATE, SENT_TOO_LATE
@@ -74,6 +75,7 @@ def _plan_step(
     values = {
         "infusion": latest,
         "label": step.label,
+        "question_set": step.question_set,
         "due_at": due_at,
         "closes_at": closes_at,
         "remind_after": step.remind_after,
@@ -151,6 +153,7 @@ def _plan_evening(infusion: Infusion, asked_of: datetime | None, now: datetime, 
         infusion=infusion,
         kind=CheckInKind.EVENING,
         label=LABELS[CheckInKind][CheckInKind.EVENING],
+        question_set=EVENING.name,
         link_nonce=nonce,
         link_hash=link_hash,
         **values,

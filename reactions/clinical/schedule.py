@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from reactions.clinical.questions import EVERYTHING, FIRST_DAYS, MONTH, SECOND_WEEK, QuestionSet
 from reactions.vocabulary import LABELS, CheckInKind
 
 # The last check-in doubles as a question before the next infusion; 2 days are this project's own. By day, since a
@@ -33,7 +34,8 @@ REMIND_AFTER = timedelta(hours=24)
 class Step:
     """One check-in: due so long after the end, open for so long, reminded of so long after its mail or not at all.
 
-    With `before_next_course` it is asked 2 days before the next course where that is earlier.
+    With `before_next_course` it is asked 2 days before the next course where that is earlier. `question_set` is the
+    name of one in clinical/questions.py.
     """
 
     key: str
@@ -42,18 +44,34 @@ class Step:
     open_for: timedelta
     remind_after: timedelta | None = REMIND_AFTER
     before_next_course: bool = False
+    question_set: str = EVERYTHING.name
 
 
-def _usual(kind: CheckInKind, after_end: timedelta, open_for: timedelta, *, before_next_course: bool = False) -> Step:
-    return Step(kind.value, LABELS[CheckInKind][kind], after_end, open_for, before_next_course=before_next_course)
+def _usual(
+    kind: CheckInKind,
+    after_end: timedelta,
+    open_for: timedelta,
+    asks: QuestionSet,
+    *,
+    before_next_course: bool = False,
+) -> Step:
+    return Step(
+        key=kind.value,
+        label=LABELS[CheckInKind][kind],
+        after_end=after_end,
+        open_for=open_for,
+        before_next_course=before_next_course,
+        question_set=asks.name,
+    )
 
 
-# Sources: checkins/plan.py. The windows follow from the steps; a reminder after 24 h is usual.
+# Sources: checkins/plan.py; of what is asked clinical/questions.py. The windows follow from the steps; a reminder after
+# 24 h is usual.
 DEFAULT_PLAN = (
-    _usual(CheckInKind.HOURS_24, timedelta(hours=24), timedelta(hours=48)),
-    _usual(CheckInKind.HOURS_72, timedelta(hours=72), timedelta(days=5)),
-    _usual(CheckInKind.DAYS_8, timedelta(days=8), timedelta(days=7)),
-    _usual(CheckInKind.DAYS_28, timedelta(days=28), timedelta(days=14), before_next_course=True),
+    _usual(CheckInKind.HOURS_24, timedelta(hours=24), timedelta(hours=48), FIRST_DAYS),
+    _usual(CheckInKind.HOURS_72, timedelta(hours=72), timedelta(days=5), FIRST_DAYS),
+    _usual(CheckInKind.DAYS_8, timedelta(days=8), timedelta(days=7), SECOND_WEEK),
+    _usual(CheckInKind.DAYS_28, timedelta(days=28), timedelta(days=14), MONTH, before_next_course=True),
 )
 
 

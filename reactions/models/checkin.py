@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from patients.models import MAIL_CAME_BACK, Clinic, Patient, User
+from reactions.clinical.questions import EVERYTHING, SETS
 from reactions.clinical.triage import in_words
 from reactions.models.course import Course
 from reactions.models.infusion import Infusion
@@ -83,6 +84,12 @@ class CheckIn(models.Model):
     infusion = models.ForeignKey(Infusion, models.PROTECT, related_name="checkins", help_text="Counted from its end.")
     kind = models.CharField(max_length=20, help_text="A CheckInKind, or the key of a step that the clinic wrote.")
     label = models.CharField(max_length=60, blank=True, help_text="What the step was called.")
+    question_set = models.CharField(
+        max_length=20,
+        choices=[(one.name, one.label) for one in SETS.values()],
+        default=EVERYTHING.name,
+        help_text="Which problems are listed; the step's when it was sent.",
+    )
     due_at = models.DateTimeField()
     closes_at = models.DateTimeField()
     state = models.CharField(max_length=10, choices=choices(CheckInState), default=CheckInState.PLANNED)
@@ -117,6 +124,9 @@ class CheckIn(models.Model):
                 name="reactions_checkin_sent_has_time", condition=~Q(state="sent") | Q(sent_at__isnull=False)
             ),
             models.CheckConstraint(name="reactions_checkin_state_known", condition=Q(state__in=values(CheckInState))),
+            models.CheckConstraint(
+                name="reactions_checkin_question_set_known", condition=Q(question_set__in=sorted(SETS))
+            ),
         ]
         indexes = [
             models.Index(fields=["due_at"], condition=Q(state="planned"), name="reactions_checkin_planned"),
@@ -205,7 +215,12 @@ class Answer(models.Model):
     could_not_do_daily = models.BooleanField("could not do normal daily things", null=True, blank=True)
     got_care = models.BooleanField("got care from a professional", null=True, blank=True)
     comment = models.TextField(blank=True, max_length=10_000)
-    question_set = models.CharField(max_length=20, default="2", help_text="2: one question a screen. 1: one form.")
+    question_set = models.CharField(
+        max_length=20, default=EVERYTHING.code, help_text="Name and version of what was asked, as in questions.py."
+    )
+    full_list = models.BooleanField(
+        "opened the full list", default=False, help_text="The patient asked for all problems, whatever the set lists."
+    )
     language = models.CharField(max_length=8, default="en", blank=True, help_text="Empty when taken down by telephone.")
     answered_by = models.CharField(max_length=10, choices=choices(AnsweredBy), default=AnsweredBy.PATIENT)
     submission_id = models.UUIDField(

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from patients.models import Clinic
+from reactions.clinical.questions import EVERYTHING, SETS
 from reactions.clinical.schedule import DEFAULT_PLAN, OPEN_AT_LEAST, QuietHours, Step
 from reactions.vocabulary import CheckInKind
 
@@ -39,7 +40,10 @@ class CheckInPlan(models.Model):
     asks_same_evening = models.BooleanField(
         "one question the same evening",
         default=False,
-        help_text="At 20:00 after each infusion day of a course of several days.",
+        help_text=(
+            "At 20:00 after each infusion day of a course of several days. On Yes it lists the emergencies alone, with"
+            " a way to the full list."
+        ),
     )
     saved_at = models.DateTimeField(null=True, editable=False)
     applied_to = models.PositiveBigIntegerField(
@@ -110,12 +114,24 @@ class PlanStep(models.Model):
     before_next_course = models.BooleanField(
         "or 2 days before the next course", default=False, help_text="Whichever comes first."
     )
+    question_set = models.CharField(
+        "questions",
+        max_length=20,
+        choices=[(one.name, one.label) for one in SETS.values()],
+        default=EVERYTHING.name,
+        help_text="Which problems are listed. Every set has the emergencies and a way to the full list.",
+    )
     is_active = models.BooleanField("active", default=True)
 
     class Meta:
         verbose_name = "step"
         ordering = ["pk"]
-        constraints = [models.UniqueConstraint(fields=["plan", "key"], name="reactions_planstep_key_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["plan", "key"], name="reactions_planstep_key_once"),
+            models.CheckConstraint(
+                name="reactions_planstep_question_set_known", condition=Q(question_set__in=sorted(SETS))
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.label
@@ -133,6 +149,7 @@ class PlanStep(models.Model):
             open_for_h=step.open_for // HOUR,
             remind_after_h=None if step.remind_after is None else step.remind_after // HOUR,
             before_next_course=step.before_next_course,
+            question_set=step.question_set,
         )
 
     def clean(self) -> None:
@@ -165,4 +182,5 @@ class PlanStep(models.Model):
             open_for=self.open_for_h * HOUR,
             remind_after=None if self.remind_after_h is None else self.remind_after_h * HOUR,
             before_next_course=self.before_next_course,
+            question_set=self.question_set,
         )

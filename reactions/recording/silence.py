@@ -8,13 +8,11 @@ from django.db import transaction
 
 from patients.models import Patient, User
 from patients.registering import hold_patient
+from reactions.clinical.questions import BY_TELEPHONE
 from reactions.models import Answer, CheckIn, PhoneCall
 from reactions.recording.answers import submit_answer
 from reactions.recording.writing import made_before, write_about
 from reactions.vocabulary import AnsweredBy, PhoneOutcome
-
-# The form that staff fill in on the telephone. It is in English, whatever language the two of them speak.
-QUESTION_SET = "telephone-1"
 
 
 @transaction.atomic
@@ -63,7 +61,7 @@ def answer_by_telephone(
     answer = submit_answer(
         checkin,
         has_problem=True,
-        details=details | {"question_set": QUESTION_SET, "language": ""},
+        details=details | {"question_set": BY_TELEPHONE, "language": ""},
         symptoms=symptoms,
         answered_by=AnsweredBy.TELEPHONE,
         by=by,

@@ -32,7 +32,7 @@ def planned(patient: Patient, ended_at: datetime, **fields: Any) -> Infusion:
 def form(plan: CheckInPlan, **changes: Any) -> dict[str, Any]:
     """The admin's form of the plan, as a browser sends it, with these changes."""
     fields: dict[str, Any] = {"quiet_from": "21:00", "sends_from": "08:00", "steps-INITIAL_FORMS": plan.steps.count()}
-    names = ["id", "key", "label", "after", "after_unit", "open_for_h", "remind_after_h"]
+    names = ["id", "key", "label", "after", "after_unit", "open_for_h", "remind_after_h", "question_set"]
     for number, step in enumerate(plan.steps.all()):
         row = {name: getattr(step, name) for name in names} | {"plan": plan.pk, "is_active": "on"}
         if step.before_next_course:
@@ -52,6 +52,7 @@ NEW_STEP = {
     "steps-4-after_unit": "days",
     "steps-4-open_for_h": 72,
     "steps-4-remind_after_h": "",
+    "steps-4-question_set": "month",
     "steps-4-is_active": "on",
 }
 
@@ -73,6 +74,43 @@ def test_a_new_plan_has_the_usual_steps_and_plans_the_same(plan: CheckInPlan, pa
     assert [step.key for step in plan.steps.all()] == ["hours_24", "hours_72", "days_8", "days_28"]
     usual = CheckInPlan(clinic=plan.clinic, quiet_from=None, sends_from=None).steps_in_use()
     assert plan.steps_in_use() == usual
+
+
+def sets_of(infusion: Infusion) -> dict[str, str]:
+    return dict(infusion.course.checkins.values_list("kind", "question_set"))
+
+
+def test_a_check_in_asks_what_its_step_asks_until_it_is_sent(
+    client: Client, plan: CheckInPlan, patient: Patient
+) -> None:
+    infusion = planned(patient, timezone.now() - 25 * HOUR)
+    assert sets_of(infusion) == {
+        "hours_24": "first_days",
+        "hours_72": "first_days",
+        "days_8": "second_week",
+        "days_28": "month",
+    }
+    CheckIn.objects.filter(kind="hours_24").update(state=CheckInState.SENT, sent_at=timezone.now())
+    changes = {f"steps-{number}-question_set": "everything" for number in range(4)}
+    assert change(client, plan, **changes).status_code == 302
+    noted = AuditEvent.objects.filter(act="plan.changed").latest("pk").changes["step hours_24"]
+    assert ["question_set: first_days" in noted[0], "question_set: everything" in noted[1]] == [True, True]
+    replanning.apply_changed_plans(timezone.now())
+    assert sets_of(infusion) == {
+        "hours_24": "first_days",
+        "hours_72": "everything",
+        "days_8": "everything",
+        "days_28": "everything",
+    }
+
+
+def test_the_page_of_a_plan_says_what_the_questions_are(client: Client, plan: CheckInPlan) -> None:
+    page = client.get(f"/admin/reactions/checkinplan/{plan.pk}/change/").content.decode()
+    assert "blood breakdown, kidneys, skin, clots, infection" in page
+    assert "Every set has the emergencies" in page
+    refused = change(client, plan, **{"steps-0-question_set": "nonsense"})
+    assert refused.status_code == 200
+    assert "nonsense is not one of the available choices" in refused.content.decode()
 
 
 def test_a_step_that_the_clinic_wrote_goes_through_the_whole_system(
@@ -322,6 +360,7 @@ def test_the_evening_of_each_day_of_a_course_is_asked_where_the_plan_says_so(cli
     evenings = CheckIn.objects.filter(kind="evening").order_by("due_at")
     at_eight = MORNING + 12 * HOUR
     assert [(row.infusion_id, row.due_at) for row in evenings] == [(first.pk, at_eight), (second.pk, at_eight + DAY)]
+    assert {row.question_set for row in evenings} == {"evening"}
     CheckInPlan.objects.filter(pk=plan.pk).update(asks_same_evening=False)
     plan_checkins(second, now=second.ended_at)
     assert evenings.get(infusion=second).state_reason == PLANNED_OTHERWISE
