@@ -12,13 +12,12 @@ from django import forms
 from django.http import QueryDict
 from django.utils import timezone
 
+from reactions.clinical.questions import CARE, DAY, IN_ORDER, MORE
 from reactions.clinical.triage import gone_and_lasted, triage
 from reactions.forms.checkin import (
-    CARE,
-    DAY,
+    ALL,
     FIRST,
     FORMS,
-    MORE,
     PARENT,
     PROBLEM,
     PROBLEMS,
@@ -26,7 +25,6 @@ from reactions.forms.checkin import (
     ProblemForm,
     Said,
     StepForm,
-    symptom_choices,
 )
 from reactions.models import Answer, CheckIn
 from reactions.vocabulary import AlertLevel, PatientSeverity, PatientSymptom
@@ -59,7 +57,8 @@ class Sheet:
         before = [WHO] if asks_who(self.checkin) else []
         if not self.has_problem():
             return [*before, FIRST]
-        return [*before, FIRST, PROBLEMS, *(f"{PROBLEM}{symptom}" for symptom in self.marked()), CARE, DAY, MORE]
+        of_each = (f"{PROBLEM}{symptom}" for symptom in self.marked())
+        return [*before, FIRST, PROBLEMS, *of_each, *self.checkin.asked.follow]
 
     def form(self, step: str, data: QueryDict | None = None) -> StepForm:
         """The screen, filled with what was sent before. Raises KeyError for one that does not exist."""
@@ -89,9 +88,12 @@ class Sheet:
         return asks_who(self.checkin) and (self.values(WHO) or {}).get("answered_by") == PARENT
 
     def marked(self) -> list[str]:
-        """The symptoms that are marked, emergencies first."""
+        """The symptoms that are marked, in the order of the list: emergencies first."""
         found = (self.values(PROBLEMS) or {}).get("symptoms", [])
-        return [value for group in symptom_choices() for value, _label in group if value in found]
+        return [str(word) for word in IN_ORDER if word in found]
+
+    def opened_full_list(self) -> bool:
+        return ALL in self.steps.get(PROBLEMS, {}).get("listed", [])
 
     def first_open(self) -> str | None:
         """The first screen that still has to be answered; None when all have been."""
@@ -125,13 +127,14 @@ class Sheet:
 
     def details(self) -> dict[str, Any]:
         """Columns of Answer, as far as said."""
-        who = {"answered_by": PARENT if self.by_parent() else "patient"}
+        who = {"answered_by": PARENT if self.by_parent() else "patient", "question_set": self.checkin.asked.code}
         if not self.has_problem():
             return who
         began = [values["began_at"] for values in self.of_symptoms().values() if values["began_at"]]
         effects = (self.values(DAY) or {}).get("effects")
         asked = ("could_not_work", "could_not_do_daily", "got_care")
         return who | {
+            "full_list": self.opened_full_list(),
             "began_at": min(began, default=None),
             "still_there": self.still_there(),
             "care_sought": (self.values(CARE) or {}).get("care_sought", ""),
@@ -175,7 +178,7 @@ def steps_of(answer: Answer) -> dict[str, Said]:
     if not answer.has_problem or not rows:
         return steps
     zone = answer.checkin.infusion.patient.zone
-    steps[PROBLEMS] = {"symptoms": [row.symptom for row in rows]}
+    steps[PROBLEMS] = {"symptoms": [row.symptom for row in rows]} | ({"listed": [ALL]} if answer.full_list else {})
     for row in rows:
         if row.severity == PatientSeverity.NOT_SAID and row.still_there is None:
             continue
@@ -184,8 +187,13 @@ def steps_of(answer: Answer) -> dict[str, Said]:
         still = {True: "yes", False: "no", None: ""}[row.still_there]
         steps[f"{PROBLEM}{row.symptom}"] = {"severity": [severity], "still_there": [still], "began_at": [began]}
     effects = [name for name in ("could_not_work", "could_not_do_daily", "got_care") if getattr(answer, name)]
-    if answer.got_care is not None:
-        steps |= {CARE: {"care_sought": [answer.care_sought]}, DAY: {"effects": effects}}
+    to_the_end = answer.got_care is not None
+    if to_the_end:
+        steps[DAY] = {"effects": effects}
+    # Not every set of questions asks what it did to the day.
+    if to_the_end or answer.care_sought:
+        steps[CARE] = {"care_sought": [answer.care_sought]}
+    if to_the_end or answer.comment:
         steps[MORE] = {"comment": [answer.comment]}
     return steps
 

@@ -1,5 +1,6 @@
 """What a patient fills in, one question a screen. How the screens hang together: answer_sheet.py."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from patients import clock
 from patients.forms.fields import ClinicDateTimeField
+from reactions.clinical.questions import CARE, DAY, EMERGENCIES, GROUPS, IN_ORDER, MORE
 from reactions.clinical.triage import RED_WORDS
 from reactions.models import CheckIn
 from reactions.models.checkin import CARE_SOUGHT
@@ -20,18 +22,14 @@ from reactions.vocabulary import LABELS, PatientSeverity, PatientSymptom
 
 Said = dict[str, list[str]]
 
-WHO, FIRST, PROBLEMS, CARE, DAY, MORE = "who", "first", "problems", "care", "day", "more"
+WHO, FIRST, PROBLEMS = "who", "first", "problems"
 # In front of the symptom in the name of its own screen.
 PROBLEM = "problem-"
 PARENT = "parent"
+# The button for every problem there is, and what the page then carries along.
+SHOW_ALL, ALL = "show_all", "all"
 KEPT_AT_MOST = 20_000
 OPENED = "reactions.checkin.opened"
-
-
-def symptom_choices() -> tuple[list[tuple[str, Any]], list[tuple[str, Any]]]:
-    """Emergency words, and the others, each with the words of a person at home."""
-    words = [(str(word), _(LABELS[PatientSymptom][word])) for word in PatientSymptom]
-    return [pair for pair in words if pair[0] in RED_WORDS], [pair for pair in words if pair[0] not in RED_WORDS]
 
 
 def opened_now(checkin: CheckIn) -> str:
@@ -61,6 +59,11 @@ class StepForm(forms.Form):
         self.step = step
         self.initial.setdefault("opened", opened_now(checkin))
 
+    @property
+    def asks_for_all(self) -> bool:
+        """It was sent to see more of the same screen, and not to go on."""
+        return False
+
     def clean_submission_id(self) -> UUID | None:
         try:
             return UUID(str(self.cleaned_data["submission_id"]))
@@ -76,12 +79,12 @@ class StepForm(forms.Form):
         data = self.data if isinstance(self.data, QueryDict) else QueryDict()
         return {
             name: [value.replace("\0", "")[:KEPT_AT_MOST] for value in data.getlist(name)[: len(PatientSymptom)]]
-            for name in self.questions()
-            if name in data
+            for name in self.fields
+            if name in data and name not in {"submission_id", "opened"}
         }
 
     def questions(self) -> list[str]:
-        return [name for name in self.fields if name not in {"submission_id", "opened"}]
+        return [field.name for field in self.visible_fields()]
 
     @property
     def question_fields(self) -> list[forms.BoundField]:
@@ -108,23 +111,49 @@ class FirstQuestionForm(StepForm):
 
 
 class ProblemsForm(StepForm):
-    """Which problems there are, emergencies first and together."""
+    """Which problems there are: emergencies first, then in groups those that the check-in's questions list.
+
+    The others are one button away, and each of them is taken whatever is listed.
+    """
 
     template = "checkins/problems.html"
     symptoms = forms.MultipleChoiceField(
         label=_("Problems"),
-        choices=lambda: [pair for group in symptom_choices() for pair in group],
+        choices=lambda: [(str(word), _(LABELS[PatientSymptom][word])) for word in IN_ORDER],
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": _("Please mark at least one problem. “Something else” is the last one.")},
     )
+    listed = forms.Field(required=False, widget=forms.HiddenInput)
+
+    @property
+    def asks_for_all(self) -> bool:
+        return SHOW_ALL in self.data
+
+    @property
+    def shows_all(self) -> bool:
+        return self.checkin.asked.is_full or self["listed"].value() == ALL
 
     @property
     def emergencies(self) -> list[Any]:
-        return [box for box in self["symptoms"] if box.data["value"] in RED_WORDS]
+        return self._boxes(EMERGENCIES)
 
     @property
-    def others(self) -> list[Any]:
-        return [box for box in self["symptoms"] if box.data["value"] not in RED_WORDS]
+    def groups(self) -> list[tuple[Any, list[Any]]]:
+        """(heading, boxes), those with a box that is shown."""
+        marked = self["symptoms"].value() or []
+        shown = [word for word in IN_ORDER if self.shows_all or word in self.checkin.asked.problems or word in marked]
+        found = ((group.heading, [word for word in group.problems if word in shown]) for group in GROUPS)
+        return [(_(heading), self._boxes(words)) for heading, words in found if words]
+
+    @property
+    def something_else(self) -> list[Any]:
+        return self._boxes([PatientSymptom.OTHER])
+
+    def said(self) -> Said:
+        return super().said() | ({"listed": [ALL]} if self.asks_for_all else {})
+
+    def _boxes(self, words: Iterable[PatientSymptom]) -> list[Any]:
+        return [box for box in self["symptoms"] if box.data["value"] in words]
 
 
 class BeganField(ClinicDateTimeField):

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from patients.models import MAIL_CAME_BACK, Clinic, Patient, User
-from reactions.clinical.questions import EVERYTHING, SETS
+from reactions.clinical.questions import EVERYTHING, SETS, QuestionSet
 from reactions.clinical.triage import in_words
 from reactions.models.course import Course
 from reactions.models.infusion import Infusion
@@ -142,6 +142,10 @@ class CheckIn(models.Model):
     def get_kind_display(self) -> str:
         """What staff read: the step's name when it was planned."""
         return self.label or LABELS[CheckInKind].get(self.kind, self.kind)
+
+    @property
+    def asked(self) -> QuestionSet:
+        return SETS[self.question_set]
 
     @property
     def patient(self) -> Patient:

@@ -38,6 +38,9 @@ logger = logging.getLogger(__name__)
 # Of “/c/TOKEN/”, the first page of a link.
 ROOT_SLASHES = 3
 
+# Where the list begins below the emergencies.
+LISTED = "#listed"
+
 View = Callable[..., HttpResponse]
 
 
@@ -70,6 +73,14 @@ class Visit:
         if step is None:
             return redirect("reactions:patient_check", self.token)
         return redirect("reactions:patient_step", self.token, step)
+
+    def lead_on(self, form: StepForm) -> HttpResponseRedirect:
+        """To what comes after a screen; to the same one with every problem where that was asked for."""
+        if not form.asks_for_all:
+            return self.lead_to(self.sheet.first_open())
+        response = self.lead_to(form.step)
+        response["Location"] += LISTED
+        return response
 
 
 def patient_page(view: View) -> View:
@@ -197,10 +208,10 @@ def _keep(visit: Visit, form: StepForm) -> HttpResponse:
         return _screen(visit, form, context | {"not_stored": True}, status=HTTPStatus.SERVICE_UNAVAILABLE)
     visit.sheet = sheet
     if level == AlertLevel.RED and (is_new or form.step == PROBLEMS):
-        return _emergency(visit, context)
+        return _emergency(visit, form, context)
     if "back" in visit.request.POST:
         return visit.lead_to(sheet.before(form.step))
-    return visit.lead_to(sheet.first_open()) if form.is_valid() else _screen(visit, form, context)
+    return visit.lead_on(form) if form.asks_for_all or form.is_valid() else _screen(visit, form, context)
 
 
 def _begun(visit: Visit) -> dict[str, Any]:
@@ -264,10 +275,10 @@ def _to_check(visit: Visit, form: StepForm) -> dict[str, Any]:
     return _about(visit) | shown
 
 
-def _emergency(visit: Visit, context: dict[str, Any]) -> HttpResponse:
+def _emergency(visit: Visit, form: StepForm, context: dict[str, Any]) -> HttpResponse:
     """The emergency words alone, before anything else is asked."""
     status = HTTPStatus.OK if context["told"] else HTTPStatus.SERVICE_UNAVAILABLE
-    next_page = visit.lead_to(visit.sheet.first_open())["Location"]
+    next_page = visit.lead_on(form)["Location"]
     return render(
         visit.request, "checkins/emergency.html", _about(visit) | context | {"next": next_page}, status=status
     )

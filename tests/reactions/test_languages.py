@@ -9,6 +9,7 @@ from django.conf import settings
 from django.utils import translation
 
 from ivigtrack.languages import compiled, sources
+from reactions.clinical.questions import GROUPS
 from reactions.models.checkin import CARE_SOUGHT
 from reactions.vocabulary import LABELS, PatientSeverity, PatientSymptom
 from tests.support import translatable
@@ -26,7 +27,7 @@ def texts_of_patients() -> set[str]:
     modules = [ROOT / "reactions" / "forms" / "checkin.py", ROOT / "reactions" / "words.py"]
     texts = {text for path in templates for text in translatable.of_template(path.read_text())}
     texts |= {text for path in modules for text in translatable.of_module(path.read_text())}
-    texts |= {LABELS[PatientSymptom][word] for word in PatientSymptom}
+    texts |= {LABELS[PatientSymptom][word] for word in PatientSymptom} | {group.heading for group in GROUPS}
     texts |= {LABELS[PatientSeverity][word] for word in PatientSeverity if word != PatientSeverity.NOT_SAID}
     return texts | {label for _value, label in CARE_SOUGHT}
 

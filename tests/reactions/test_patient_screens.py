@@ -51,7 +51,7 @@ def test_each_screen_leads_to_the_next_and_the_last_one_sends(client: Client, fi
     said = {row.symptom: (row.severity, row.still_there) for row in sent.symptoms.all()}
     assert said == {"headache": ("severe", False), "rash": ("mild", True)}
     assert (sent.could_not_work, sent.could_not_do_daily, sent.got_care) == (True, False, False)
-    assert (sent.care_sought, sent.comment, sent.question_set) == ("called", "It woke me up.", "2")
+    assert (sent.care_sought, sent.comment, sent.question_set) == ("called", "It woke me up.", "first_days-1")
     assert not AnswerDraft.objects.exists()
 
 

@@ -7,6 +7,7 @@ import polib
 import pytest
 from django.conf import settings
 
+from reactions.clinical.questions import GROUPS
 from reactions.models.checkin import CARE_SOUGHT
 from reactions.vocabulary import LABELS, PatientSeverity, PatientSymptom
 from tests.support import translatable
@@ -31,6 +32,7 @@ def texts() -> dict[str, set[str]]:
     found = {path.name: translatable.of_template(path.read_text()) for path in PAGES}
     found["forms"] = translatable.of_module((ROOT / "reactions" / "forms" / "checkin.py").read_text())
     found["symptoms"] = {LABELS[PatientSymptom][word] for word in PatientSymptom}
+    found["groups"] = {group.heading for group in GROUPS}
     found["how bad"] = {LABELS[PatientSeverity][word] for word in PatientSeverity}
     found["care"] = {label for _value, label in CARE_SOUGHT}
     # A measure of words and sentences says nothing of two buttons: what is short is measured together.
