@@ -9,7 +9,9 @@ from django.utils.translation import gettext
 
 from reactions.clinical.causality import NARANJO_LABELS, NARANJO_QUESTIONS, UMC_POINTS, NaranjoAnswer
 from reactions.clinical.onset import OnsetClass, is_within_label_window, onset_class
+from reactions.clinical.questions import asked_in_words, not_offered
 from reactions.clinical.seriousness import CRITERIA
+from reactions.clinical.triage import in_words
 from reactions.models import Answer, CausalityAssessment, Infusion, Reaction, Treatment
 from reactions.vocabulary import LABELS, AnsweredBy, CausalityScale, PatientSeverity
 
@@ -142,6 +144,20 @@ def answered_how(answer: Answer) -> str:
         return f"taken down by {LABELS[AnsweredBy][AnsweredBy.TELEPHONE]}"
     language = dict(settings.LANGUAGES).get(answer.language, answer.language)
     return f"by {LABELS[AnsweredBy].get(answer.answered_by, answer.answered_by)}, in {language}"
+
+
+def asked_of(answer: Answer) -> str:
+    """What the answer was asked: “First days, version 1, and opened the full list”."""
+    return asked_in_words(answer.question_set) + (", and opened the full list" if answer.full_list else "")
+
+
+def not_offered_to(answer: Answer) -> str:
+    """The problems that a patient with a problem was not offered, in their words: of these nothing is known."""
+    if not answer.has_problem:
+        return ""
+    told = {row.symptom for row in answer.symptoms.all()}
+    lacking = not_offered(answer.question_set, full_list=answer.full_list)
+    return ", ".join(in_words(problem) for problem in lacking if problem not in told)
 
 
 def report_line(answer: Answer) -> str:
