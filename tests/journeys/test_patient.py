@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from patients.models import Patient
-from reactions.models import CheckIn, Infusion, ReportLink
+from reactions.forms.checkin import PARENT
+from reactions.models import AnswerDraft, CheckIn, Infusion, ReportLink
 from reactions.recording import begin_report
 from reactions.vocabulary import CheckInKind
 from tests.journeys.eyes import look_at
@@ -44,13 +45,16 @@ class Words:
     change: str
     report: str
     begin: str
+    show_all: str
+    dark_urine: str
+    skin: str
 
 
 ENGLISH = Words(
     *("en", "Yes", "No, nothing new or worse", "Next", "Back", "Send", "Headache", "Chest pain", "Severe"),
     *("Yes", "When did it begin?", "Called the clinic or a doctor", "Could not work", "Anything else we should know?"),
     *("Thank you. Your clinic has your answer.", "Call 911 now", "Go on with the questions", "Change my answer"),
-    *("Report something now", "Begin"),
+    *("Report something now", "Begin", "My problem is not here: show all", "Dark urine, like cola", "Skin and mouth"),
 )
 SPANISH = Words(
     *("es", "Sí", "No, nada nuevo ni peor", "Siguiente", "Atrás", "Enviar", "Dolor de cabeza", "Dolor en el pecho"),
@@ -63,7 +67,8 @@ SPANISH = Words(
         "¿Algo más que debamos saber?",
     ),
     *("Gracias. Su clínica tiene su respuesta.", "Llame al 911 ahora", "Seguir con las preguntas"),
-    *("Cambiar mi respuesta", "Contar algo ahora", "Empezar"),
+    *("Cambiar mi respuesta", "Contar algo ahora", "Empezar", "Mi problema no está: ver todos"),
+    *("Orina oscura, como refresco de cola", "Piel y boca"),
 )
 
 
@@ -136,6 +141,36 @@ def test_a_patient_answers_on_a_phone_without_scripts(
     phone.get_by_label(words.headache, exact=True).check()
     tap(phone, words.then)
     assert CheckIn.objects.filter(kind=CheckInKind.REPORT).count() == 1
+
+
+@pytest.mark.parametrize("words", [ENGLISH, SPANISH], ids=["english", "spanish"])
+def test_a_patient_whose_problem_is_not_listed_sees_all_and_loses_no_tick(
+    phone: Page, checkin: CheckIn, patient: Patient, words: Words
+) -> None:
+    Patient.objects.filter(pk=patient.pk).update(language=words.language)
+    CheckIn.objects.filter(pk=checkin.pk).update(question_set="month")
+    phone.goto(checkin.link_path())
+    phone.get_by_label(words.yes, exact=True).check()
+    tap(phone, words.then)
+    skin = phone.get_by_role("group", name=words.skin)
+    expect(skin.get_by_role("checkbox")).to_have_count(6)
+    skin.get_by_role("checkbox").nth(2).check()
+    expect(phone.get_by_label(words.dark_urine)).to_have_count(0)
+    tap(phone, words.show_all)
+    expect(phone).to_have_url(re.compile("/problems/#listed$"))
+    expect(phone.get_by_role("button", name=words.show_all)).to_have_count(0)
+    expect(skin.get_by_role("checkbox").nth(2)).to_be_checked()
+    phone.get_by_label(words.dark_urine).check()
+    for _ in range(2):
+        tap(phone, words.then)
+        phone.locator("[name=severity]").first.check()
+    for _ in range(4):
+        tap(phone, words.then)
+    tap(phone, words.send)
+    expect(phone.get_by_role("heading", name=words.thanks)).to_be_visible()
+    sent = checkin.latest_answer()
+    assert set(sent.symptoms.values_list("symptom", flat=True)) == {"itch", "dark_urine"}
+    assert (sent.question_set, sent.full_list) == ("month-1", True)
 
 
 def tap(page: Page, name: str) -> None:
@@ -216,6 +251,14 @@ def test_every_page_is_fit_to_be_seen(
     page.locator("#id_has_problem_1").check()
     press()
     see("problems")
+    page.locator("[name=show_all]").click()
+    see("problems-all")
+    CheckIn.objects.filter(pk=checkin.pk).update(question_set="evening")
+    AnswerDraft.objects.update(steps={"who": {"answered_by": [PARENT]}, "first": {"has_problem": ["yes"]}})
+    page.reload()
+    see("problems-evening")
+    CheckIn.objects.filter(pk=checkin.pk).update(question_set="first_days")
+    page.reload()
     page.locator("[name=symptoms]").first.check()
     page.locator("[name=symptoms][value=headache]").check()
     press()
