@@ -11,7 +11,7 @@ from reactions.clinical.questions import EVERYTHING, SETS, QuestionSet
 from reactions.clinical.triage import in_words
 from reactions.models.course import Course
 from reactions.models.infusion import Infusion
-from reactions.models.link import hash_in_stop_token, hash_of, path_with, stop_token, token_from
+from reactions.models.link import Linked, Named, named_in, named_in_stop_token, path_with, stop_token
 from reactions.vocabulary import (
     LABELS,
     AnsweredBy,
@@ -64,20 +64,22 @@ class CheckInQuerySet(models.QuerySet):
         return self.prefetch_related(newest_first, "mails").order_by("due_at", "pk")
 
     def of_token(self, token: str) -> Self:
-        """The check-in of a link; empty for a link that is wrong in any way."""
-        return self.filter(link_hash=hash_of(token)).select_related("infusion__patient__clinic")
+        """The check-in of a link, for whichever address it was written; empty for one that is wrong in any way."""
+        return self._named(named_in(token))
 
     def of_stop_token(self, token: str) -> Self:
         """The check-in whose mail carried this link to stop the mails; empty for one that is wrong in any way."""
-        named = hash_in_stop_token(token)
-        found = self.filter(link_hash=named) if named else self.none()
+        return self._named(named_in_stop_token(token))
+
+    def _named(self, named: Named | None) -> Self:
+        found = self.filter(link_hash=named.link_hash) if named else self.none()
         return found.select_related("infusion__patient__clinic")
 
 
-class CheckIn(models.Model):
+class CheckIn(Linked):
     """Due at a time after the end of the course's latest infusion, open until `closes_at`.
 
-    The link is derived from `link_nonce` (link.py) and found again by its hash.
+    The link is derived from `link_nonce` and the patient's address (link.py), and found again by its hash.
     """
 
     course = models.ForeignKey(Course, models.PROTECT, related_name="checkins")
@@ -97,8 +99,6 @@ class CheckIn(models.Model):
     state_reason = models.CharField(max_length=200, blank=True, help_text="Why it was cancelled or missed.")
     sent_at = models.DateTimeField(null=True, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
-    link_nonce = models.BinaryField(max_length=16, editable=False)
-    link_hash = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = CheckInQuerySet.as_manager()
@@ -151,17 +151,13 @@ class CheckIn(models.Model):
     def patient(self) -> Patient:
         return self.infusion.patient
 
-    def link_path(self) -> str:
-        """The path of the patient's page. When the service's key has changed since, the row's hash follows it first."""
-        token = token_from(bytes(self.link_nonce))
-        if hash_of(token) != self.link_hash:
-            self.link_hash = hash_of(token)
-            CheckIn.objects.filter(pk=self.pk).update(link_hash=self.link_hash)
-        return path_with(token, "reactions:patient_checkin")
-
     def stop_path(self) -> str:
         """The path at which the patient stops the mails. Ask for `link_path` first: it brings the hash up to date."""
-        return path_with(stop_token(self.link_hash), "reactions:stop_mails")
+        return path_with(stop_token(self.link_hash, self.patient.email), "reactions:stop_mails")
+
+    def stops_with(self, token: str) -> bool:
+        """The token to stop the mails was written for the address that is recorded now."""
+        return self._is_for_its_reader(named_in_stop_token(token))
 
     def why_closed(self, now: datetime, *, begun_at: datetime | None = None) -> str:
         """The state that keeps an answer from being taken, or empty while the check-in is open.

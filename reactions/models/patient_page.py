@@ -8,7 +8,7 @@ from django.db import models
 
 from patients.models import Patient
 from reactions.models.checkin import CheckIn
-from reactions.models.link import hash_of, new_link, path_with, token_from
+from reactions.models.link import Linked, named_in, new_link
 
 
 class AnswerDraft(models.Model):
@@ -19,6 +19,12 @@ class AnswerDraft(models.Model):
     # Red words that the clinic has from this form already, so that stepping back and forth tells nobody twice.
     told = models.JSONField(default=list, help_text="Symptoms that the clinic was told of at once.")
     submission_id = models.UUIDField(default=uuid4, editable=False)
+    address = models.CharField(
+        max_length=64,
+        blank=True,
+        editable=False,
+        help_text="Digest of the address whose link began it: nobody else reads it.",
+    )
     began_at = models.DateTimeField()
     saved_at = models.DateTimeField()
 
@@ -28,16 +34,16 @@ class AnswerDraft(models.Model):
 
 class ReportLinkQuerySet(models.QuerySet):
     def of_token(self, token: str) -> Self:
-        """The standing link of a token; empty for one that is wrong in any way, or was taken back."""
-        return self.filter(link_hash=hash_of(token)).select_related("patient__clinic")
+        """The standing link of a token, for whichever address it was written; empty for one that is wrong."""
+        named = named_in(token)
+        found = self.filter(link_hash=named.link_hash) if named else self.none()
+        return found.select_related("patient__clinic")
 
 
-class ReportLink(models.Model):
-    """The link by which a patient reports something between check-ins. It stays until it is renewed."""
+class ReportLink(Linked):
+    """The link by which a patient reports something between check-ins. It stays as long as the patient's address."""
 
     patient = models.OneToOneField(Patient, models.PROTECT, related_name="report_link")
-    link_nonce = models.BinaryField(max_length=16, editable=False)
-    link_hash = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ReportLinkQuerySet.as_manager()
@@ -53,19 +59,6 @@ class ReportLink(models.Model):
         nonce, link_hash = new_link()
         values = {"link_nonce": nonce, "link_hash": link_hash}
         return cls.objects.get_or_create(patient=patient, defaults=values)[0]
-
-    def link_path(self) -> str:
-        """The path of the page. When the service's key has changed since, the row's hash follows it first."""
-        token = token_from(bytes(self.link_nonce))
-        if hash_of(token) != self.link_hash:
-            self.link_hash = hash_of(token)
-            type(self).objects.filter(pk=self.pk).update(link_hash=self.link_hash)
-        return path_with(token, "reactions:patient_checkin")
-
-    def renew(self) -> None:
-        """Take the link back: every copy of it opens nothing from now on, and `link_path` is another."""
-        self.link_nonce, self.link_hash = new_link()
-        self.save(update_fields=["link_nonce", "link_hash"])
 
 
 class WrongBirthYearQuerySet(models.QuerySet):

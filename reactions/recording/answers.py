@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 from django.db import transaction
 
-from patients.models import Patient, User, write_event
+from patients.models import Patient, User, address_digest, write_event
 from reactions import tasks
 from reactions.alerts import raise_alert
 from reactions.models import Alert, Answer, AnswerDraft, AnswerSymptom, CheckIn, Infusion, ReportLink, WrongBirthYear
@@ -137,13 +137,16 @@ def save_step(
     """Keep one screen of a half-filled form, beside those that were sent before, in whichever window.
 
     `said` is what the browser sent, by field; `told` are the symptoms that have reached the clinic already; `base` is
-    what a new draft starts from: the answer that is being changed. Raises CheckInClosed. No event is written: what the
-    patient has not sent is nobody's record yet.
+    what a new draft starts from: the answer that is being changed. The draft is for the eyes of the address at which
+    `checkin.patient` was seen; what was begun by the link in a mail to another address gives way to it unread. Raises
+    CheckInClosed. No event is written: what the patient has not sent is nobody's record yet.
     """
     stored = CheckIn.objects.select_for_update().get(pk=checkin.pk)
+    address = address_digest(checkin.patient.email)
+    AnswerDraft.objects.filter(checkin=stored).exclude(address=address).delete()
     draft = AnswerDraft.objects.filter(checkin=stored).first()
     if draft is None:
-        draft = AnswerDraft(checkin=stored, began_at=begun_at or now, steps=base or {})
+        draft = AnswerDraft(checkin=stored, address=address, began_at=begun_at or now, steps=base or {})
     if state := stored.why_closed(now, begun_at=min(begun_at or now, draft.began_at)):
         raise CheckInClosed(state)
     draft.steps[step] = said
@@ -157,9 +160,12 @@ def save_step(
 def begin_report(patient: Patient, *, now: datetime) -> CheckIn | None:
     """A check-in by which the patient reports something now; the one that is begun already, when there is one.
 
-    It is about the latest infusion that has begun, and is never mailed. None for a patient without one.
+    It is about the latest infusion that has begun, and is never mailed. None for a patient without one, and for one
+    whose address was changed since `patient` was read: the link that led here is not theirs any more.
     """
     locked = Patient.objects.select_for_update(no_key=True).get(pk=patient.pk)
+    if address_digest(locked.email) != address_digest(patient.email):
+        return None
     begun = CheckIn.objects.filter(
         infusion__patient=locked, infusion__voided_at=None, kind=CheckInKind.REPORT, state=CheckInState.OPEN
     )

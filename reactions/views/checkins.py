@@ -22,11 +22,12 @@ from django.utils import timezone, translation
 from django.views.decorators.http import require_http_methods, require_safe
 
 from patients.access import posted
+from patients.models import Patient, address_digest
 from reactions.alerts import heard_by_clinic
 from reactions.answer_sheet import Sheet, steps_of
 from reactions.clinical.triage import cannot_wait
 from reactions.forms.checkin import FIRST, PROBLEMS, WHO, CheckForm, StepForm
-from reactions.models import AnswerDraft, CheckIn, ReportLink
+from reactions.models import AnswerDraft, CheckIn, Infusion, ReportLink
 from reactions.models.checkin import GRACE
 from reactions.recording import CheckInClosed, begin_report, save_step, submit_answer
 from reactions.views.birth_year import ask_for_birth_year
@@ -94,6 +95,9 @@ def patient_page(view: View) -> View:
             return _standing_link(request, token, at_its_root=not rest and request.path_info.count("/") == ROOT_SLASHES)
         patient = checkin.infusion.patient
         with timezone.override(patient.zone), in_their_language(request, patient) as keep_language:
+            if not checkin.opens_with(token):
+                sent = _level_of_what_was_sent(request, checkin, rest.get("name", FIRST))
+                return for_patients(keep_language(_to_another_address(request, patient, checkin.infusion, sent)))
             asked = ask_for_birth_year(request, patient, token)
             response = asked or view(request, _visit(request, checkin, token), **rest)
             if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -104,7 +108,7 @@ def patient_page(view: View) -> View:
 
 
 def _visit(request: HttpRequest, checkin: CheckIn, token: str) -> Visit:
-    draft = AnswerDraft.objects.filter(checkin=checkin).first()
+    draft = AnswerDraft.objects.filter(checkin=checkin, address=address_digest(checkin.patient.email)).first()
     answer = None if draft else checkin.latest_answer()
     steps = draft.steps if draft else steps_of(answer) if answer else {}
     return Visit(request, checkin, token, draft, Sheet(checkin, steps), timezone.now())
@@ -292,6 +296,24 @@ def _closed(visit: Visit, state: str, form: StepForm | None = None) -> HttpRespo
     return render(visit.request, "checkins/closed.html", _about(visit) | shown, status=HTTPStatus.GONE)
 
 
+def _to_another_address(
+    request: HttpRequest, patient: Patient, infusion: Infusion | None = None, level: AlertLevel | None = None
+) -> HttpResponse:
+    """The link came in a mail to an address that is not the patient's any more: nothing is shown or taken."""
+    shown = {"clinic": patient.clinic, "infusion": infusion, "level": level}
+    return render(request, "checkins/other_address.html", shown, status=HTTPStatus.GONE)
+
+
+def _level_of_what_was_sent(request: HttpRequest, checkin: CheckIn, name: str) -> AlertLevel | None:
+    """The level of one screen by itself: red words get the emergency words wherever they were sent."""
+    sheet = Sheet(checkin, {})
+    try:
+        form = sheet.form(name, posted(request))
+    except KeyError:
+        return None
+    return _level(Sheet(checkin, {FIRST: {"has_problem": ["yes"]}, form.step: form.said()})) if form.is_bound else None
+
+
 def _about(visit: Visit) -> dict[str, Any]:
     checkin, patient = visit.checkin, visit.checkin.infusion.patient
     link = None if patient.is_void or patient.died_on else ReportLink.objects.filter(patient=patient).first()
@@ -313,6 +335,8 @@ def _standing_link(request: HttpRequest, token: str, *, at_its_root: bool) -> Ht
         return kind_page(request, "checkins/unknown_link.html", status=404)
     patient = link.patient
     with timezone.override(patient.zone), in_their_language(request, patient) as keep_language:
+        if not link.opens_with(token):
+            return for_patients(keep_language(_to_another_address(request, patient)))
         context: dict[str, Any] = {"clinic": patient.clinic}
         if patient.is_void or patient.died_on:
             return for_patients(render(request, "checkins/no_report.html", context, status=HTTPStatus.GONE))

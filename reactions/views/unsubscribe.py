@@ -29,13 +29,16 @@ def stop_mails(request: HttpRequest, token: str) -> HttpResponse:
         return kind_page(request, "checkins/unknown_link.html", status=404)
     # The button posts to the address with the language in it, so that no cookie needs to keep the choice.
     with in_their_language(request, checkin.patient):
-        return for_patients(_answer(request, checkin))
+        return for_patients(_answer(request, checkin, token))
 
 
-def _answer(request: HttpRequest, checkin: CheckIn) -> HttpResponse:
+def _answer(request: HttpRequest, checkin: CheckIn, token: str) -> HttpResponse:
     context = {"clinic": checkin.patient.clinic}
     if request.method not in {"GET", "HEAD", "POST"}:
         return render(request, "checkins/not_accepted.html", context, status=405)
+    if not checkin.stops_with(token):
+        # Whoever has that address gets no more mails; whether the patient does is not theirs to say.
+        return render(request, "checkins/no_mails_there.html", context)
     if any(request.POST.get(name) == value for name, value in (ONE_CLICK, BUTTON)):
         try:
             withdraw_email(checkin, now=timezone.now())

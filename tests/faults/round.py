@@ -10,6 +10,7 @@ from django.db import OperationalError, connection
 from django.db.models import Q
 
 from reactions.models import CheckIn, Infusion, OutboxMessage
+from reactions.models.link import hash_of
 from reactions.vocabulary import CheckInState, MailState
 from tests.faults.cast import Cast
 from tests.faults.evidence import Acknowledged, CheckInRow, Copy, Evidence, Fault, Row
@@ -169,7 +170,7 @@ def read_evidence(stage: Stage) -> Evidence:
                 str(one.state),
                 one.due_at.timestamp(),
                 one.closes_at.timestamp(),
-                one.link_hash,
+                hash_of(one.link_path().split("/")[2]),
                 one.patient.email,
             )
             for one in checkins

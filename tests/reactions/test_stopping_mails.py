@@ -106,9 +106,9 @@ def test_a_link_with_a_slash_at_its_end_works_too(client: Client, sent: CheckIn,
 
 
 def test_a_link_that_is_wrong_gets_a_kind_page(client: Client, sent: CheckIn) -> None:
-    token = stop_token(sent.link_hash)
+    token = stop_token(sent.link_hash, sent.patient.email)
     bent = [token[:-1], "x" + token[1:], token[:-1] + ("A" if token[-1] != "A" else "B"), token + "x", "x", "ä" * 67]
-    for wrong in [*bent, stop_token("00" * 32), sent.link_path().split("/")[2]]:
+    for wrong in [*bent, stop_token("00" * 32, sent.patient.email), sent.link_path().split("/")[2]]:
         for ask in (client.get, client.post):
             answer = ask(f"/c/stop/{wrong}/")
             assert answer.status_code == 404, wrong
@@ -116,7 +116,7 @@ def test_a_link_that_is_wrong_gets_a_kind_page(client: Client, sent: CheckIn) ->
 
 
 def test_the_link_to_stop_does_not_answer_and_the_other_does_not_stop(client: Client, sent: CheckIn) -> None:
-    assert client.get(f"/c/{stop_token(sent.link_hash)}/").status_code == 404
+    assert client.get(f"/c/{stop_token(sent.link_hash, sent.patient.email)}/").status_code == 404
 
 
 def test_every_mail_of_a_patient_can_stop_them_even_an_old_one(client: Client, sent: CheckIn, patient: Patient) -> None:
@@ -177,4 +177,4 @@ def test_a_mail_program_may_write_where_an_address_for_that_is_set(
     make_checkins(infusion)
     due.tick()
     header = smtp_sink.messages[0]["List-Unsubscribe"]
-    assert re.search(r", <mailto:stop@clinic\.example\?subject=stop%20[\w-]{67}>$", header)
+    assert re.search(r", <mailto:stop@clinic\.example\?subject=stop%20[\w-]{75}>$", header)

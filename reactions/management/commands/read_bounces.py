@@ -112,7 +112,7 @@ def _deal_with(raw: bytes) -> str:
     subject = str(message_from_bytes(raw, policy=policy.default).get("Subject", "")).split()
     if len(subject) == 2 and subject[0].lower() == STOP_SUBJECT:
         checkin = CheckIn.objects.all().of_stop_token(subject[1]).first()
-        if checkin:
+        if checkin and checkin.stops_with(subject[1]):
             withdraw_email(checkin, now=timezone.now())
             return "to stop"
     return "left for a person"
