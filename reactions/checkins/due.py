@@ -15,7 +15,7 @@ from reactions.checkins import replanning, resuming
 from reactions.checkins.plan import when_its_mail_leaves
 from reactions.models import CheckIn, OutboxMessage
 from reactions.models.checkin import SENT_TOO_LATE, WAITING_FOR_AN_ANSWER, CheckInQuerySet
-from reactions.vocabulary import CheckInKind, CheckInState, MailKind, MailState
+from reactions.vocabulary import CheckInState, MailKind, MailState
 
 BATCH = 500
 # Between the mails about two courses of one patient. This project's own.
@@ -40,6 +40,7 @@ def tick() -> TickReport:
     resuming.resume(now)
     replanning.apply_changed_plans(now)
     outbox.resume_corrected_addresses(now)
+    resuming.send_to_changed_addresses(now)
     queued = queue_what_is_due(now) + queue_reminders(now)
     alerts.keep_telling(now)
     return TickReport(closed, queued, outbox.dispatch())
@@ -74,14 +75,13 @@ def queue_reminders(now: datetime) -> int:
     None once a later check-in of the course is due: that asks for the same and more. Never in the quiet hours, nor
     within `APART` of another mail to the patient. Returns how many.
     """
-    reminded = OutboxMessage.objects.filter(checkin=OuterRef("pk"), kind=MailKind.CHECKIN_REMINDER)
+    reminders = OutboxMessage.objects.filter(checkin=OuterRef("pk"), kind=MailKind.CHECKIN_REMINDER)
+    reminded = reminders.exclude(pk__in=OutboxMessage.objects.for_another_address())
     silent = CheckIn.objects.filter(
         state=CheckInState.SENT, closes_at__gt=now, infusion__voided_at=None, remind_after__isnull=False
     )
     waits = Q(sent_at__lte=now - F("remind_after"))
-    later = CheckIn.objects.filter(course=OuterRef("course"), due_at__gt=OuterRef("due_at"), due_at__lte=now)
-    later = later.exclude(state=CheckInState.CANCELLED).exclude(kind=CheckInKind.REPORT)
-    silent = silent.filter(waits, ~Exists(reminded), ~Exists(later))
+    silent = silent.latest_due(now).filter(waits, ~Exists(reminded))
     patients = silent.select_related("infusion__patient__clinic").order_by("pk")
     return sum(_remind(checkin, now) for checkin in patients if not checkin.patient.why_no_mail())
 
@@ -95,13 +95,15 @@ def _remind(checkin: CheckIn, now: datetime) -> bool:
         own = CheckIn.objects.filter(infusion__patient=patient)
         if _has_mail_at_hand(own, checkin, now):
             return False
-        outbox.enqueue(
+        reminder = outbox.enqueue(
             MailKind.CHECKIN_REMINDER,
             key=f"checkin:{checkin.pk}:reminder",
             due_at=now,
             expires_at=checkin.closes_at,
             checkin=checkin,
         )
+        called_off = OutboxMessage.objects.filter(pk=reminder.pk).for_another_address()
+        called_off.queue_again(now, expires_at=checkin.closes_at)
     return True
 
 

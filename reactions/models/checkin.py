@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from patients.models import MAIL_CAME_BACK, Clinic, Patient, User
 from reactions.clinical.questions import EVERYTHING, SETS, QuestionSet
@@ -62,6 +62,11 @@ class CheckInQuerySet(models.QuerySet):
         answers = Answer.objects.select_related("alert__acknowledged_by").prefetch_related("symptoms")
         newest_first = models.Prefetch("answers", answers.order_by("-version"))
         return self.prefetch_related(newest_first, "mails").order_by("due_at", "pk")
+
+    def latest_due(self, now: datetime) -> Self:
+        """Those after which no other of the course is due: a later one asks for the same and more."""
+        later = CheckIn.objects.filter(course=OuterRef("course"), due_at__gt=OuterRef("due_at"), due_at__lte=now)
+        return self.filter(~Exists(later.exclude(state=CheckInState.CANCELLED).exclude(kind=CheckInKind.REPORT)))
 
     def of_token(self, token: str) -> Self:
         """The check-in of a link, for whichever address it was written; empty for one that is wrong in any way."""

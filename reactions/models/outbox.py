@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from patients.models import address_digest
 from reactions.models.alert import Alert
 from reactions.models.checkin import CheckIn
 from reactions.models.worklist import WorkItem
@@ -14,6 +15,8 @@ from reactions.vocabulary import CheckInState, MailKind, MailState, choices, val
 
 # Those that leave once more when the address is put right. The index is for these, so the query asks for the same.
 NOT_TAKEN = [MailState.REFUSED.value, MailState.BOUNCED.value]
+# Why a mail does not count any more: the patient has another address, and gets what is open there from the start.
+ADDRESS_CHANGED = "The address was changed."
 
 
 class OutboxQuerySet(models.QuerySet):
@@ -43,6 +46,10 @@ class OutboxQuerySet(models.QuerySet):
     def alive(self) -> Self:
         """Rows that wait, are being sent or have left; the others ended otherwise."""
         return self.filter(state__in=[MailState.QUEUED, MailState.SENDING, MailState.SENT])
+
+    def for_another_address(self) -> Self:
+        """Rows that were called off since the patient's address was changed: the new one has not had them."""
+        return self.filter(state=MailState.CANCELLED, last_error=ADDRESS_CHANGED)
 
     def with_all_it_says(self) -> Self:
         """With the rows that a mail and the decision to send it are made from.
@@ -164,7 +171,14 @@ class OutboxMessage(models.Model):
         wanted = CheckInState.SENT if self.kind == MailKind.CHECKIN_REMINDER else CheckInState.PLANNED
         if self.checkin.state != wanted:
             return f"The check-in is {self.checkin.get_state_display().lower()}."
+        if self.kind == MailKind.CHECKIN_REMINDER and not self._follows_an_invitation():
+            return ADDRESS_CHANGED
         return self.checkin.infusion.patient.why_no_mail()
+
+    def _follows_an_invitation(self) -> bool:
+        """The check-in's invitation went to the address to which this mail goes."""
+        invitations = OutboxMessage.objects.filter(checkin=self.checkin, kind=MailKind.CHECKIN_INVITATION)
+        return invitations.filter(sent_to__in=["", address_digest(self.address())]).exists()
 
     def _why_not_to_recipient(self, clinic_pk: int) -> str:
         if self.recipient is None or not self.recipient.email:

@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from patients.models import Clinic, Patient, User, address_digest
+from patients.models import AuditEvent, Clinic, Patient, User, address_digest
 from patients.registering import correct_patient
-from reactions import recording
+from reactions import outbox, recording
 from reactions.checkins import due
-from reactions.models import AnswerDraft, CheckIn, ReportLink
+from reactions.models import AnswerDraft, CheckIn, OutboxMessage, ReportLink
 from reactions.models.link import hash_of, token_from
-from reactions.vocabulary import CheckInKind
+from reactions.vocabulary import CheckInKind, CheckInState
 from tests.reactions.test_bounces import read_stdin
 from tests.support.factories import make_checkins, make_infusion, make_patient
 from tests.support.smtp_sink import SmtpSink
@@ -228,3 +230,111 @@ def test_links_from_before_go_on_for_the_address_that_has_them(
     change(RIGHT)
     for token in (bare, standing):
         assert client.get(f"/c/{token}/").status_code == 410
+
+
+def test_what_is_open_goes_to_the_new_address_once_with_a_link_of_its_own(
+    client: Client, checkin: CheckIn, patient: Patient, links: dict[str, str], smtp_sink: SmtpSink
+) -> None:
+    sent_at = CheckIn.objects.get(pk=checkin.pk).sent_at
+    change(RIGHT)
+    assert [due.tick().mails for _ in range(3)] == [{"sent": 1}, {}, {}]
+    assert [one.rcpt_tos for one in smtp_sink.envelopes] == [[WRONG], [RIGHT]]
+    second = smtp_sink.messages[1]
+    assert "checkin_invitation" in OutboxMessage.objects.get(message_id=second["Message-ID"]).kind
+    new = links_of(smtp_sink, 1)
+    assert not set(new.values()) & set(links.values())
+    for link in new.values():
+        assert client.get(link).status_code == 200
+    event = AuditEvent.objects.get(act="checkin.planned_again")
+    assert (event.by, event.patient_id, event.reason) == (None, patient.pk, "The address was changed.")
+    assert event.changes == {"sent_at": [str(sent_at), None]}
+    client.post(new["answer"], {"has_problem": "no"})
+    checkin.refresh_from_db()
+    assert checkin.state == CheckInState.ANSWERED
+
+
+def test_a_crash_between_planning_and_sending_loses_nothing(
+    checkin: CheckIn, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(now: object) -> int:
+        raise SystemExit
+
+    change(RIGHT)
+    with monkeypatch.context() as broken:
+        broken.setattr(due, "queue_what_is_due", die)
+        with pytest.raises(SystemExit):
+            due.tick()
+    assert due.tick().mails == {"sent": 1}
+    assert due.tick().mails == {}
+    assert [one.rcpt_tos for one in smtp_sink.envelopes] == [[WRONG], [RIGHT]]
+
+
+@pytest.mark.parametrize(
+    "change_too",
+    [
+        {"email_consent_at": None, "email_consent_by": None},
+        {"died_on": date(2026, 5, 1)},
+        {"bounced_address": address_digest(RIGHT)},
+    ],
+)
+def test_who_gets_no_mail_gets_none_at_a_new_address(checkin: CheckIn, change_too: dict[str, Any]) -> None:
+    Patient.objects.update(email=RIGHT, **change_too)
+    assert due.tick().mails == {}
+    checkin.refresh_from_db()
+    assert checkin.state == CheckInState.SENT
+
+
+def test_a_reminder_that_waits_does_not_go_to_an_address_without_the_first_mail(
+    checkin: CheckIn, smtp_sink: SmtpSink
+) -> None:
+    now = timezone.now()
+    CheckIn.objects.filter(pk=checkin.pk).update(sent_at=now - timedelta(hours=25))
+    assert due.queue_reminders(now) == 1
+    change(RIGHT)
+    assert outbox.dispatch() == {"cancelled": 1}
+    assert due.tick().mails == {"sent": 1}
+    assert [one.rcpt_tos for one in smtp_sink.envelopes] == [[WRONG], [RIGHT]]
+    # A day later the new address is reminded as the old one would have been.
+    CheckIn.objects.filter(pk=checkin.pk).update(sent_at=now - timedelta(hours=25))
+    assert due.tick().mails == {"sent": 1}
+    assert "still waiting" in smtp_sink.messages[2]["Subject"].lower()
+    assert due.tick().mails == {}
+
+
+def test_of_two_that_are_open_the_latest_goes_to_the_new_address(checkin: CheckIn, smtp_sink: SmtpSink) -> None:
+    now = timezone.now()
+    CheckIn.objects.filter(kind=CheckInKind.HOURS_72).update(due_at=now - timedelta(minutes=1))
+    CheckIn.objects.filter(pk=checkin.pk).update(due_at=now - timedelta(hours=2), sent_at=now - timedelta(hours=2))
+    assert due.tick().mails == {"sent": 1}
+    change(RIGHT)
+    assert due.tick().mails == {"sent": 1}
+    mails = dict(OutboxMessage.objects.values_list("checkin__kind", "sent_to"))
+    assert mails == {"hours_24": address_digest(WRONG), "hours_72": address_digest(RIGHT)}
+    checkin.refresh_from_db()
+    assert checkin.state == CheckInState.SENT
+
+
+def test_a_mail_that_is_being_sent_to_the_old_address_is_let_go_first(checkin: CheckIn) -> None:
+    now = timezone.now()
+    invitation = OutboxMessage.objects.filter(checkin=checkin)
+    CheckIn.objects.filter(pk=checkin.pk).update(sent_at=now - timedelta(hours=25))
+    due.queue_reminders(now)
+    reminder = outbox.claim(5)[0]
+    change(RIGHT)
+    assert due.tick().mails == {}
+    assert not AuditEvent.objects.filter(act="checkin.planned_again").exists()
+    outbox.claims.give_back([reminder])
+    assert due.tick().mails == {"sent": 1}
+    assert set(invitation.values_list("state", flat=True)) == {"sent", "cancelled"}
+
+
+def test_a_mail_that_comes_back_from_the_old_address_later_changes_nothing(checkin: CheckIn, patient: Patient) -> None:
+    mail = OutboxMessage.objects.get(checkin=checkin)
+    change(RIGHT)
+    assert due.tick().mails == {"sent": 1}
+    said = {"words": "5.1.1 No such user", "for_good": True, "addresses": [WRONG]}
+    assert recording.record_bounce(mail.message_id, now=timezone.now(), **said)
+    checkin.refresh_from_db()
+    patient.refresh_from_db()
+    assert checkin.state == CheckInState.SENT
+    assert patient.why_no_mail() == ""

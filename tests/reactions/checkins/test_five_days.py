@@ -84,8 +84,9 @@ def five_days(patient: Patient, clock: Any) -> Infusion:
 def run(clock: Any, what_happens: dict[int, Callable[[], None]], *, down: range = range(0)) -> list[Mail]:
     """Tick each day at the hour of the end, and at these hours after letting something happen. Returns the mails."""
     sent: list[Mail] = []
-    known = set(OutboxMessage.objects.filter(state="sent").values_list("pk", flat=True))
-    assert not known, "A mail left before the course was over."
+    # A row that is sent once more, to another address, is a mail of its own.
+    known: set[tuple[int, datetime | None]] = set()
+    assert not OutboxMessage.objects.filter(state="sent").exists(), "A mail left before the course was over."
     for hour in range(UNTIL):
         clock.move_to(LAST_END + hour * HOUR, tick=False)
         if hour in what_happens:
@@ -94,10 +95,10 @@ def run(clock: Any, what_happens: dict[int, Callable[[], None]], *, down: range 
             continue
         before = len(mail.outbox)
         due.tick()
-        rows = OutboxMessage.objects.filter(state="sent", checkin__isnull=False).exclude(pk__in=known)
-        rows = rows.select_related("checkin").order_by("sent_at", "pk")
+        sent_by_now = OutboxMessage.objects.filter(state="sent", checkin__isnull=False).select_related("checkin")
+        rows = [row for row in sent_by_now.order_by("sent_at", "pk") if (row.pk, row.sent_at) not in known]
         for row, letter in zip(rows, mail.outbox[before:], strict=True):
-            known.add(row.pk)
+            known.add((row.pk, row.sent_at))
             assert row.checkin
             sent.append((hour, row.kind.removeprefix("checkin_"), row.checkin.kind, letter.to[0]))
     assert not OutboxMessage.objects.filter(state__in=["queued", "sending"]).exists()
@@ -152,8 +153,76 @@ def test_a_patient_who_unsubscribes(tessa: Patient, moved_clock: Any) -> None:
 
 def test_a_patient_whose_address_changes_midway(tessa: Patient, moved_clock: Any) -> None:
     five_days(tessa, moved_clock)
-    expected = [(*line[:3], OLD if line[0] < 80 else NEW) for line in WHOLE]
-    assert run(moved_clock, {80: changed(tessa, email=NEW)}) == expected
+    # What is open goes to the new address at once, and its reminder a day after that; the rest goes on there.
+    assert run(moved_clock, {80: changed(tessa, email=NEW)}) == [
+        *WHOLE[:3],
+        (80, "invitation", "hours_72", NEW),
+        (120, "reminder", "hours_72", NEW),
+        *at_the_new_address(WHOLE[4:]),
+    ]
+
+
+def at_the_new_address(mails: list[Mail]) -> list[Mail]:
+    return [(*line[:3], NEW) for line in mails]
+
+
+@pytest.mark.parametrize(
+    ("what_happens", "mails"),
+    [
+        # After the reminder: the whole check-in begins anew, reminder and all.
+        (
+            {100: NEW},
+            [
+                *WHOLE[:4],
+                (100, "invitation", "hours_72", NEW),
+                (144, "reminder", "hours_72", NEW),
+                *at_the_new_address(WHOLE[4:]),
+            ],
+        ),
+        # Removed, and given anew while the check-in is open: nothing leaves in between.
+        (
+            {80: "", 130: NEW},
+            [
+                *WHOLE[:3],
+                (130, "invitation", "hours_72", NEW),
+                (168, "reminder", "hours_72", NEW),
+                *at_the_new_address(WHOLE[4:]),
+            ],
+        ),
+        # There and back before a mail left: nothing happened.
+        ({81: OLD.upper(), 82: OLD}, WHOLE),
+        # There and back with a mail in between: each address gets the check-in once after it became the address.
+        (
+            {80: NEW, 81: OLD},
+            [
+                *WHOLE[:3],
+                (80, "invitation", "hours_72", NEW),
+                (81, "invitation", "hours_72", OLD),
+                (120, "reminder", "hours_72", OLD),
+                *WHOLE[4:],
+            ],
+        ),
+        # Between two check-ins' windows nothing is open, and nothing is sent again.
+        ({16 * 24: NEW}, [*WHOLE[:6], *at_the_new_address(WHOLE[6:])]),
+    ],
+)
+def test_addresses_that_change_midway(
+    tessa: Patient, moved_clock: Any, what_happens: dict[int, str], mails: list[Mail]
+) -> None:
+    five_days(tessa, moved_clock)
+    acts = {hour: changed(tessa, email=address) for hour, address in what_happens.items()}
+    assert run(moved_clock, acts) == mails
+
+
+def test_who_has_answered_is_not_asked_again_at_a_new_address(tessa: Patient, moved_clock: Any) -> None:
+    five_days(tessa, moved_clock)
+
+    def answer() -> None:
+        checkin = CheckIn.objects.get(state="sent")
+        recording.submit_answer(checkin, has_problem=False, details={}, symptoms={}, now=timezone.now())
+
+    expected = [*WHOLE[:3], *at_the_new_address(WHOLE[4:])]
+    assert run(moved_clock, {75: answer, 80: changed(tessa, email=NEW)}) == expected
 
 
 def test_a_patient_whose_language_changes_midway(tessa: Patient, moved_clock: Any) -> None:
