@@ -26,6 +26,10 @@ class AnsweredAgain(ValueError):
     """The patient has answered again since the person read the alert or the report, which is about that now."""
 
 
+class TooManyBirthYears(ValueError):
+    """The year was wrong too often, for this patient or from this network address."""
+
+
 class CheckInClosed(ValueError):
     """The check-in takes no answer any more; `state` says why, as in vocabulary.CheckInState."""
 
@@ -189,7 +193,28 @@ def begin_report(patient: Patient, *, now: datetime) -> CheckIn | None:
     return checkin
 
 
-def count_wrong_birth_year(patient: Patient, *, address_hash: str, now: datetime) -> None:
-    """Count a birth year that was not the patient's. What is too old to count is dropped."""
-    WrongBirthYear.objects.filter(at__lt=now - WrongBirthYear.PER_ADDRESS_WITHIN).delete()
+def try_birth_year(patient: Patient, year: int, *, address_hash: str, now: datetime) -> bool:
+    """Whether it is the year in which the patient was born; one that is not is counted.
+
+    Tries at the same moment take their turn, so that no more are taken than WrongBirthYear allows. Raises
+    TooManyBirthYears where no try is taken any more, be it right or wrong.
+    """
+    is_right = _take_try(patient, year, address_hash, now)
+    if not is_right:
+        # What is too old to count, where nobody holds it.
+        WrongBirthYear.objects.filter(at__lt=now - WrongBirthYear.PER_ADDRESS_WITHIN).delete()
+    return is_right
+
+
+@transaction.atomic
+def _take_try(patient: Patient, year: int, address_hash: str, now: datetime) -> bool:
+    born = Patient.objects.select_for_update(no_key=True).get(pk=patient.pk).birth_date
+    # Of one network address the earliest that counts, for those who try the years of several patients from there.
+    there = WrongBirthYear.objects.filter(address_hash=address_hash).since(now - WrongBirthYear.PER_ADDRESS_WITHIN)
+    there.select_for_update().order_by("pk").first()
+    if WrongBirthYear.too_many(patient, address_hash, now):
+        raise TooManyBirthYears
+    if born and born.year == year:
+        return True
     WrongBirthYear.objects.create(patient=patient, address_hash=address_hash, at=now)
+    return False

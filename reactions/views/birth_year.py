@@ -17,7 +17,7 @@ from django.utils.crypto import salted_hmac
 from patients.models import Patient
 from reactions.forms.checkin import BirthYearForm
 from reactions.models import WrongBirthYear
-from reactions.recording import count_wrong_birth_year
+from reactions.recording import TooManyBirthYears, try_birth_year
 
 COOKIE = "birth-year"
 SALT = "reactions.checkin.birth-year"
@@ -30,8 +30,7 @@ def ask_for_birth_year(request: HttpRequest, patient: Patient, token: str) -> Ht
 
     Without a birth date on record nothing is asked.
     """
-    born = patient.birth_date
-    if not patient.clinic.asks_birth_year or born is None or _is_proven(request, patient):
+    if not patient.clinic.asks_birth_year or patient.birth_date is None or _is_proven(request, patient):
         return None
     context = {"clinic": patient.clinic}
     is_answer = request.method == "POST" and "birth_year" in request.POST
@@ -39,13 +38,16 @@ def ask_for_birth_year(request: HttpRequest, patient: Patient, token: str) -> Ht
     if request.method not in {"GET", "HEAD", "POST"}:
         return HttpResponse(status=HTTPStatus.METHOD_NOT_ALLOWED)
     now, address = timezone.now(), _address_hash(request)
-    if is_answer and WrongBirthYear.too_many(patient, address, now):
-        return render(request, "checkins/too_many_years.html", context, status=HTTPStatus.TOO_MANY_REQUESTS)
-    if form.is_valid():
-        if form.cleaned_data["birth_year"] == born.year:
-            return _let_in(request, patient, token)
-        count_wrong_birth_year(patient, address_hash=address, now=now)
+    too_many = is_answer and WrongBirthYear.too_many(patient, address, now)
+    if not too_many and form.is_valid():
+        try:
+            if try_birth_year(patient, form.cleaned_data["birth_year"], address_hash=address, now=now):
+                return _let_in(request, patient, token)
+        except TooManyBirthYears:
+            too_many = True
         form.add_error("birth_year", form.wrong_year)
+    if too_many:
+        return render(request, "checkins/too_many_years.html", context, status=HTTPStatus.TOO_MANY_REQUESTS)
     return render(request, "checkins/birth_year.html", context | {"form": form, "carried": _carried(request)})
 
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -13,15 +13,25 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from patients.models import AuditEvent, Patient, StaleRecord, User
+from patients.models import AuditEvent, Clinic, Patient, StaleRecord, User
 from reactions import recording
 from reactions.clinical.anaphylaxis import Evidence
-from reactions.models import Alert, AnaphylaxisRecord, CheckIn, Course, Infusion, OutboxMessage, Product, Reaction
+from reactions.models import (
+    Alert,
+    AnaphylaxisRecord,
+    CheckIn,
+    Course,
+    Infusion,
+    OutboxMessage,
+    Product,
+    Reaction,
+    WrongBirthYear,
+)
 from reactions.recording import infusions
 from reactions.vocabulary import CheckInKind, RateReason, SignatureMeaning
 from tests.support import PASSWORD
 from tests.support.at_once import at_once
-from tests.support.factories import make_checkins, make_infusion, make_reaction, suspect
+from tests.support.factories import make_checkins, make_infusion, make_patient, make_reaction, suspect
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -402,3 +412,33 @@ def _takes_a_row(sql: str) -> bool:
         return True
     # SQLite has one lock for all and no words for a row's: there it is known by what is read with it.
     return connection.vendor == "sqlite" and 'FROM "reactions_infusion" INNER JOIN "patients_patient"' in sql
+
+
+@pytest.mark.parametrize("at", ["one patient", "one address"])
+def test_years_tried_at_the_same_moment_are_counted_one_by_one(patient: Patient, clinic: Clinic, at: str) -> None:
+    now, most = timezone.now(), WrongBirthYear.PER_PATIENT
+    people = [patient]
+    if at == "one address":
+        most = 3
+        people = [make_patient(clinic) for _ in range(12)]
+        taken = WrongBirthYear.PER_ADDRESS - most
+        other = make_patient(clinic)
+        WrongBirthYear.objects.bulk_create(
+            WrongBirthYear(patient=other, address_hash="a", at=now) for _ in range(taken)
+        )
+
+    def wrong(number: int) -> bool:
+        address = "a" if at == "one address" else f"a{number}"
+        return recording.try_birth_year(people[number % len(people)], 1900, address_hash=address, now=now)
+
+    results = at_once(*(partial(wrong, number) for number in range(12)))
+    assert results.count(False) == most
+    assert [type(one).__name__ for one in results if one is not False] == ["TooManyBirthYears"] * (12 - most)
+
+
+def test_a_right_year_among_wrong_ones_is_let_in_while_tries_are_left(patient: Patient) -> None:
+    now, right = timezone.now(), (patient.birth_date or date.min).year
+    years = [1900, 1901, right, 1902, 1903, right]
+    acts = [partial(recording.try_birth_year, patient, year, address_hash="a", now=now) for year in years]
+    assert at_once(*acts) == [False, False, True, False, False, True]
+    assert WrongBirthYear.objects.count() == 4
