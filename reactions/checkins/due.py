@@ -122,7 +122,7 @@ def _queue_one_for(patient: int, now: datetime) -> int:
     with transaction.atomic():
         Patient.objects.select_for_update(no_key=True).get(pk=patient)
         own = CheckIn.objects.filter(infusion__patient=patient)
-        for checkin in own.filter(state=CheckInState.PLANNED, due_at__lte=now):
+        for checkin in own.filter(state=CheckInState.PLANNED, due_at__lte=now).held():
             if own.filter(course=checkin.course_id).filter(_goes_before(checkin, now)).exists():
                 _miss(checkin, now)
         asked_now = _without_a_mail(own.filter(state=CheckInState.PLANNED, due_at__lte=now))

@@ -41,6 +41,7 @@ def plan_checkins(infusion: Infusion, *, now: datetime, plan_changed: bool = Fal
     inside the transaction of a verb.
     """
     course = Course.objects.select_for_update(no_key=True).get(pk=infusion.course_id)
+    CheckIn.objects.filter(course=course).held()
     plan = CheckInPlan.of(infusion.patient.clinic)
     latest = course.infusions.current().exclude(ended_at=None).order_by("-ended_at", "-pk").first()
     if latest is None or latest.ended_at is None:

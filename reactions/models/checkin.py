@@ -63,6 +63,11 @@ class CheckInQuerySet(models.QuerySet):
         newest_first = models.Prefetch("answers", answers.order_by("-version"))
         return self.prefetch_related(newest_first, "mails").order_by("due_at", "pk")
 
+    def held(self) -> Self:
+        """These, locked by key until the transaction ends: before the mails about them (order: reactions.outbox)."""
+        rows = self.select_for_update(of=("self",), no_key=True).only("pk").order_by("pk")
+        return self.filter(pk__in=[row.pk for row in rows])
+
     def latest_due(self, now: datetime) -> Self:
         """Those after which no other of the course is due: a later one asks for the same and more."""
         later = CheckIn.objects.filter(course=OuterRef("course"), due_at__gt=OuterRef("due_at"), due_at__lte=now)

@@ -10,6 +10,9 @@ to a second copy, and it is never wider than one mail of each dispatcher.
 
 What ends a mail for good is the server's refusal of the recipient (refusals). Everything else is a fault of ours or of
 the network and is tried again: a check-in's mail until its window closes, an alert's until somebody acknowledges it.
+
+Whoever locks several of these rows in one transaction takes them in one order, or two would wait for each other until
+the database ends one: the patient, the infusion, the course, check-ins by key (`CheckInQuerySet.held`), mails last.
 """
 
 from reactions.outbox.claims import LEASE, claim, database_now

@@ -23,6 +23,8 @@ from reactions.vocabulary import MailState
 
 PAUSE_S = 0.25
 
+# Before its mail: the order of locks (reactions.outbox).
+HOLD = "SELECT id FROM reactions_checkin WHERE id = {checkin} FOR NO KEY UPDATE"
 MARK = """
 UPDATE reactions_outboxmessage
 SET state = 'sent', lease_until = NULL, tried_at = NULL, sent_at = {now}, last_error = '', refused_address = ''
@@ -38,9 +40,12 @@ WHERE id = {tried} AND lease_number = {tried_lease} AND state = 'sending' AND le
 """
 # One way there and back, and one commit for both rows.
 TOGETHER = f"""
-WITH marked AS ({MARK} RETURNING 1), told AS ({TELL} AND EXISTS (SELECT 1 FROM marked)), noted AS ({NOTE} RETURNING 1)
+WITH held AS ({HOLD}),
+marked AS ({MARK} AND (SELECT count(*) FROM held) >= 0 RETURNING 1),
+told AS ({TELL} AND EXISTS (SELECT 1 FROM marked)),
+noted AS ({NOTE} RETURNING 1)
 SELECT (SELECT count(*) FROM marked), (SELECT count(*) FROM noted)
-"""  # noqa: S608 - of these three, and filled with numbers and a digest
+"""  # noqa: S608 - of these four, and filled with numbers and a digest
 
 T = TypeVar("T")
 

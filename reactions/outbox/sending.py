@@ -343,6 +343,8 @@ class Run:
 def _finish(message: OutboxMessage, state: MailState, *, error: str) -> str:
     """Write the row's end and what it means for its check-in, together; "overtaken" when the lease was lost."""
     with transaction.atomic():
+        if message.checkin_id:
+            CheckIn.objects.filter(pk=message.checkin_id).held()
         ended = own(message).update(
             state=state,
             lease_until=None,

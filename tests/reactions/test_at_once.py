@@ -1,6 +1,7 @@
 """Two people, or one impatient finger, at the same moment: nothing doubles and nobody overwrites anybody."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -9,12 +10,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from patients.models import AuditEvent, Clinic, Patient, StaleRecord, User
-from reactions import recording
+from reactions import outbox, recording
+from reactions.checkins import due
 from reactions.clinical.anaphylaxis import Evidence
 from reactions.models import (
     Alert,
@@ -27,8 +29,9 @@ from reactions.models import (
     Reaction,
     WrongBirthYear,
 )
+from reactions.outbox import marks, sending
 from reactions.recording import infusions
-from reactions.vocabulary import CheckInKind, RateReason, SignatureMeaning
+from reactions.vocabulary import CheckInKind, MailState, RateReason, SignatureMeaning
 from tests.support import PASSWORD
 from tests.support.at_once import at_once
 from tests.support.factories import make_checkins, make_infusion, make_patient, make_reaction, suspect
@@ -442,3 +445,59 @@ def test_a_right_year_among_wrong_ones_is_let_in_while_tries_are_left(patient: P
     acts = [partial(recording.try_birth_year, patient, year, address_hash="a", now=now) for year in years]
     assert at_once(*acts) == [False, False, True, False, False, True]
     assert WrongBirthYear.objects.count() == 4
+
+
+@pytest.mark.parametrize("end", ["sent", "called off"])
+def test_a_mail_ends_while_somebody_holds_its_check_in_and_neither_waits_for_ever(infusion: Infusion, end: str) -> None:
+    make_checkins(infusion)
+    due.queue_what_is_due(timezone.now())
+    (message,) = outbox.claim(5)
+    is_held, failures = threading.Event(), []
+
+    def come_back() -> None:
+        """As record_bounce does: the check-in first, then its mail."""
+        with transaction.atomic():
+            CheckIn.objects.select_for_update(no_key=True).get(pk=message.checkin_id)
+            is_held.set()
+            # Until the other waits.
+            time.sleep(0.3)
+            OutboxMessage.objects.filter(pk=message.pk).update(in_doubt=True)
+
+    def finish() -> None:
+        is_held.wait(5)
+        if end == "sent":
+            done = marks.Marks(sent=message, insist_until=time.monotonic() + 10)
+            assert done.wait()[0]
+            failures.append(done._failure)
+        else:
+            sending._finish(message, MailState.CANCELLED, error="Not wanted.")
+
+    assert at_once(come_back, finish) == [None, None]
+    assert not any(failures)
+    message.refresh_from_db()
+    assert message.state == (MailState.SENT if end == "sent" else MailState.CANCELLED)
+
+
+def test_a_check_in_is_missed_while_somebody_moves_it_and_neither_waits_for_ever(infusion: Infusion) -> None:
+    make_checkins(infusion)
+    now = timezone.now()
+    due.queue_what_is_due(now)
+    CheckIn.objects.filter(kind=CheckInKind.HOURS_72).update(due_at=now)
+    first = CheckIn.objects.get(kind=CheckInKind.HOURS_24)
+    is_held = threading.Event()
+
+    def move() -> None:
+        """As planning does: the check-in first, then its mail."""
+        with transaction.atomic():
+            CheckIn.objects.select_for_update(no_key=True).get(pk=first.pk)
+            is_held.set()
+            time.sleep(0.3)
+            OutboxMessage.objects.filter(checkin=first).update(in_doubt=True)
+
+    def miss() -> int:
+        is_held.wait(5)
+        return due.queue_what_is_due(timezone.now())
+
+    assert at_once(move, miss) == [None, 1]
+    first.refresh_from_db()
+    assert first.state == "missed"
