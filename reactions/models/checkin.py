@@ -65,7 +65,7 @@ class CheckInQuerySet(models.QuerySet):
 
     def held(self) -> Self:
         """These, locked by key until the transaction ends: before the mails about them (order: reactions.outbox)."""
-        rows = self.select_for_update(of=("self",), no_key=True).only("pk").order_by("pk")
+        rows: list[Any] = list(self.select_for_update(of=("self",), no_key=True).only("pk").order_by("pk"))
         return self.filter(pk__in=[row.pk for row in rows])
 
     def latest_due(self, now: datetime) -> Self:
