@@ -1,13 +1,15 @@
 """Whatever stands in one field of a form: no breakdown, nothing impossible stored, nothing else that was typed lost."""
 
 import re
+from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any
 from urllib.parse import urljoin
 
 import pytest
 from django.apps import apps
-from django.db import models, transaction
+from django.db import connection, models, transaction
+from django.http import QueryDict
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -39,6 +41,17 @@ PAGES = [*(set(RECORD_PAGES) - LEADING_ELSEWHERE), "patients:register"]
 FILLED = {"reactions:record_infusion": infusion_form, "reactions:record_reaction": reaction_form}
 # Of rows that repeat, the first stands for the others.
 SPARE_ROW = re.compile(r"-[1-9]\d*-")
+# Pages that read values from their address, and some of those; what else they read is found by asking them.
+LISTS = {
+    "patients:list": {"q", "page"},
+    "reactions:lots": {"lot", "product", "like"},
+    "reactions:worklist": {"page"},
+    "reactions:alerts": {"page"},
+    "reactions:checkins": {"show", "page"},
+    "reactions:grades": {"term", "version"},
+    "reactions:review_list": {"page"},
+    "reactions:silent_list": {"page"},
+}
 LATEST_YEAR = timezone.now().year + 10
 
 
@@ -48,22 +61,40 @@ def test_one_field_full_of_nonsense(client: Client, nurse: User, infusion: Infus
     address = _address(name, infusion)
     page = client.get(address, follow=True).content.decode()
     assert 'role="alert"' not in page, "there before anything was sent"
-    found = forms_of(page, address)
-    for form in found:
+    # The same field on another page, or on the other database, meets another value alone.
+    turn = sorted(PAGES).index(name) + (connection.vendor == "postgresql")
+    for form in forms_of(page, address):
         form.data |= {key: [value] for key, value in FILLED.get(name, dict)().items()}
         fields = [one for one in form.kinds if not SPARE_ROW.search(one)]
-        for field in [one for one in fields if form.kinds[one] in NONSENSE]:
-            for nasty in NONSENSE[form.kinds[field]]:
-                _send(client, form, {field: [nasty]})
-        offered = [one for one in fields if form.kinds[one] in OFFERS]
+        for nonsense in (*_alone(form, fields, turn), *_side_by_side(form, fields)):
+            _send(client, form, nonsense)
         for nasty in NOT_OFFERED:
-            _send(client, form, {key: [nasty] for key in offered})
-            for field in [one for one in fields if form.kinds[one] not in NONSENSE.keys() | OFFERS]:
-                _send(client, form, {field: [nasty]})
+            _send(client, form, {one: [nasty] for one in fields if form.kinds[one] in OFFERS})
         _send(client, form, {key: ["1", "2"] for key in fields})
         _send(client, form, {key: ["\x00'--"] for key in form.kinds})
         form.data = {}
         _send(client, form, {})
+
+
+def _alone(form: SentForm, fields: list[str], turn: int) -> Iterator[dict[str, list[str]]]:
+    """One field at a time: each field of the form meets a value, each value a field of every kind that takes it."""
+    for kind in sorted({form.kinds[one] for one in fields} - OFFERS):
+        values, such = NONSENSE.get(kind, NOT_OFFERED), [one for one in fields if form.kinds[one] == kind]
+        for number in range(max(len(values), len(such))):
+            yield {such[number % len(such)]: [values[(number + turn) % len(values)]]}
+
+
+def _side_by_side(form: SentForm, fields: list[str]) -> Iterator[dict[str, list[str]]]:
+    """All fields that are typed at once, until each of them met each value; none where they did so alone."""
+    typed = [one for one in fields if form.kinds[one] in NONSENSE]
+    if len({form.kinds[one] for one in typed}) == len(typed):
+        return
+    for number in range(max(len(NONSENSE[form.kinds[one]]) for one in typed)):
+        values = [NONSENSE[form.kinds[one]] for one in typed]
+        yield {
+            one: [some[(place + number) % len(some)]]
+            for place, (one, some) in enumerate(zip(typed, values, strict=True))
+        }
 
 
 def _address(name: str, infusion: Infusion) -> str:
@@ -122,24 +153,41 @@ def _check_stored(event: AuditEvent, where: str) -> None:
             assert "\0" not in value, f"{where}: {column.name} holds a null sign"
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "patients:list",
-        "reactions:lots",
-        "reactions:worklist",
-        "reactions:alerts",
-        "reactions:grades",
-        "reactions:review_list",
-        "reactions:silent_list",
-    ],
-)
-def test_an_address_full_of_nonsense(client: Client, nurse: User, infusion: Infusion, name: str) -> None:
+@pytest.fixture
+def looked_for(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The names of values that a page looks for in an address that has any; what a GET posted is empty."""
+    found: set[str] = set()
+
+    def note(method: str) -> None:
+        real = getattr(QueryDict, method)
+
+        def noting(values: QueryDict, name: str, *default: Any) -> Any:
+            if values:
+                found.add(name)
+            return real(values, name, *default)
+
+        monkeypatch.setattr(QueryDict, method, noting)
+
+    for method in ("__getitem__", "__contains__", "getlist"):
+        note(method)
+    return found
+
+
+@pytest.mark.parametrize("name", [*sorted(RECORD_PAGES.keys() - LEADING_ELSEWHERE), *LISTS])
+def test_an_address_full_of_nonsense(
+    client: Client, nurse: User, infusion: Infusion, looked_for: set[str], name: str
+) -> None:
     client.force_login(nurse)
-    for parameter in ("q", "page", "lot", "product", "term", "version", "since", "until", "earlier"):
+    address = _address(name, infusion)
+    client.get(address, {"unknown": "1"})
+    done: set[str] = set()
+    while left := looked_for - done:
+        parameter = min(left)
         for nasty in NASTY:
-            answer = client.get(reverse(name), {parameter: nasty})
+            answer = client.get(address, {parameter: nasty})
             assert answer.status_code in {200, 404}, f"{name}?{parameter}={nasty[:20]!r}"
+        done.add(parameter)
+    assert done >= LISTS.get(name, set())
 
 
 def test_the_administrations_filters_full_of_nonsense(client: Client, administrator: User, infusion: Infusion) -> None:
