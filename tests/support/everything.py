@@ -18,7 +18,8 @@ from tests.support import chromium, postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 JOURNEYS = "tests/journeys"
-PROCESSES = "2"
+# The process that has nothing left to do takes over tests of the other.
+TOGETHER = ("-n", "2", "--dist", "worksteal")
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,13 @@ def run_pytest(where: str, *arguments: str, database_url: str) -> Outcome:
 
 def run_all(browser: str) -> list[Outcome]:
     """The whole suite on SQLite, what touches the database again on PostgreSQL, the journeys on PostgreSQL."""
-    suite = ["-n", PROCESSES, "tests", f"--ignore={JOURNEYS}"]
+    suite = [*TOGETHER, "tests", f"--ignore={JOURNEYS}"]
     outcomes = [run_pytest(f"SQLite {sqlite3.sqlite_version}", *suite, database_url="sqlite:///unused-by-tests")]
     with postgres.server() as server:
         where = f"PostgreSQL {server.version}"
         outcomes.append(run_pytest(where, *suite, "--database-only", database_url=server.url))
         where = f"Chromium {chromium.version(browser)}, on {where}"
-        outcomes.append(run_pytest(where, "-n", PROCESSES, JOURNEYS, database_url=server.url))
+        outcomes.append(run_pytest(where, *TOGETHER, JOURNEYS, database_url=server.url))
     return outcomes
 
 
