@@ -6,18 +6,21 @@ patients get is in their language, what staff get is in English.
 A further mail to patients is a kind in `TO_PATIENTS` with the name of its templates: subject, text and HTML.
 """
 
+from datetime import datetime
 from email.utils import formataddr, parseaddr
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
-from django.utils import timezone, translation
+from django.utils import translation
 from django.utils.formats import date_format
 from django.utils.translation import pgettext
 
 from patients.models import Clinic
 from reactions.models import Alert, CheckIn, OutboxMessage, ReportLink, WorkItem
 from reactions.vocabulary import MailKind
-from reactions.wording import text_of
+from reactions.wording import texts_of
 
 # Mails about a check-in, and the name of their templates.
 TO_PATIENTS = {
@@ -54,27 +57,31 @@ def to_patient(name: str, checkin: CheckIn, *, link: str) -> EmailMultiAlternati
     """
     patient = checkin.infusion.patient
     stop_link = f"{settings.SITE_URL}{checkin.stop_path()}"
-    with translation.override(patient.language), timezone.override(patient.zone):
-        closes_at = date_format(timezone.localtime(checkin.closes_at), pgettext("form of a moment", "l, F j, H:i"))
-        context: dict[str, object] = {
-            "link": link,
-            "report_link": f"{settings.SITE_URL}{ReportLink.of(patient).link_path()}",
-            "stop_link": stop_link,
-            "closes_at": closes_at,
-            "language": patient.language,
-        }
-        mail = _compose(name, patient.clinic, patient.email, context)
+    gaps = {
+        "link": link,
+        "report_link": f"{settings.SITE_URL}{ReportLink.of(patient).link_path()}",
+        "stop_link": stop_link,
+        "closes_at": _to_the_minute(checkin.closes_at.replace(second=0, microsecond=0), patient.zone, patient.language),
+    }
+    mail = _compose(name, patient.clinic, patient.email, patient.language, {}, gaps)
     if patient.clinic.reply_to:
         mail.reply_to = [patient.clinic.reply_to]
     mail.extra_headers |= _ways_to_stop(stop_link)
     return mail
 
 
+@lru_cache(maxsize=1000)
+def _to_the_minute(moment: datetime, zone: ZoneInfo, language: str) -> str:
+    """A moment of whole minutes as the language writes it, on the clocks of the zone."""
+    with translation.override(language):
+        return date_format(moment.astimezone(zone), pgettext("form of a moment", "l, F j, H:i"))
+
+
 def alert_notice(alert: Alert, *, to: str) -> EmailMultiAlternatives:
     """Tells staff that an alert waits behind the sign-in, how urgent it is, and since when on the clinic's clocks."""
     clinic = alert.patient.clinic
     since = f"{alert.raised_at.astimezone(clinic.zone):%Y-%m-%d %H:%M}"
-    return _to_staff("alert_notice", clinic, to, {"level": alert.level, "since": since}, page="/alerts/")
+    return _to_staff("alert_notice", clinic, to, {"level": alert.level}, page="/alerts/", since=since)
 
 
 def work_notice(item: WorkItem, *, to: str) -> EmailMultiAlternatives:
@@ -82,10 +89,10 @@ def work_notice(item: WorkItem, *, to: str) -> EmailMultiAlternatives:
     return _to_staff("work_notice", item.clinic, to, {}, page="/worklist/")
 
 
-def _to_staff(name: str, clinic: Clinic, to: str, about: dict[str, object], *, page: str) -> EmailMultiAlternatives:
-    with translation.override(STAFF_LANGUAGE):
-        context = {"link": f"{settings.SITE_URL}{page}", "language": STAFF_LANGUAGE}
-        return _compose(name, clinic, to, context | about)
+def _to_staff(
+    name: str, clinic: Clinic, to: str, about: dict[str, object], *, page: str, **gaps: str
+) -> EmailMultiAlternatives:
+    return _compose(name, clinic, to, STAFF_LANGUAGE, {"link": f"{settings.SITE_URL}{page}"} | about, gaps)
 
 
 def _ways_to_stop(stop_link: str) -> dict[str, str]:
@@ -97,16 +104,22 @@ def _ways_to_stop(stop_link: str) -> dict[str, str]:
     return {"List-Unsubscribe": ", ".join(ways), "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
 
 
-def _compose(name: str, clinic: Clinic, to: str, context: dict[str, object]) -> EmailMultiAlternatives:
-    context |= {"clinic": clinic}
-    address = parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
+def _compose(
+    name: str, clinic: Clinic, to: str, language: str, about: dict[str, object], gaps: dict[str, str]
+) -> EmailMultiAlternatives:
+    texts = texts_of(name, language, {"clinic": clinic, "language": language} | about, gaps)
     mail = EmailMultiAlternatives(
-        subject=text_of(f"emails/{name}.subject.txt", context).strip(),
-        body=text_of(f"emails/{name}.txt", context),
-        from_email=formataddr((clinic.name_in_mail, address)),
+        subject=texts.subject,
+        body=texts.plain,
+        from_email=_sender(clinic.name_in_mail, settings.DEFAULT_FROM_EMAIL),
         to=[to],
         # "All" would also keep back the notice that a mail could not be delivered, which is what we live on.
         headers={"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "OOF, AutoReply, DR, RN, NRN"},
     )
-    mail.attach_alternative(text_of(f"emails/{name}.html", context), "text/html")
+    mail.attach_alternative(texts.html, "text/html")
     return mail
+
+
+@lru_cache(maxsize=1000)
+def _sender(name: str, configured: str) -> str:
+    return formataddr((name, parseaddr(configured)[1]))

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from django.utils.crypto import salted_hmac
 
+from patients.digests import keyed
 from patients.models.clinic import Clinic, User, validate_time_zone
 from patients.models.record import Record, RecordQuerySet
 from patients.words import Sex
@@ -24,7 +24,7 @@ def languages() -> list[tuple[str, str]]:
 
 def address_digest(address: str) -> str:
     """Tells two email addresses apart without being one; 64 characters. Upper and lower case are the same."""
-    return salted_hmac("patients.address", address.strip().lower(), algorithm="sha256").hexdigest()
+    return keyed("patients.address", address.strip().lower().encode()).hex()
 
 
 class PatientQuerySet(RecordQuerySet):

@@ -15,8 +15,9 @@ from functools import lru_cache
 
 from django.db import models
 from django.urls import get_script_prefix, reverse
-from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.crypto import constant_time_compare
 
+from patients.digests import keyed
 from patients.models import Patient, address_digest
 
 NONCE_BYTES = 16
@@ -87,7 +88,7 @@ def new_link() -> tuple[bytes, str]:
 
 def token_from(nonce: bytes) -> str:
     """The part of a token that belongs to a nonce under the service's key; 24 characters that a link can carry."""
-    return _as_text(salted_hmac("reactions.checkin.link", nonce, algorithm="sha256").digest()[:TOKEN_BYTES])
+    return _as_text(keyed("reactions.checkin.link", nonce)[:TOKEN_BYTES])
 
 
 def with_mark(token: str, address: str) -> str:
@@ -142,7 +143,7 @@ def named_in_stop_token(token: str) -> Named | None:
 
 
 def _stop_token(link_hash: str, mark: str) -> str:
-    digest = salted_hmac("reactions.checkin.stop", link_hash + mark, algorithm="sha256").digest()
+    digest = keyed("reactions.checkin.stop", (link_hash + mark).encode())
     return _as_text(bytes.fromhex(link_hash)) + mark + _as_text(digest[:TOKEN_BYTES])
 
 
@@ -152,7 +153,7 @@ def _mark_of(address: str) -> str:
 
 def _proof(token: str, mark: str) -> str:
     value = (token + mark).encode("utf-8", "replace")
-    return _as_text(salted_hmac("reactions.link.address", value, algorithm="sha256").digest()[:PROOF_BYTES])
+    return _as_text(keyed("reactions.link.address", value)[:PROOF_BYTES])
 
 
 def _as_text(code: bytes) -> str:

@@ -1,15 +1,17 @@
 """The outbox: every email that leaves is a row here first."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from patients.models import address_digest
+from patients.models import Patient, address_digest
 from reactions.models.alert import Alert
 from reactions.models.checkin import CheckIn
+from reactions.models.infusion import Infusion
 from reactions.models.worklist import WorkItem
 from reactions.vocabulary import CheckInState, MailKind, MailState, choices, values
 
@@ -17,6 +19,14 @@ from reactions.vocabulary import CheckInState, MailKind, MailState, choices, val
 NOT_TAKEN = [MailState.REFUSED.value, MailState.BOUNCED.value]
 # Why a mail does not count any more: the patient has another address, and gets what is open there from the start.
 ADDRESS_CHANGED = "The address was changed."
+
+
+# What a mail and the decision to send it need of an infusion and its patient.
+OF_THE_INFUSION = frozenset({"id", "patient", "voided_at"})
+OF_THE_PATIENT = frozenset({
+    "id", "clinic", "email", "language", "time_zone", "voided_at", "died_on", "bounced_address",
+    "email_consent_at", "email_withdrawn_by_link_at",
+})  # fmt: skip
 
 
 class OutboxQuerySet(models.QuerySet):
@@ -54,11 +64,25 @@ class OutboxQuerySet(models.QuerySet):
     def with_all_it_says(self) -> Self:
         """With the rows that a mail and the decision to send it are made from.
 
-        Nearly all mails are about check-ins, so these are joined; what the few to staff are about is asked for apart,
-        and only where there are such. PostgreSQL plans a join of all of it for longer than it takes to send a mail.
+        Nearly all mails are about check-ins, so these are joined, with the columns that count for a mail; what the few
+        to staff are about is asked for apart, and only where there are such. PostgreSQL plans a join of all of it for
+        longer than it takes to send a mail.
         """
-        joined = self.select_related("checkin__infusion__patient__clinic", "checkin__infusion__patient__report_link")
-        return joined.prefetch_related("alert__patient__clinic", "work__clinic", "recipient")
+        joined = self.select_related("checkin__infusion__patient__report_link").defer(*_of_no_mail())
+        clinics = "checkin__infusion__patient__clinic"
+        return joined.prefetch_related(clinics, "alert__patient__clinic", "work__clinic", "recipient")
+
+
+@lru_cache(maxsize=1)
+def _of_no_mail() -> list[str]:
+    """The columns that are not read for a mail, by their paths from its row."""
+    read = {"checkin__infusion": (Infusion, OF_THE_INFUSION), "checkin__infusion__patient": (Patient, OF_THE_PATIENT)}
+    return [
+        f"{path}__{field.name}"
+        for path, (model, names) in read.items()
+        for field in model._meta.concrete_fields
+        if field.name not in names
+    ]
 
 
 class OutboxMessage(models.Model):

@@ -52,7 +52,7 @@ class ReportLink(Linked):
         return "Link to report something between check-ins"
 
     @classmethod
-    def of(cls, patient: Patient) -> Self:
+    def of(cls, patient: Patient) -> "ReportLink":
         """The patient's link, made when there is none yet; asks nothing where it was loaded with the patient."""
         if known := getattr(patient, "report_link", None):
             return known

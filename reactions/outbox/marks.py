@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
+from weakref import WeakSet
 
 import psycopg
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -46,6 +47,17 @@ told AS ({TELL} AND EXISTS (SELECT 1 FROM marked)),
 noted AS ({NOTE} RETURNING 1)
 SELECT (SELECT count(*) FROM marked), (SELECT count(*) FROM noted)
 """  # noqa: S608 - of these four, and filled with numbers and a digest
+NUMBERS = ("sent", "sent_lease", "checkin", "tried", "tried_lease")
+ON_POSTGRESQL = {
+    "now": "clock_timestamp()",
+    "lease_until": f"clock_timestamp() + interval '{LEASE.total_seconds()} seconds'",
+}
+# To plan it takes PostgreSQL as long as to do it, so each connection prepares it once.
+PREPARED_NAME = b"outbox_marks"
+PREPARED = TOGETHER.replace("'{sent_to}'", "{sent_to}").format(
+    **ON_POSTGRESQL, **{name: f"${place}::bigint" for place, name in enumerate(NUMBERS, 1)}, sent_to="$6::text"
+)
+_prepared_on: WeakSet[psycopg.Connection] = WeakSet()
 
 T = TypeVar("T")
 
@@ -99,7 +111,7 @@ class Marks:
         connection.ensure_connection()
         with connection.wrap_database_errors:
             server = connection.connection.pgconn
-            server.send_query(_together(self._sent, self._tried).encode("ascii"))
+            _send(server, self._sent, self._tried)
             while server.flush():
                 select.select([], [server.socket], [])
 
@@ -185,14 +197,31 @@ def _is_marked(message: OutboxMessage) -> bool:
 
 
 def _together(sent: OutboxMessage | None, tried: OutboxMessage | None) -> str:
-    """The statement of PostgreSQL. All that it is given are numbers of ours and a digest in hexadecimal."""
-    return TOGETHER.format(
-        now="clock_timestamp()",
-        lease_until=f"clock_timestamp() + interval '{LEASE.total_seconds()} seconds'",
-        sent=sent.pk if sent else 0,
-        sent_lease=sent.lease_number if sent else 0,
-        checkin=(sent and sent.checkin_id) or 0,
-        tried=tried.pk if tried else 0,
-        tried_lease=tried.lease_number if tried else 0,
-        sent_to=address_digest(tried.address()) if tried else "",
-    )
+    """The statement of PostgreSQL with all in it that it is given: numbers of ours and a digest in hexadecimal."""
+    numbers = dict(zip(NUMBERS, _numbers(sent, tried), strict=True))
+    return TOGETHER.format(**ON_POSTGRESQL, **numbers, sent_to=_digest(tried))
+
+
+def _send(server: pq.abc.PGconn, sent: OutboxMessage | None, tried: OutboxMessage | None) -> None:
+    """Let PostgreSQL begin with the statement, as it prepared it for this connection."""
+    if connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
+        # Behind a pooler that gives each transaction another connection nothing stays prepared.
+        server.send_query(_together(sent, tried).encode("ascii"))
+        return
+    if connection.connection not in _prepared_on:
+        result = server.prepare(PREPARED_NAME, PREPARED.encode("ascii"))
+        if result.status != pq.ExecStatus.COMMAND_OK:
+            raise psycopg.errors.error_from_result(result)
+        _prepared_on.add(connection.connection)
+    given = [*map(str, _numbers(sent, tried)), _digest(tried)]
+    server.send_query_prepared(PREPARED_NAME, [value.encode("ascii") for value in given])
+
+
+def _numbers(sent: OutboxMessage | None, tried: OutboxMessage | None) -> tuple[int, int, int, int, int]:
+    """What NUMBERS names. No row has the number 0."""
+    of_sent = (sent.pk, sent.lease_number, sent.checkin_id or 0) if sent else (0, 0, 0)
+    return *of_sent, *((tried.pk, tried.lease_number) if tried else (0, 0))
+
+
+def _digest(tried: OutboxMessage | None) -> str:
+    return address_digest(tried.address()) if tried else ""

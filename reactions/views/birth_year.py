@@ -12,8 +12,8 @@ from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
 
+from patients.digests import keyed
 from patients.models import Patient
 from reactions.forms.checkin import BirthYearForm
 from reactions.models import WrongBirthYear
@@ -81,4 +81,4 @@ def _address_hash(request: HttpRequest) -> str:
     address = request.META.get("REMOTE_ADDR", "")
     if getattr(settings, "SECURE_PROXY_SSL_HEADER", None):
         address = request.headers.get("X-Forwarded-For", address).rpartition(",")[2].strip()
-    return salted_hmac(SALT, address, algorithm="sha256").hexdigest()
+    return keyed(SALT, address.encode()).hex()

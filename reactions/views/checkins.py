@@ -311,7 +311,9 @@ def _level_of_what_was_sent(request: HttpRequest, checkin: CheckIn, name: str) -
         form = sheet.form(name, posted(request))
     except KeyError:
         return None
-    return _level(Sheet(checkin, {FIRST: {"has_problem": ["yes"]}, form.step: form.said()})) if form.is_bound else None
+    if not form.is_bound:
+        return None
+    return Sheet(checkin, {FIRST: {"has_problem": ["yes"]}, form.step: form.said()}).level(timezone.now())
 
 
 def _about(visit: Visit) -> dict[str, Any]:
