@@ -50,7 +50,7 @@ class Session(asyncio.Protocol):
             self.transport.write(b"221 bye\r\n")
             self.transport.close()
         elif verb == b"EHLO":
-            self.transport.write(b"250-bench\r\n250-SIZE 10000000\r\n250 8BITMIME\r\n")
+            self.transport.write(b"250-bench\r\n250-SIZE 10000000\r\n250-PIPELINING\r\n250 8BITMIME\r\n")
         else:
             self.transport.write(b"250 OK\r\n")
 
