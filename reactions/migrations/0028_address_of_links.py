@@ -26,7 +26,7 @@ def note_who_has_links_without_a_mark(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("reactions", "0026_language_of_telephone"),
+        ("reactions", "0027_question_sets"),
     ]
 
     operations = [
