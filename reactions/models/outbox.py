@@ -77,7 +77,8 @@ class OutboxQuerySet(models.QuerySet):
 def _of_no_mail() -> list[str]:
     """The columns that are not read for a mail, by their paths from its row."""
     read = {"checkin__infusion": (Infusion, OF_THE_INFUSION), "checkin__infusion__patient": (Patient, OF_THE_PATIENT)}
-    return [
+    created = ["created_at", "checkin__created_at", "checkin__infusion__patient__report_link__created_at"]
+    return created + [
         f"{path}__{field.name}"
         for path, (model, names) in read.items()
         for field in model._meta.concrete_fields
@@ -97,7 +98,7 @@ class OutboxMessage(models.Model):
     # What goes first when several mails are due.
     RED, AMBER, CHECKIN = 0, 1, 2
 
-    idempotency_key = models.CharField(max_length=100, unique=True)
+    idempotency_key = models.CharField(max_length=100)
     kind = models.CharField(max_length=20, choices=choices(MailKind))
     checkin = models.ForeignKey(CheckIn, models.PROTECT, related_name="mails", null=True, blank=True)
     alert = models.ForeignKey(Alert, models.PROTECT, related_name="mails", null=True, blank=True)
@@ -105,7 +106,7 @@ class OutboxMessage(models.Model):
     recipient = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True, blank=True, help_text="Staff only."
     )
-    message_id = models.CharField(max_length=200, unique=True)
+    message_id = models.CharField(max_length=200)
     state = models.CharField(max_length=10, choices=choices(MailState), default=MailState.QUEUED)
     urgency = models.PositiveSmallIntegerField(default=CHECKIN, help_text="The lower, the earlier it is sent.")
     due_at = models.DateTimeField()
@@ -132,6 +133,9 @@ class OutboxMessage(models.Model):
         verbose_name = "outgoing mail"
         ordering = ["due_at", "pk"]
         constraints = [
+            # Not unique=True: PostgreSQL would keep one more index for each, to be written with every mark of a mail.
+            models.UniqueConstraint(fields=["idempotency_key"], name="reactions_outbox_planned_once"),
+            models.UniqueConstraint(fields=["message_id"], name="reactions_outbox_message_id_once"),
             models.CheckConstraint(name="reactions_outbox_state_known", condition=Q(state__in=values(MailState))),
             models.CheckConstraint(
                 name="reactions_outbox_sent_is_whole",

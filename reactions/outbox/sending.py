@@ -28,7 +28,7 @@ from reactions.vocabulary import CheckInState, MailKind, MailState
 
 logger = logging.getLogger(__name__)
 
-BATCH = 100
+BATCH = 200
 # What was read so many seconds ago is read again before anything is sent by it: consent, address, answer and death may
 # have changed, and something more urgent may have come.
 FRESH_FOR_S = 0.25

@@ -182,6 +182,8 @@ BREAKS: dict[str, list[Break]] = {
     "reactions_answersymptom_once": [twice(severity="mild")],
     "reactions_alert_level_known": [changed(level="blue")],
     "reactions_alert_acknowledged_is_whole": [changed(acknowledged_at=LONG_AGO), changed(what_was_done="Called")],
+    "reactions_outbox_planned_once": [twice(message_id="<another@clinic.example>")],
+    "reactions_outbox_message_id_once": [twice(idempotency_key="another")],
     "reactions_outbox_state_known": [changed(state="lost")],
     "reactions_outbox_sent_is_whole": [changed(state="sent"), changed(sent_at=LONG_AGO)],
     "reactions_outbox_bounced_is_whole": [changed(state="bounced"), changed(bounced_at=LONG_AGO)],
