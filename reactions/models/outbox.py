@@ -199,14 +199,14 @@ class OutboxMessage(models.Model):
         wanted = CheckInState.SENT if self.kind == MailKind.CHECKIN_REMINDER else CheckInState.PLANNED
         if self.checkin.state != wanted:
             return f"The check-in is {self.checkin.get_state_display().lower()}."
-        if self.kind == MailKind.CHECKIN_REMINDER and not self._follows_an_invitation():
+        if self.kind == MailKind.CHECKIN_REMINDER and self._is_the_first_to_this_address():
             return ADDRESS_CHANGED
         return self.checkin.infusion.patient.why_no_mail()
 
-    def _follows_an_invitation(self) -> bool:
-        """The check-in's invitation went to the address to which this mail goes."""
+    def _is_the_first_to_this_address(self) -> bool:
+        """The check-in's invitation went to another address than this mail goes to."""
         invitations = OutboxMessage.objects.filter(checkin=self.checkin, kind=MailKind.CHECKIN_INVITATION)
-        return invitations.filter(sent_to__in=["", address_digest(self.address())]).exists()
+        return invitations.exclude(sent_to__in=["", address_digest(self.address())]).exists()
 
     def _why_not_to_recipient(self, clinic_pk: int) -> str:
         if self.recipient is None or not self.recipient.email:
