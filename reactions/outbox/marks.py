@@ -1,13 +1,14 @@
 """The two notes of each mail: that it is about to be tried, and that it was taken.
 
 They decide how wide the gap is in which a crash makes a second copy, and how fast mail leaves. So the mark of one mail
-goes with the note of the next in one commit, as durable as every other. To PostgreSQL that is one statement, and it
-works on it while the mail server is already told who writes to whom and the mail after that is written.
+goes with the note of the next but one in one commit, as durable as every other. To PostgreSQL that is one statement. It
+is handed over the moment that a mail is taken, whether or not the one before it is done (pipeline mode), and worked on
+while the next mail is sent and the one after that is written.
 """
 
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TypeVar
 from weakref import WeakSet
@@ -66,19 +67,29 @@ class Marks:
     """`sent` is marked as sent with its check-in, and `tried` gets its try noted with a whole lease. Begun at once.
 
     `begun_at` is a moment of the monotonic clock, not later than the beginning of that lease; `insist_until` is one
-    too: a database that is away is waited for until then.
+    too: a database that is away is waited for until then. `behind` are marks that may still be under way on the same
+    connection; they are to be waited for first.
     """
 
     def __init__(
-        self, *, sent: OutboxMessage | None = None, tried: OutboxMessage | None = None, insist_until: float = 0.0
+        self,
+        *,
+        sent: OutboxMessage | None = None,
+        tried: OutboxMessage | None = None,
+        insist_until: float = 0.0,
+        behind: "Marks | None" = None,
     ) -> None:
         self.begun_at = time.monotonic()
+        self.tried = tried
         self._insist_until = insist_until
-        self._sent, self._tried, self._uncounted = sent, tried, sent
-        self._rows: list[pq.abc.PGresult] = []
+        self._sent, self._uncounted = sent, sent
+        self._is_last = True
+        self._server: pq.abc.PGconn | None = None
         self._done: tuple[bool, bool] | None = None if sent or tried else (False, False)
         self._failure: Exception | None = None
         if self._done is None:
+            if behind:
+                behind._is_last = False
             self._attempt(self._begin)
 
     def wait(self) -> tuple[bool, bool]:
@@ -86,8 +97,8 @@ class Marks:
 
         A database that is away is waited for. Raises OperationalError or InterfaceError when it stays away.
         """
-        if self._done is None and self._failure is None:
-            self._attempt(self._finish)
+        if (server := self._server) and self._done is None and self._failure is None:
+            self._attempt(lambda: self._finish(server))
         if self._done is None:
             # What of it was written is not known.
             self._done = insist(self._again, until=self._insist_until, failure=self._failure)
@@ -106,37 +117,33 @@ class Marks:
 
     def _begin(self) -> None:
         if connection.vendor != "postgresql":
-            self._done = _one_after_the_other(self._sent, self._tried)
+            self._done = _one_after_the_other(self._sent, self.tried)
             return
         connection.ensure_connection()
         with connection.wrap_database_errors:
-            server = connection.connection.pgconn
-            _send(server, self._sent, self._tried)
+            self._server = server = connection.connection.pgconn
+            if server.pipeline_status == pq.PipelineStatus.OFF:
+                _prepare(server)
+                server.enter_pipeline_mode()
+            _send(server, self._sent, self.tried)
+            server.pipeline_sync()
             while server.flush():
                 select.select([], [server.socket], [])
 
-    def _finish(self) -> None:
+    def _finish(self, server: pq.abc.PGconn) -> None:
         with connection.wrap_database_errors:
-            server = connection.connection.pgconn
-            while True:
-                while server.is_busy():
-                    select.select([server.socket], [], [])
-                    server.consume_input()
-                row = server.get_result()
-                if row is None:
-                    break
-                self._rows.append(row)
-            for row in self._rows:
+            rows = list(_until_sync(server))
+            for row in rows:
                 if row.status != pq.ExecStatus.TUPLES_OK:
                     raise psycopg.errors.error_from_result(row)
-            if not self._rows:
-                raise psycopg.OperationalError("The database hung up.")
-        marked, noted = (self._rows[0].get_value(0, column) != b"0" for column in (0, 1))
+            if self._is_last:
+                server.exit_pipeline_mode()
+        marked, noted = (rows[0].get_value(0, column) != b"0" for column in (0, 1))
         self._done = marked, noted
 
     def _again(self) -> tuple[bool, bool]:
         marked = self._sent is not None and (_written(self._sent, None)[0] or _is_marked(self._sent))
-        return marked, _written(None, self._tried)[1]
+        return marked, _written(None, self.tried)[1]
 
 
 def insist(write: Callable[[], T], *, until: float, failure: Exception | None = None) -> T:
@@ -149,9 +156,11 @@ def insist(write: Callable[[], T], *, until: float, failure: Exception | None = 
     """
     while True:
         if failure:
-            if connection.in_atomic_block or time.monotonic() > until:
+            if connection.in_atomic_block:
                 raise failure
             connection.close()
+            if time.monotonic() > until:
+                raise failure
             time.sleep(PAUSE_S)
         try:
             return write()
@@ -202,19 +211,41 @@ def _together(sent: OutboxMessage | None, tried: OutboxMessage | None) -> str:
     return TOGETHER.format(**ON_POSTGRESQL, **numbers, sent_to=_digest(tried))
 
 
-def _send(server: pq.abc.PGconn, sent: OutboxMessage | None, tried: OutboxMessage | None) -> None:
-    """Let PostgreSQL begin with the statement, as it prepared it for this connection."""
-    if connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
-        # Behind a pooler that gives each transaction another connection nothing stays prepared.
-        server.send_query(_together(sent, tried).encode("ascii"))
+def _prepare(server: pq.abc.PGconn) -> None:
+    """Once for each connection; behind a pooler that gives each transaction another one nothing stays prepared."""
+    if connection.connection in _prepared_on or connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
         return
+    result = server.prepare(PREPARED_NAME, PREPARED.encode("ascii"))
+    if result.status != pq.ExecStatus.COMMAND_OK:
+        raise psycopg.errors.error_from_result(result)
+    _prepared_on.add(connection.connection)
+
+
+def _send(server: pq.abc.PGconn, sent: OutboxMessage | None, tried: OutboxMessage | None) -> None:
     if connection.connection not in _prepared_on:
-        result = server.prepare(PREPARED_NAME, PREPARED.encode("ascii"))
-        if result.status != pq.ExecStatus.COMMAND_OK:
-            raise psycopg.errors.error_from_result(result)
-        _prepared_on.add(connection.connection)
-    given = [*map(str, _numbers(sent, tried)), _digest(tried)]
-    server.send_query_prepared(PREPARED_NAME, [value.encode("ascii") for value in given])
+        server.send_query_params(PREPARED.encode("ascii"), _given(sent, tried))
+        return
+    server.send_query_prepared(PREPARED_NAME, _given(sent, tried))
+
+
+def _until_sync(server: pq.abc.PGconn) -> Iterator[pq.abc.PGresult]:
+    """The results of one statement of several that are under way. Raises psycopg's OperationalError at the end."""
+    while True:
+        while server.is_busy():
+            select.select([server.socket], [], [])
+            server.consume_input()
+        row = server.get_result()
+        if server.status != pq.ConnStatus.OK:
+            raise psycopg.OperationalError("The database hung up.")
+        if row is None:
+            continue
+        if row.status == pq.ExecStatus.PIPELINE_SYNC:
+            return
+        yield row
+
+
+def _given(sent: OutboxMessage | None, tried: OutboxMessage | None) -> list[bytes | None]:
+    return [value.encode("ascii") for value in (*map(str, _numbers(sent, tried)), _digest(tried))]
 
 
 def _numbers(sent: OutboxMessage | None, tried: OutboxMessage | None) -> tuple[int, int, int, int, int]:

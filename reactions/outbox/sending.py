@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db.models import F
 
 from patients.models import address_digest
 from reactions import emails, site
@@ -32,6 +33,9 @@ BATCH = 200
 # What was read so many seconds ago is read again before anything is sent by it: consent, address, answer and death may
 # have changed, and something more urgent may have come.
 FRESH_FOR_S = 0.25
+# So many mails are noted as tried at once: a commit takes PostgreSQL longer than it takes to send a mail. Whoever ends
+# without a word leaves so many rows in doubt, of which one was under way.
+AHEAD = 2
 # A dispatcher begins no further mail after this: one that hangs then still ends within the task's time limit.
 STOP_AFTER_S = LEASE.total_seconds() * 3 / 8
 # And for so long after that it offers what became of its mails to a database that has gone away. Both together stay
@@ -132,8 +136,8 @@ def _may_go_on(stop_at: float) -> bool:
 class Run:
     """A claimed batch, sent one after the other until the time is up or something more urgent is due.
 
-    While PostgreSQL notes the try of one mail, the next is looked at and written. So between a mail's end and its mark
-    there is nothing but the mark.
+    PostgreSQL notes the try of one mail while the one before it is being sent and the one after it is looked at and
+    written. So between a mail's end and its mark there is nothing but the mark.
     """
 
     def __init__(
@@ -152,7 +156,10 @@ class Run:
         self._insist_until = stop_at + MARK_WITHIN_S
         self._now = database_now()
         self._read_at = time.monotonic() if is_fresh else float("-inf")
-        self._marks = Marks()
+        self._under_way: deque[Marks] = deque()
+        self._ahead = AHEAD if connection.vendor == "postgresql" else 1
+        # Moments of the monotonic clock at which the leases of noted mails began.
+        self._noted_at: dict[int, float] = {}
         self._asked: set[int] = set()
         # When the limits let one more mail leave; `all_wait` when that is so for every mail that is not red.
         self.room_at: datetime | None = None
@@ -160,35 +167,49 @@ class Run:
 
     def go(self) -> None:
         """Raises NoConnection when the mail server cannot be reached; the mail at hand waits for its next try."""
+        noted: deque[Ready] = deque()
         try:
-            ready = self._next()
-            self._mark(tried=ready)
-            while ready:
-                ready = self._send_and_get_next(ready)
+            while self._fill(noted):
+                self._send_first_of(noted)
         finally:
             self._settle()
+            self._take_back(noted)
             claims.give_back(self._held.values())
 
-    def _send_and_get_next(self, ready: Ready) -> Ready | None:
-        message = ready.message
-        with connection.execute_wrapper(self._settle_before):
-            upcoming = self._next()
+    def _fill(self, noted: deque[Ready]) -> bool:
+        """Note the tries of the next mails, as far ahead as pays. False when there is none to be sent."""
+        while len(noted) < self._ahead and (ready := self._next_meanwhile()):
+            self._mark(tried=ready)
+            noted.append(ready)
+        return bool(noted)
+
+    def _send_first_of(self, noted: deque[Ready]) -> None:
+        ready = noted.popleft()
+        upcoming = self._next_meanwhile()
         outcome = self._send(ready)
-        if outcome is None:
-            if upcoming and not self._may_send(upcoming):
-                self._left.appendleft(upcoming.message)
-                upcoming = None
-            self._mark(sent=message, tried=upcoming)
-            if upcoming:
-                return upcoming
-        else:
+        if outcome:
             self._outcomes[outcome] += 1
-            if upcoming:
-                self._left.appendleft(upcoming.message)
+        if upcoming and not self._may_send(upcoming):
+            self._left.appendleft(upcoming.message)
+            upcoming = None
+        self._mark(sent=None if outcome else ready.message, tried=upcoming)
+        if upcoming:
+            noted.append(upcoming)
+        if not all(map(self._may_send, noted)):
+            self._take_back(noted)
+
+    def _take_back(self, noted: deque[Ready]) -> None:
+        """These were noted and not tried: they are looked at again, by this run or another."""
         self._settle()
-        upcoming = self._next()
-        self._mark(tried=upcoming)
-        return upcoming
+        while noted:
+            message = noted.pop().message
+            own(message).update(tried_at=None, attempts=F("attempts") - 1)
+            self._noted_at.pop(message.pk, None)
+            self._left.appendleft(message)
+
+    def _next_meanwhile(self) -> Ready | None:
+        with connection.execute_wrapper(self._settle_before):
+            return self._next()
 
     def _next(self) -> Ready | None:
         """The next mail that is wanted, written and ready to leave; None when this run is to end."""
@@ -274,7 +295,7 @@ class Run:
             self._line.open()
         except Exception as error:
             self._line.close()
-            if self._is_noted():
+            if self._is_noted(message):
                 self._ended(message, _try_later(message, error))
             raise NoConnection from error
         failure: Exception | None = None
@@ -282,7 +303,7 @@ class Run:
             self._line.address(ready.letter)
         except Exception as error:
             failure = error
-        if not self._is_noted():
+        if not self._is_noted(message):
             self._line.forget()
             self._held.pop(message.pk)
             return "overtaken"
@@ -301,6 +322,7 @@ class Run:
     def _failed(self, message: OutboxMessage, error: Exception, *, in_doubt: bool) -> str:
         self._line.forget() if isinstance(error, ANSWERS) else self._line.close()
         self._held.pop(message.pk, None)
+        self._settle()
         if is_final(error):
             return self._insist(lambda: _finish(message, MailState.REFUSED, error=in_words(error)))
         if is_about_recipient(error):
@@ -318,21 +340,33 @@ class Run:
         self._outcomes[outcome] += 1
 
     def _mark(self, *, sent: OutboxMessage | None = None, tried: Ready | None = None) -> None:
-        self._settle()
-        self._marks = Marks(sent=sent, tried=tried.message if tried else None, insist_until=self._insist_until)
+        while len(self._under_way) >= self._ahead:
+            self._settle_first()
+        behind = self._under_way[-1] if self._under_way else None
+        message = tried.message if tried else None
+        self._under_way.append(Marks(sent=sent, tried=message, insist_until=self._insist_until, behind=behind))
 
-    def _is_noted(self) -> bool:
+    def _is_noted(self, message: OutboxMessage) -> bool:
         """The try is noted, and the lease that began with it has not run out while this process was stopped."""
-        return self._settle() and time.monotonic() - self._marks.begun_at < LEASE.total_seconds()
+        while self._under_way and message.pk not in self._noted_at:
+            self._settle_first()
+        return time.monotonic() - self._noted_at.get(message.pk, float("-inf")) < LEASE.total_seconds()
 
-    def _settle(self) -> bool:
-        """Wait for the notes under way, and count the mail that they mark. Returns whether the try was noted."""
-        marked, noted = self._marks.wait()
-        if sent := self._marks.take_sent():
+    def _settle(self) -> None:
+        """Wait for all notes under way."""
+        while self._under_way:
+            self._settle_first()
+
+    def _settle_first(self) -> None:
+        """Wait for the notes that have been under way the longest, and count the mail that they mark."""
+        marks = self._under_way.popleft()
+        marked, noted = marks.wait()
+        if noted and marks.tried:
+            self._noted_at[marks.tried.pk] = marks.begun_at
+        if sent := marks.take_sent():
             if not marked:
                 logger.warning("outbox row %s was taken over by another dispatcher", sent.pk)
             self._outcomes["sent" if marked else "overtaken"] += 1
-        return noted
 
     def _settle_before(self, execute: Callable[..., Any], *statement: Any) -> Any:
         """Whoever asks the database something while it writes our notes waits for them first."""
