@@ -2,7 +2,7 @@
 
 Each line of a table is a mail: the hours after the end of the last day, its kind, the check-in, the address. The real
 tick runs every day at the hour of the end, and whenever something happens; where nobody says otherwise nobody answers.
-PostgreSQL's clock cannot be moved: there the places that ask it for the time get the moved clock of Python instead.
+The clocks of Python and of the database are moved together.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,10 @@ from django.db import connection
 from django.utils import timezone
 
 from patients.models import Clinic, Patient, User
-from reactions import outbox, recording
+from reactions import recording
 from reactions.checkins import due
 from reactions.checkins.plan import plan_checkins
 from reactions.models import CheckIn, CheckInPlan, Infusion, OutboxMessage
-from reactions.outbox import claims, marks, sending
 from tests.support.factories import make_infusion, make_patient
 
 pytestmark = pytest.mark.django_db
@@ -44,22 +43,34 @@ WHOLE: list[Mail] = [
 ]
 
 
+class MovedClock:
+    """The clock of Python, and PostgreSQL's: a function of the same name that is found before its own."""
+
+    def __init__(self, time_machine: Any) -> None:
+        self._python = time_machine
+        if connection.vendor == "postgresql":
+            self._let_postgresql("""
+                CREATE SCHEMA moved;
+                CREATE FUNCTION moved.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS
+                $$ SELECT current_setting('moved.now')::timestamptz $$;
+                SET LOCAL search_path = moved, public, pg_catalog;
+            """)
+
+    def move_to(self, moment: datetime) -> None:
+        self._python.move_to(moment, tick=False)
+        if connection.vendor == "postgresql":
+            self._let_postgresql(f"SET LOCAL moved.now = '{moment.isoformat()}'")
+
+    def _let_postgresql(self, do: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(do)
+
+
 @pytest.fixture(autouse=True)
-def moved_clock(monkeypatch: pytest.MonkeyPatch, time_machine: Any) -> Any:
-    """The clock of Python for both databases. What PostgreSQL writes itself in a mark is written by Python too."""
-    time_machine.move_to(FIRST_END, tick=False)
-    if connection.vendor == "postgresql":
-        for module in (outbox, claims, sending):
-            monkeypatch.setattr(module, "database_now", timezone.now)
-        monkeypatch.setattr(marks, "_together", _together_at_the_moved_clock(marks._together))
-    return time_machine
-
-
-def _together_at_the_moved_clock(together: Callable[..., str]) -> Callable[..., str]:
-    def written(*rows: Any) -> str:
-        return together(*rows).replace("clock_timestamp()", f"timestamptz '{timezone.now().isoformat()}'")
-
-    return written
+def moved_clock(time_machine: Any) -> MovedClock:
+    clock = MovedClock(time_machine)
+    clock.move_to(FIRST_END)
+    return clock
 
 
 @pytest.fixture
@@ -67,11 +78,11 @@ def tessa(clinic: Clinic) -> Patient:
     return make_patient(clinic, email=OLD, language="en")
 
 
-def five_days(patient: Patient, clock: Any) -> Infusion:
+def five_days(patient: Patient, clock: MovedClock) -> Infusion:
     """A course of five days, each recorded at its end and ticked in between. Returns the last day."""
     course = None
     for day in range(5):
-        clock.move_to(FIRST_END + day * DAY, tick=False)
+        clock.move_to(FIRST_END + day * DAY)
         infusion = make_infusion(
             patient, ended_at=FIRST_END + day * DAY, day=day + 1, **({"course": course} if course else {})
         )
@@ -81,14 +92,14 @@ def five_days(patient: Patient, clock: Any) -> Infusion:
     return infusion
 
 
-def run(clock: Any, what_happens: dict[int, Callable[[], None]], *, down: range = range(0)) -> list[Mail]:
+def run(clock: MovedClock, what_happens: dict[int, Callable[[], None]], *, down: range = range(0)) -> list[Mail]:
     """Tick each day at the hour of the end, and at these hours after letting something happen. Returns the mails."""
     sent: list[Mail] = []
     # A row that is sent once more, to another address, is a mail of its own.
     known: set[tuple[int, datetime | None]] = set()
     assert not OutboxMessage.objects.filter(state="sent").exists(), "A mail left before the course was over."
     for hour in range(UNTIL):
-        clock.move_to(LAST_END + hour * HOUR, tick=False)
+        clock.move_to(LAST_END + hour * HOUR)
         if hour in what_happens:
             what_happens[hour]()
         if hour in down or (hour % 24 and hour not in what_happens):
@@ -109,13 +120,13 @@ def changed(patient: Patient, **fields: Any) -> Callable[[], None]:
     return lambda: Patient.objects.filter(pk=patient.pk).update(**fields) and None
 
 
-def test_a_course_of_five_days(tessa: Patient, moved_clock: Any) -> None:
+def test_a_course_of_five_days(tessa: Patient, moved_clock: MovedClock) -> None:
     last = five_days(tessa, moved_clock)
     assert run(moved_clock, {}) == WHOLE
     assert set(CheckIn.objects.values_list("infusion", "state")) == {(last.pk, "expired")}
 
 
-def test_who_answers_is_not_reminded(tessa: Patient, moved_clock: Any) -> None:
+def test_who_answers_is_not_reminded(tessa: Patient, moved_clock: MovedClock) -> None:
     five_days(tessa, moved_clock)
 
     def answer() -> None:
@@ -126,7 +137,7 @@ def test_who_answers_is_not_reminded(tessa: Patient, moved_clock: Any) -> None:
     assert run(moved_clock, {hour + 2: answer for hour, *_ in invitations}) == invitations
 
 
-def test_a_course_that_was_voided(tessa: Patient, nurse: User, moved_clock: Any) -> None:
+def test_a_course_that_was_voided(tessa: Patient, nurse: User, moved_clock: MovedClock) -> None:
     five_days(tessa, moved_clock)
 
     def void() -> None:
@@ -136,13 +147,13 @@ def test_a_course_that_was_voided(tessa: Patient, nurse: User, moved_clock: Any)
     assert run(moved_clock, {30: void}) == WHOLE[:1]
 
 
-def test_a_patient_who_dies(tessa: Patient, moved_clock: Any) -> None:
+def test_a_patient_who_dies(tessa: Patient, moved_clock: MovedClock) -> None:
     five_days(tessa, moved_clock)
     died = changed(tessa, died_on=(LAST_END + 3 * DAY).date())
     assert run(moved_clock, {80: died}) == WHOLE[:3]
 
 
-def test_a_patient_who_unsubscribes(tessa: Patient, moved_clock: Any) -> None:
+def test_a_patient_who_unsubscribes(tessa: Patient, moved_clock: MovedClock) -> None:
     five_days(tessa, moved_clock)
 
     def stop() -> None:
@@ -151,7 +162,7 @@ def test_a_patient_who_unsubscribes(tessa: Patient, moved_clock: Any) -> None:
     assert run(moved_clock, {80: stop}) == WHOLE[:3]
 
 
-def test_a_patient_whose_address_changes_midway(tessa: Patient, moved_clock: Any) -> None:
+def test_a_patient_whose_address_changes_midway(tessa: Patient, moved_clock: MovedClock) -> None:
     five_days(tessa, moved_clock)
     # What is open goes to the new address at once, and its reminder a day after that; the rest goes on there.
     assert run(moved_clock, {80: changed(tessa, email=NEW)}) == [
@@ -207,14 +218,14 @@ def at_the_new_address(mails: list[Mail]) -> list[Mail]:
     ],
 )
 def test_addresses_that_change_midway(
-    tessa: Patient, moved_clock: Any, what_happens: dict[int, str], mails: list[Mail]
+    tessa: Patient, moved_clock: MovedClock, what_happens: dict[int, str], mails: list[Mail]
 ) -> None:
     five_days(tessa, moved_clock)
     acts = {hour: changed(tessa, email=address) for hour, address in what_happens.items()}
     assert run(moved_clock, acts) == mails
 
 
-def test_who_has_answered_is_not_asked_again_at_a_new_address(tessa: Patient, moved_clock: Any) -> None:
+def test_who_has_answered_is_not_asked_again_at_a_new_address(tessa: Patient, moved_clock: MovedClock) -> None:
     five_days(tessa, moved_clock)
 
     def answer() -> None:
@@ -225,14 +236,14 @@ def test_who_has_answered_is_not_asked_again_at_a_new_address(tessa: Patient, mo
     assert run(moved_clock, {75: answer, 80: changed(tessa, email=NEW)}) == expected
 
 
-def test_a_patient_whose_language_changes_midway(tessa: Patient, moved_clock: Any) -> None:
+def test_a_patient_whose_language_changes_midway(tessa: Patient, moved_clock: MovedClock) -> None:
     five_days(tessa, moved_clock)
     assert run(moved_clock, {80: changed(tessa, language="es")}) == WHOLE
     greetings = [str(letter.body).strip()[:4] for letter in mail.outbox]
     assert greetings == ["Hell"] * 3 + ["Hola"] * 5
 
 
-def test_a_patient_who_moves_to_another_zone(tessa: Patient, moved_clock: Any) -> None:
+def test_a_patient_who_moves_to_another_zone(tessa: Patient, moved_clock: MovedClock) -> None:
     CheckInPlan.objects.create(clinic=tessa.clinic)
     five_days(tessa, moved_clock)
     # 14:00 in New York is 03:00 in Tokyo; the mails wait for 08:00 there, five hours later. So does the reminder.
@@ -242,7 +253,7 @@ def test_a_patient_who_moves_to_another_zone(tessa: Patient, moved_clock: Any) -
     assert [line[0] for line in moved[3:]] == [96 + 5, 8 * 24 + 5, 9 * 24 + 5, 28 * 24 + 5, 29 * 24 + 5]
 
 
-def run_with_mornings(clock: Any, what_happens: dict[int, Callable[[], None]]) -> list[Mail]:
+def run_with_mornings(clock: MovedClock, what_happens: dict[int, Callable[[], None]]) -> list[Mail]:
     """As `run`, with the ticks at 08:00 in Tokyo."""
     mornings = {day * 24 + 5: (lambda: None) for day in range(UNTIL // 24)}
     return run(clock, mornings | what_happens)
@@ -272,7 +283,9 @@ def run_with_mornings(clock: Any, what_happens: dict[int, Callable[[], None]]) -
         ),
     ],
 )
-def test_a_clinic_that_was_down_for_nine_days(tessa: Patient, moved_clock: Any, down: range, mails: list[Mail]) -> None:
+def test_a_clinic_that_was_down_for_nine_days(
+    tessa: Patient, moved_clock: MovedClock, down: range, mails: list[Mail]
+) -> None:
     five_days(tessa, moved_clock)
     back = {down.stop: lambda: None, down.stop + 24: lambda: None}
     assert run(moved_clock, back, down=down) == mails
