@@ -158,7 +158,9 @@ def insist(write: Callable[[], T], *, until: float, failure: Exception | None = 
         if failure:
             if connection.in_atomic_block:
                 raise failure
-            connection.close()
+            # SQLite said that others are writing; its connection is as good as before.
+            if connection.vendor != "sqlite":
+                connection.close()
             if time.monotonic() > until:
                 raise failure
             time.sleep(PAUSE_S)

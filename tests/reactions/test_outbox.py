@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 from uuid import uuid4
@@ -782,6 +783,32 @@ def test_a_database_that_goes_away_before_the_mark_makes_no_second_copy(
     assert outbox.dispatch() == {"sent": 1}
     assert set(OutboxMessage.objects.values_list("state", "attempts", "in_doubt")) == {(MailState.SENT, 1, False)}
     assert len(smtp_sink.messages) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_goes_away_with_notes_of_several_mails_under_way_makes_no_second_copy(
+    clinic: Clinic, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(6):
+        make_due_check_in(clinic)
+    due.queue_what_is_due(timezone.now())
+    send = Line.send
+
+    def send_and_lose_the_database(line: Line, letter: Letter) -> None:
+        send(line, letter)
+        if len(smtp_sink.messages) in {1, 3, 4}:
+            lose_the_database(monkeypatch)
+
+    monkeypatch.setattr(marks, "PAUSE_S", 0.01)
+    monkeypatch.setattr(Line, "send", send_and_lose_the_database)
+    for _ in range(4):
+        # A tick that asked the database something at that moment ends; the next one goes on.
+        with suppress(OperationalError):
+            outbox.dispatch()
+    assert set(OutboxMessage.objects.values_list("state", "in_doubt")) == {(MailState.SENT, False)}
+    assert set(Counter(message["Message-ID"] for message in smtp_sink.messages).values()) == {1}
+    # What was noted twice over the loss was tried once.
+    assert max(OutboxMessage.objects.values_list("attempts", flat=True)) <= 2
 
 
 def test_the_last_mail_is_marked_or_given_up_before_the_time_limit_of_the_task(settings: Settings) -> None:
