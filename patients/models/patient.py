@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from patients.digests import keyed
+from patients.digests import keyed_text
 from patients.models.clinic import Clinic, User, validate_time_zone
 from patients.models.record import Record, RecordQuerySet
 from patients.words import Sex
@@ -24,7 +24,7 @@ def languages() -> list[tuple[str, str]]:
 
 def address_digest(address: str) -> str:
     """Tells two email addresses apart without being one; 64 characters. Upper and lower case are the same."""
-    return keyed("patients.address", address.strip().lower().encode()).hex()
+    return keyed_text("patients.address", address.strip().lower())
 
 
 class PatientQuerySet(RecordQuerySet):

@@ -7,14 +7,15 @@ while the next mail is sent and the one after that is written.
 """
 
 import select
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from contextlib import contextmanager
 from typing import TypeVar
 from weakref import WeakSet
 
 import psycopg
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 from psycopg import pq
 
@@ -57,6 +58,11 @@ ON_POSTGRESQL = {
 PREPARED_NAME = b"outbox_marks"
 PREPARED = TOGETHER.replace("'{sent_to}'", "{sent_to}").format(
     **ON_POSTGRESQL, **{name: f"${place}::bigint" for place, name in enumerate(NUMBERS, 1)}, sent_to="$6::text"
+)
+# For a database that takes one at a time: the same, with places for what they are given.
+PLACES = dict.fromkeys(["now", "lease_until", "sent_to", *NUMBERS], "?")
+MARK_ALONE, TELL_ALONE, NOTE_ALONE = (
+    part.replace("'{sent_to}'", "{sent_to}").format(**PLACES) for part in (MARK, TELL, NOTE)
 )
 _prepared_on: WeakSet[psycopg.Connection] = WeakSet()
 
@@ -181,24 +187,32 @@ def _written(sent: OutboxMessage | None, tried: OutboxMessage | None) -> tuple[b
 
 def _one_after_the_other(sent: OutboxMessage | None, tried: OutboxMessage | None) -> tuple[bool, bool]:
     """For a database without a clock of its own, which takes one statement at a time."""
-    now = timezone.now()
-    moments = {"now": _literal(now), "lease_until": _literal(now + LEASE)}
+    moment = timezone.now()
+    now, lease_until = map(connection.ops.adapt_datetimefield_value, (moment, moment + LEASE))
     marked = noted = False
-    with transaction.atomic(), connection.cursor() as cursor:
+    with _transaction_of_sqlite() as database:
         if sent:
-            cursor.execute(MARK.format(sent=sent.pk, sent_lease=sent.lease_number, **moments))
-            marked = cursor.rowcount > 0
+            marked = database.execute(MARK_ALONE, [now, sent.pk, sent.lease_number]).rowcount > 0
         if marked and sent and sent.checkin_id:
-            cursor.execute(TELL.format(checkin=sent.checkin_id, **moments))
+            database.execute(TELL_ALONE, [now, sent.checkin_id])
         if tried:
-            sent_to = address_digest(tried.address())
-            cursor.execute(NOTE.format(tried=tried.pk, tried_lease=tried.lease_number, sent_to=sent_to, **moments))
-            noted = cursor.rowcount > 0
+            given = [now, lease_until, _digest(tried), tried.pk, tried.lease_number, now]
+            noted = database.execute(NOTE_ALONE, given).rowcount > 0
     return marked, noted
 
 
-def _literal(moment: datetime) -> str:
-    return f"'{connection.ops.adapt_datetimefield_value(moment)}'"
+@contextmanager
+def _transaction_of_sqlite() -> Iterator[sqlite3.Connection]:
+    """What `atomic` does, in half the time; within one of Django's it is part of that."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        database: sqlite3.Connection = connection.connection
+        if connection.in_atomic_block:
+            yield database
+            return
+        database.execute("BEGIN IMMEDIATE")
+        with database:
+            yield database
 
 
 def _is_marked(message: OutboxMessage) -> bool:

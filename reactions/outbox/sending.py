@@ -168,24 +168,25 @@ class Run:
     def go(self) -> None:
         """Raises NoConnection when the mail server cannot be reached; the mail at hand waits for its next try."""
         noted: deque[Ready] = deque()
-        try:
-            while self._fill(noted):
-                self._send_first_of(noted)
-        finally:
-            self._settle()
-            self._take_back(noted)
-            claims.give_back(self._held.values())
+        with connection.execute_wrapper(self._settle_before):
+            try:
+                while self._fill(noted):
+                    self._send_first_of(noted)
+            finally:
+                self._settle()
+                self._take_back(noted)
+                claims.give_back(self._held.values())
 
     def _fill(self, noted: deque[Ready]) -> bool:
         """Note the tries of the next mails, as far ahead as pays. False when there is none to be sent."""
-        while len(noted) < self._ahead and (ready := self._next_meanwhile()):
+        while len(noted) < self._ahead and (ready := self._next()):
             self._mark(tried=ready)
             noted.append(ready)
         return bool(noted)
 
     def _send_first_of(self, noted: deque[Ready]) -> None:
         ready = noted.popleft()
-        upcoming = self._next_meanwhile()
+        upcoming = self._next()
         outcome = self._send(ready)
         if outcome:
             self._outcomes[outcome] += 1
@@ -206,10 +207,6 @@ class Run:
             own(message).update(tried_at=None, attempts=F("attempts") - 1)
             self._noted_at.pop(message.pk, None)
             self._left.appendleft(message)
-
-    def _next_meanwhile(self) -> Ready | None:
-        with connection.execute_wrapper(self._settle_before):
-            return self._next()
 
     def _next(self) -> Ready | None:
         """The next mail that is wanted, written and ready to leave; None when this run is to end."""

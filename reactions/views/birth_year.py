@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
-from patients.digests import keyed
+from patients.digests import keyed_text
 from patients.models import Patient
 from reactions.forms.checkin import BirthYearForm
 from reactions.models import WrongBirthYear
@@ -81,4 +81,4 @@ def _address_hash(request: HttpRequest) -> str:
     address = request.META.get("REMOTE_ADDR", "")
     if getattr(settings, "SECURE_PROXY_SSL_HEADER", None):
         address = request.headers.get("X-Forwarded-For", address).rpartition(",")[2].strip()
-    return keyed(SALT, address.encode()).hex()
+    return keyed_text(SALT, address)
