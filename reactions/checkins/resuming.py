@@ -90,7 +90,8 @@ def _send_to_new_address(pk: int, now: datetime) -> bool:
     patient = held.select_related("clinic").get(infusions__checkins=pk)
     asked = CheckIn.objects.select_for_update(of=("self",), no_key=True).select_related("infusion__patient__clinic")
     checkin = asked.filter(pk=pk, state=CheckInState.SENT, closes_at__gt=now).first()
-    if checkin is None or patient.why_no_mail() or when_its_mail_leaves(checkin, now=now) >= checkin.closes_at:
+    # Not before it can leave: who has the old address back by then has the mail already.
+    if checkin is None or patient.why_no_mail() or when_its_mail_leaves(checkin, now=now) > now:
         return False
     mails = OutboxMessage.objects.filter(checkin=checkin)
     stored = list(mails.select_for_update(no_key=True).order_by("pk"))

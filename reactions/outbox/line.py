@@ -109,6 +109,8 @@ class Line:
         size = f" size={len(letter.data)}" if smtp.has_extn("size") else ""
         commands = [f"MAIL FROM:<{letter.sender}>{size}", f"RCPT TO:<{letter.recipient}>"]
         if smtp.has_extn("pipelining"):
+            # Until its answers are read it may be waiting for a text.
+            self._expected = True
             answers = _together(smtp, [*commands, "DATA"])
             self._expected = len(answers) == 3 and answers[2][0] == GO_ON
         else:

@@ -12,10 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
-from weakref import WeakSet
 
 import psycopg
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 from psycopg import pq
 
@@ -54,17 +53,16 @@ ON_POSTGRESQL = {
     "now": "clock_timestamp()",
     "lease_until": f"clock_timestamp() + interval '{LEASE.total_seconds()} seconds'",
 }
-# To plan it takes PostgreSQL as long as to do it, so each connection prepares it once.
-PREPARED_NAME = b"outbox_marks"
-PREPARED = TOGETHER.replace("'{sent_to}'", "{sent_to}").format(
-    **ON_POSTGRESQL, **{name: f"${place}::bigint" for place, name in enumerate(NUMBERS, 1)}, sent_to="$6::text"
+WITH_PLACES = (
+    TOGETHER.replace("'{sent_to}'", "{sent_to}")
+    .format(**ON_POSTGRESQL, **{name: f"${place}::bigint" for place, name in enumerate(NUMBERS, 1)}, sent_to="$6::text")
+    .encode("ascii")
 )
 # For a database that takes one at a time: the same, with places for what they are given.
 PLACES = dict.fromkeys(["now", "lease_until", "sent_to", *NUMBERS], "?")
 MARK_ALONE, TELL_ALONE, NOTE_ALONE = (
     part.replace("'{sent_to}'", "{sent_to}").format(**PLACES) for part in (MARK, TELL, NOTE)
 )
-_prepared_on: WeakSet[psycopg.Connection] = WeakSet()
 
 T = TypeVar("T")
 
@@ -101,7 +99,7 @@ class Marks:
     def wait(self) -> tuple[bool, bool]:
         """Whether `sent` was marked, and whether `tried` was noted; False where the row is no longer ours.
 
-        A database that is away is waited for. Raises OperationalError or InterfaceError when it stays away.
+        A database that is away is waited for. Raises DatabaseError or InterfaceError when it stays away.
         """
         if (server := self._server) and self._done is None and self._failure is None:
             self._attempt(lambda: self._finish(server))
@@ -118,7 +116,7 @@ class Marks:
     def _attempt(self, step: Callable[[], None]) -> None:
         try:
             step()
-        except (OperationalError, InterfaceError) as failure:
+        except (DatabaseError, InterfaceError) as failure:
             self._failure = failure
 
     def _begin(self) -> None:
@@ -129,9 +127,8 @@ class Marks:
         with connection.wrap_database_errors:
             self._server = server = connection.connection.pgconn
             if server.pipeline_status == pq.PipelineStatus.OFF:
-                _prepare(server)
                 server.enter_pipeline_mode()
-            _send(server, self._sent, self.tried)
+            server.send_query_params(WITH_PLACES, _given(self._sent, self.tried))
             server.pipeline_sync()
             while server.flush():
                 select.select([], [server.socket], [])
@@ -156,8 +153,8 @@ def insist(write: Callable[[], T], *, until: float, failure: Exception | None = 
     """Write down what became of a mail, even when the database has to come back before. `failure` is that so far.
 
     Only this process knows what the mail server said; without it the next dispatcher would send a second copy. It is
-    tried until `until`, a moment of the monotonic clock. Raises OperationalError or
-    InterfaceError when the database stays away: after the lease another dispatcher takes the row up, and says that it
+    tried until `until`, a moment of the monotonic clock, whatever the database says against it. Raises DatabaseError or
+    InterfaceError when it stays away: after the lease another dispatcher takes the row up, and says that it
     is in doubt.
     """
     while True:
@@ -172,7 +169,7 @@ def insist(write: Callable[[], T], *, until: float, failure: Exception | None = 
             time.sleep(PAUSE_S)
         try:
             return write()
-        except (OperationalError, InterfaceError) as error:
+        except (DatabaseError, InterfaceError) as error:
             failure = error
 
 
@@ -225,23 +222,6 @@ def _together(sent: OutboxMessage | None, tried: OutboxMessage | None) -> str:
     """The statement of PostgreSQL with all in it that it is given: numbers of ours and a digest in hexadecimal."""
     numbers = dict(zip(NUMBERS, _numbers(sent, tried), strict=True))
     return TOGETHER.format(**ON_POSTGRESQL, **numbers, sent_to=_digest(tried))
-
-
-def _prepare(server: pq.abc.PGconn) -> None:
-    """Once for each connection; behind a pooler that gives each transaction another one nothing stays prepared."""
-    if connection.connection in _prepared_on or connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
-        return
-    result = server.prepare(PREPARED_NAME, PREPARED.encode("ascii"))
-    if result.status != pq.ExecStatus.COMMAND_OK:
-        raise psycopg.errors.error_from_result(result)
-    _prepared_on.add(connection.connection)
-
-
-def _send(server: pq.abc.PGconn, sent: OutboxMessage | None, tried: OutboxMessage | None) -> None:
-    if connection.connection not in _prepared_on:
-        server.send_query_params(PREPARED.encode("ascii"), _given(sent, tried))
-        return
-    server.send_query_prepared(PREPARED_NAME, _given(sent, tried))
 
 
 def _until_sync(server: pq.abc.PGconn) -> Iterator[pq.abc.PGresult]:

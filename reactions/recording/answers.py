@@ -131,19 +131,18 @@ def _id_of(submission_id: UUID, checkin: CheckIn, version: int) -> UUID:
 def save_step(
     checkin: CheckIn,
     *,
-    step: str,
-    said: dict[str, list[str]],
+    said: dict[str, dict[str, list[str]]],
     told: Iterable[str] = (),
     base: dict[str, dict[str, list[str]]] | None = None,
     begun_at: datetime | None = None,
     now: datetime,
 ) -> AnswerDraft:
-    """Keep one screen of a half-filled form, beside those that were sent before, in whichever window.
+    """Keep a screen of a half-filled form, beside those that were sent before, in whichever window.
 
-    `said` is what the browser sent, by field; `told` are the symptoms that have reached the clinic already; `base` is
-    what a new draft starts from: the answer that is being changed. The draft is for the eyes of the address at which
-    `checkin.patient` was seen; what was begun by the link in a mail to another address gives way to it unread. Raises
-    CheckInClosed. No event is written: what the patient has not sent is nobody's record yet.
+    `said` is what the browser sent, by screen and field; `told` are the symptoms that have reached the clinic already;
+    `base` is what a new draft starts from: the answer that is being changed. The draft is for the eyes of the address
+    at which `checkin.patient` was seen; what was begun by the link in a mail to another address gives way to it unread.
+    Raises CheckInClosed. No event is written: what the patient has not sent is nobody's record yet.
     """
     stored = CheckIn.objects.select_for_update().get(pk=checkin.pk)
     address = address_digest(checkin.patient.email)
@@ -153,7 +152,7 @@ def save_step(
         draft = AnswerDraft(checkin=stored, address=address, began_at=begun_at or now, steps=base or {})
     if state := stored.why_closed(now, begun_at=min(begun_at or now, draft.began_at)):
         raise CheckInClosed(state)
-    draft.steps[step] = said
+    draft.steps |= said
     draft.told = sorted({*draft.told, *told})
     draft.saved_at = now
     draft.save()

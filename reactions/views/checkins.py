@@ -189,7 +189,8 @@ def thanks(request: HttpRequest, visit: Visit) -> HttpResponse:
 
 def _keep(visit: Visit, form: StepForm) -> HttpResponse:
     """Keep what a screen sent, tell red words at once, and lead on."""
-    sheet = Sheet(visit.checkin, {**_begun(visit), form.step: form.said()})
+    said = _said_by(form)
+    sheet = Sheet(visit.checkin, _begun(visit) | said)
     level = sheet.level(visit.now)
     heard = heard_by_clinic(visit.checkin, visit.draft, marked_anew=form.step == PROBLEMS)
     is_new = cannot_wait(level, sheet.marked(), heard)
@@ -198,8 +199,7 @@ def _keep(visit: Visit, form: StepForm) -> HttpResponse:
     try:
         visit.draft = save_step(
             visit.checkin,
-            step=form.step,
-            said=form.said(),
+            said=said,
             told=sheet.marked() if told else (),
             base=_begun(visit),
             begun_at=visit.begun_at(form),
@@ -224,6 +224,12 @@ def _begun(visit: Visit) -> dict[str, Any]:
     if visit.checkin.kind == CheckInKind.REPORT:
         steps.setdefault(FIRST, {"has_problem": ["yes"]})
     return steps
+
+
+def _said_by(form: StepForm) -> dict[str, Any]:
+    """What a screen says: who marks a problem has one, whatever another window answered to the first question."""
+    said = {form.step: form.said()}
+    return said | {FIRST: {"has_problem": ["yes"]}} if said.get(PROBLEMS, {}).get("symptoms") else said
 
 
 def _tell_at_once(visit: Visit, sheet: Sheet, form: StepForm) -> bool:
@@ -291,7 +297,7 @@ def _emergency(visit: Visit, form: StepForm, context: dict[str, Any]) -> HttpRes
 def _closed(visit: Visit, state: str, form: StepForm | None = None) -> HttpResponse:
     """The check-in takes nothing any more. Red words that were sent to it get the emergency words all the same."""
     visit.checkin.refresh_from_db(fields=["state", "state_reason"])
-    said = Sheet(visit.checkin, {**_begun(visit), form.step: form.said()}) if form and form.is_bound else None
+    said = Sheet(visit.checkin, _begun(visit) | _said_by(form)) if form and form.is_bound else None
     shown = {"state": state, "level": said.level(visit.now) if said else None}
     return render(visit.request, "checkins/closed.html", _about(visit) | shown, status=HTTPStatus.GONE)
 
@@ -313,7 +319,7 @@ def _level_of_what_was_sent(request: HttpRequest, checkin: CheckIn, name: str) -
         return None
     if not form.is_bound:
         return None
-    return Sheet(checkin, {FIRST: {"has_problem": ["yes"]}, form.step: form.said()}).level(timezone.now())
+    return Sheet(checkin, _said_by(form)).level(timezone.now())
 
 
 def _about(visit: Visit) -> dict[str, Any]:

@@ -161,6 +161,23 @@ def test_an_earlier_answers_red_words_marked_again_are_told_again(client: Client
     assert Answer.objects.count() == before + 1
 
 
+def test_red_words_of_one_window_count_though_another_said_no(client: Client, first: str, nurse: User) -> None:
+    client.post(first, {"has_problem": "yes"})
+    client.post(first, {"has_problem": "no"})
+    page = client.post(f"{first}problems/", {"symptoms": ["chest_pain"]}, follow=True).content.decode()
+    assert "Do not drive" in page
+    assert Alert.objects.filter(level=AlertLevel.RED).exists()
+
+
+def test_red_words_after_no_and_after_the_end_get_the_emergency_words(
+    client: Client, first: str, checkin: CheckIn
+) -> None:
+    client.post(first, {"has_problem": "no"})
+    checkin.refresh_from_db()
+    close(checkin, timedelta(hours=3))
+    assert "Do not drive" in client.post(f"{first}problems/", {"symptoms": ["chest_pain"]}).content.decode()
+
+
 def test_emergency_words_come_first_though_nothing_can_be_stored(
     client: Client, first: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
