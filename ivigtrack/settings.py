@@ -188,6 +188,8 @@ CELERY_TASK_IGNORE_RESULT = True
 # (Messages that are held when the broker dies have ended workers: ivigtrack/broker.py.)
 CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# A process of the pool that is killed in the middle of a word does not take the worker with it.
+CELERY_WORKER_POOL = "ivigtrack.pool:TaskPool"
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20.0
 CELERY_TIMEZONE = "UTC"
 # Shorter than the lease of an outbox row (reactions/outbox), so that a task never outlives its claim.
