@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.db import models
 from django.db.models import Model
 from django.http import HttpRequest
 from django.utils import timezone
@@ -40,6 +41,8 @@ class StepInline(admin.TabularInline):
     model = PlanStep
     formset = StepFormSet
     extra = 1
+    # Ten columns side by side.
+    formfield_overrides = {models.CharField: {"widget": forms.TextInput(attrs={"size": 12})}}
 
     def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return True
@@ -63,6 +66,8 @@ class CheckInPlanAdmin(OfOwnClinicAdmin):
     list_filter = [ClinicFilter]
     search_fields = ["clinic__name"]
     inlines = [StepInline]
+    # By the patient's clock: the admin's own widget offers the server's time.
+    formfield_overrides = {models.TimeField: {"widget": forms.TimeInput(attrs={"type": "time"}, format="%H:%M")}}
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         return [*super().get_readonly_fields(request, obj), "what_the_questions_are"]
