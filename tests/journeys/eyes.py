@@ -22,6 +22,8 @@ LOWER_THAN = """(target) => {
     .filter((one) => tapped(one).getBoundingClientRect().height < target - 0.5)
     .map((one) => `${one.tagName} ${one.name || one.id || one.textContent.trim()}`);
 }"""
+# A change of scheme fades in over a moment on some pages, whose colours between the two are nobody's.
+COLOURS_CHANGED = "() => Promise.all(document.getAnimations().map((fading) => fading.finished.catch(() => null)))"
 # Chromium's words for a picture that it did not take; nothing of the page is meant.
 NO_PICTURE = "Unable to capture screenshot"
 # The browser's own console words for an answer of 404, 410 or 503, which some journeys provoke.
@@ -34,9 +36,11 @@ def look_at(page: Page, name: str) -> None:
     Raises AssertionError when the page scrolls sideways, breaks a rule of WCAG 2.2, level AA, or has a button or field
     that a gloved finger misses; the administration is for a mouse.
     """
+    page.wait_for_load_state()
     size = page.viewport_size
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
+        page.evaluate(COLOURS_CHANGED)
         for width, height in WIDTHS.items():
             page.set_viewport_size({"width": width, "height": height})
             if os.environ.get("PICTURES"):
