@@ -1,9 +1,10 @@
-"""Celery's pool of processes, which outlives the sudden end of one of them in the middle of a word.
+"""Celery's pool of processes, which reads what they tell message by message, whatever happens in the middle of one.
 
-A process of the pool tells the main process through a pipe of its own what became of a task. When it is killed while it
-writes that, Celery reads the rest of the pipe and waits for bytes that will never come, or takes the middle of a
-message for its beginning: the main process hangs, or ends with an UnpicklingError (celery 5.7). Here only whole
-messages are read; what is lost with the rest is no more than with the process.
+A process of the pool tells the main process through a pipe of its own what became of a task. When the process is killed
+while it writes, Celery waits for bytes that will never come; when the broker is lost while the main process has read
+half of a long message, Celery forgets that half and takes the middle of the message for the beginning of another. The
+main process hangs, or ends with an UnpicklingError (celery 5.7). Here the half is kept, and only whole messages are
+read; of a process that is gone no more is lost than with it.
 """
 
 import logging
@@ -12,7 +13,9 @@ import select
 import signal
 import struct
 import time
+from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from billiard.pool import TERMINATE
 from billiard.reduction import ForkingPickler
@@ -23,47 +26,86 @@ logger = logging.getLogger(__name__)
 # A process that lives finishes its message at once.
 LONGEST_WAIT_S = 5.0
 LENGTH = struct.Struct("!i")
+CHUNK = 65_536
 
 
-class Pool(asynpool.AsynPool):
-    """Reads what is in the pipe of a process that is gone or to be forgotten, and never waits for one that is gone."""
+class MessageHandler(asynpool.ResultHandler):
+    """Hears each process out of its pipe. What has come of an unfinished message is kept until the rest is there."""
 
-    # Of billiard's Pool.
-    _state: int
-    _result_handler: Any
+    # Of Celery's and billiard's handlers.
+    fileno_to_outq: dict[int, Any]
+    on_state_change: Callable[[Any], object]
 
-    def process_flush_queues(self, proc: Any) -> None:
-        reader, got = proc.outq._reader, b""
-        gives_up_at = time.monotonic() + LONGEST_WAIT_S
-        while not reader.closed and self._state != TERMINATE:
-            if select.select([reader], [], [], 0.01)[0]:
-                more = os.read(reader.fileno(), select.PIPE_BUF)
-                if not more:
-                    return
-                got = self._heard(got + more)
-            elif not got or proc.exitcode is not None:
-                return
-            elif time.monotonic() > gives_up_at:
-                logger.error("pool process %s stopped in the middle of a message and is killed", proc.pid)
-                os.kill(proc.pid, signal.SIGKILL)
-                return
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._unfinished: WeakKeyDictionary[Any, bytes] = WeakKeyDictionary()
 
-    def _heard(self, got: bytes) -> bytes:
+    def hear(self, proc: Any, wait_s: float = 0.0) -> bool:
+        """Read what is in the pipe. Returns whether anything was. Raises EOFError at its end, OSError once closed."""
+        reader = proc.outq._reader
+        if not select.select([reader], [], [], wait_s)[0]:
+            return False
+        more = os.read(reader.fileno(), CHUNK)
+        if not more:
+            raise EOFError
+        self._unfinished[proc] = self._tell(self._unfinished.get(proc, b"") + more)
+        return True
+
+    def is_amid_a_message(self, proc: Any) -> bool:
+        return bool(self._unfinished.get(proc))
+
+    def _tell(self, got: bytes) -> bytes:
         """Tell whole messages to the pool. Returns what is left: the beginning of another."""
         while len(got) >= LENGTH.size:
             (length,) = LENGTH.unpack_from(got)
             end = LENGTH.size + length
-            if length >= 0 and end > len(got):
+            if end > len(got):
                 break
-            try:
-                told = ForkingPickler.loads(got[LENGTH.size : end])  # type: ignore[attr-defined]
-            except Exception:
-                logger.exception("what a pool process wrote last cannot be read")
-                return b""
+            told = ForkingPickler.loads(got[LENGTH.size : end])  # type: ignore[attr-defined]
             got = got[end:]
             if told is not None:
-                self._result_handler.on_state_change(told)
+                self.on_state_change(told)
         return got
+
+    def _make_process_result(self, hub: Any) -> Callable[[int], None]:
+        def on_readable(fileno: int) -> None:
+            try:
+                self.hear(self.fileno_to_outq[fileno])
+            except (KeyError, OSError, EOFError):
+                hub.remove_reader(fileno)
+
+        return on_readable
+
+    def _flush_outqueue(self, fd: int, remove: Any, process_index: Any, on_state_change: Any) -> None:
+        try:
+            self.hear(process_index[fd], wait_s=0.5)
+        except (KeyError, OSError, EOFError):
+            remove(fd)
+
+
+class Pool(asynpool.AsynPool):
+    """Hears out a process that is gone or to be forgotten, and never waits for one that is gone."""
+
+    ResultHandler = MessageHandler
+    # Of billiard's Pool.
+    _state: int
+    _result_handler: MessageHandler
+
+    def process_flush_queues(self, proc: Any) -> None:
+        handler, gives_up_at = self._result_handler, time.monotonic() + LONGEST_WAIT_S
+        while not proc.outq._reader.closed and self._state != TERMINATE:
+            try:
+                heard = handler.hear(proc, wait_s=0.01)
+            except EOFError:
+                return
+            if heard:
+                continue
+            if proc.exitcode is not None or not handler.is_amid_a_message(proc):
+                return
+            if time.monotonic() > gives_up_at:
+                logger.error("pool process %s stopped in the middle of a message and is killed", proc.pid)
+                os.kill(proc.pid, signal.SIGKILL)
+                return
 
 
 class TaskPool(prefork.TaskPool):
