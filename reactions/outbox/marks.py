@@ -6,12 +6,14 @@ is handed over the moment that a mail is taken, whether or not the one before it
 while the next mail is sent and the one after that is written.
 """
 
+import logging
 import select
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
+from weakref import WeakSet
 
 import psycopg
 from django.db import DatabaseError, InterfaceError, connection
@@ -22,6 +24,8 @@ from patients.models import address_digest
 from reactions.models import OutboxMessage
 from reactions.outbox.claims import LEASE
 from reactions.vocabulary import MailState
+
+logger = logging.getLogger(__name__)
 
 PAUSE_S = 0.25
 
@@ -53,6 +57,8 @@ ON_POSTGRESQL = {
     "now": "clock_timestamp()",
     "lease_until": f"clock_timestamp() + interval '{LEASE.total_seconds()} seconds'",
 }
+# To plan it takes PostgreSQL as long as to do it, so each connection prepares it once.
+PREPARED_NAME = b"outbox_marks"
 WITH_PLACES = (
     TOGETHER.replace("'{sent_to}'", "{sent_to}")
     .format(**ON_POSTGRESQL, **{name: f"${place}::bigint" for place, name in enumerate(NUMBERS, 1)}, sent_to="$6::text")
@@ -64,7 +70,47 @@ MARK_ALONE, TELL_ALONE, NOTE_ALONE = (
     part.replace("'{sent_to}'", "{sent_to}").format(**PLACES) for part in (MARK, TELL, NOTE)
 )
 
+# What PostgreSQL says when the connection that we have is not the one on which the statement was prepared.
+NOT_OUR_CONNECTION = (psycopg.errors.InvalidSqlStatementName, psycopg.errors.DuplicatePreparedStatement)
+
 T = TypeVar("T")
+
+
+class Prepared:
+    """On which connections the statement is prepared. None behind a pooler that has another for each transaction.
+
+    Such a pooler is known by the same word by which Django keeps its cursors off it, DISABLE_SERVER_SIDE_CURSORS, or by
+    what it answers; the marks that find it out are written once more, without.
+    """
+
+    def __init__(self) -> None:
+        self._on: WeakSet[psycopg.Connection] = WeakSet()
+        self._is_possible = True
+
+    def prepare(self, server: pq.abc.PGconn) -> None:
+        """Once for each connection, before its pipeline begins."""
+        if not self._is_possible or connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
+            return
+        if connection.connection not in self._on:
+            result = server.prepare(PREPARED_NAME, WITH_PLACES)
+            if result.status != pq.ExecStatus.COMMAND_OK:
+                raise psycopg.errors.error_from_result(result)
+            self._on.add(connection.connection)
+
+    def send(self, server: pq.abc.PGconn, given: list[bytes | None]) -> None:
+        if connection.connection in self._on:
+            server.send_query_prepared(PREPARED_NAME, given)
+        else:
+            server.send_query_params(WITH_PLACES, given)
+
+    def learn_from(self, failure: Exception) -> None:
+        if isinstance(failure.__cause__, NOT_OUR_CONNECTION):
+            logger.warning("The database is behind a pooler of transactions: add DISABLE_SERVER_SIDE_CURSORS=True.")
+            self._is_possible = False
+            self._on.clear()
+
+
+prepared = Prepared()
 
 
 class Marks:
@@ -117,6 +163,7 @@ class Marks:
         try:
             step()
         except (DatabaseError, InterfaceError) as failure:
+            prepared.learn_from(failure)
             self._failure = failure
 
     def _begin(self) -> None:
@@ -127,8 +174,9 @@ class Marks:
         with connection.wrap_database_errors:
             self._server = server = connection.connection.pgconn
             if server.pipeline_status == pq.PipelineStatus.OFF:
+                prepared.prepare(server)
                 server.enter_pipeline_mode()
-            server.send_query_params(WITH_PLACES, _given(self._sent, self.tried))
+            prepared.send(server, _given(self._sent, self.tried))
             server.pipeline_sync()
             while server.flush():
                 select.select([], [server.socket], [])

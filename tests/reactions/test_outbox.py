@@ -811,6 +811,31 @@ def test_a_database_that_goes_away_with_notes_of_several_mails_under_way_makes_n
     assert max(OutboxMessage.objects.values_list("attempts", flat=True)) <= 2
 
 
+@pytest.mark.django_db(transaction=True)
+def test_behind_a_pooler_that_changes_connections_each_mail_leaves_and_is_marked_once(
+    clinic: Clinic, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The statement was prepared on another connection than the one that is asked for it."""
+    for _ in range(6):
+        make_due_check_in(clinic)
+    due.queue_what_is_due(timezone.now())
+    prepared = marks.Prepared()
+
+    def prepare_elsewhere(server: object) -> None:
+        if prepared._is_possible:
+            prepared._on.add(connection.connection)
+
+    monkeypatch.setattr(prepared, "prepare", prepare_elsewhere)
+    monkeypatch.setattr(marks, "prepared", prepared)
+    monkeypatch.setattr(marks, "PAUSE_S", 0.01)
+    for _ in range(3):
+        with suppress(OperationalError):
+            outbox.dispatch()
+    assert set(OutboxMessage.objects.values_list("state", "in_doubt")) == {(MailState.SENT, False)}
+    assert set(Counter(message["Message-ID"] for message in smtp_sink.messages).values()) == {1}
+    assert ("DISABLE_SERVER_SIDE_CURSORS" in caplog.text) == (connection.vendor == "postgresql")
+
+
 def test_the_last_mail_is_marked_or_given_up_before_the_time_limit_of_the_task(settings: Settings) -> None:
     """It begins at STOP_AFTER_S, hangs for the mail timeout, and the limit must not end its marking."""
     given_up_after = sending.STOP_AFTER_S + sending.MARK_WITHIN_S
