@@ -2,9 +2,10 @@
 
 A process of the pool tells the main process through a pipe of its own what became of a task. When the process is killed
 while it writes, Celery waits for bytes that will never come; when the broker is lost while the main process has read
-half of a long message, Celery forgets that half and takes the middle of the message for the beginning of another. The
-main process hangs, or ends with an UnpicklingError (celery 5.7). Here the half is kept, and only whole messages are
-read; of a process that is gone no more is lost than with it.
+half of a long message, Celery forgets that half and takes the middle of the message for the beginning of another; and
+when a time limit comes while the process writes, that breaks off and begins the next message. The main process hangs,
+or ends with an UnpicklingError (celery 5.7, billiard 4.3). Here nothing interrupts a message, the half that was read is
+kept, and only whole messages are read; of a process that is gone no more is lost than with it.
 """
 
 import logging
@@ -17,7 +18,8 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from billiard.pool import TERMINATE
+from billiard.common import TERM_SIGNAL
+from billiard.pool import ACK, SIG_SOFT_TIMEOUT, TERMINATE, soft_timeout_sighandler
 from billiard.reduction import ForkingPickler
 from celery.concurrency import asynpool, prefork
 
@@ -27,6 +29,34 @@ logger = logging.getLogger(__name__)
 LONGEST_WAIT_S = 5.0
 LENGTH = struct.Struct("!i")
 CHUNK = 65_536
+
+
+class Worker(asynpool.Worker):
+    """A process of the pool. A time limit ends a task, never the message that says what became of it.
+
+    The main process sends the signal late when it was busy, such as with a broker that is away: the task is over then.
+    """
+
+    # Of billiard's Worker.
+    outq: Any
+
+    def after_fork(self) -> None:
+        super().after_fork()
+        write = self.outq.put
+
+        def put(message: tuple[Any, ...]) -> None:
+            signal.signal(SIG_SOFT_TIMEOUT, signal.SIG_IGN)
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {TERM_SIGNAL})
+            try:
+                write(message)
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            # What is accepted is done next.
+            if message[0] == ACK:
+                signal.signal(SIG_SOFT_TIMEOUT, soft_timeout_sighandler)
+
+        self.outq.put = put
+        signal.signal(SIG_SOFT_TIMEOUT, signal.SIG_IGN)
 
 
 class MessageHandler(asynpool.ResultHandler):
@@ -86,6 +116,7 @@ class MessageHandler(asynpool.ResultHandler):
 class Pool(asynpool.AsynPool):
     """Hears out a process that is gone or to be forgotten, and never waits for one that is gone."""
 
+    Worker = Worker
     ResultHandler = MessageHandler
     # Of billiard's Pool.
     _state: int

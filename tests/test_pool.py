@@ -1,15 +1,17 @@
 """A worker outlives the sudden end of a process of its pool, whatever that was writing."""
 
 import os
+import signal
 import struct
 import threading
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import pytest
-from billiard.pool import RUN
+from billiard.exceptions import SoftTimeLimitExceeded
+from billiard.pool import ACK, READY, RUN, SIG_SOFT_TIMEOUT
 from billiard.queues import _SimpleQueue
-from celery.concurrency import get_implementation
+from celery.concurrency import asynpool, get_implementation
 
 from ivigtrack import pool
 from ivigtrack.celery import app
@@ -73,6 +75,35 @@ def test_what_was_told_whole_is_heard_and_the_rest_is_not_waited_for(rest: bytes
     process.outq.put((2, ("told too" * 2000,)))
     process.write(rest)
     assert heard_from(process) == [(1, ("told",)), (2, ("told too" * 2000,))]
+
+
+def test_a_time_limit_ends_a_task_and_never_the_message_about_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[tuple[Any, ...]] = []
+
+    class Outqueue:
+        def put(self, message: tuple[Any, ...]) -> None:
+            written.append(message[:1])
+            os.kill(os.getpid(), SIG_SOFT_TIMEOUT)
+            assert signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+            written[-1] = message
+
+    monkeypatch.setattr(asynpool.Worker, "after_fork", lambda worker: None)
+    worker = pool.Worker.__new__(pool.Worker)
+    worker.outq = Outqueue()
+    before = signal.getsignal(SIG_SOFT_TIMEOUT)
+    try:
+        worker.after_fork()
+        os.kill(os.getpid(), SIG_SOFT_TIMEOUT)
+        worker.outq.put((ACK, "accepted"))
+        with pytest.raises(SoftTimeLimitExceeded):
+            os.kill(os.getpid(), SIG_SOFT_TIMEOUT)
+        worker.outq.put((READY, "done"))
+        os.kill(os.getpid(), SIG_SOFT_TIMEOUT)
+    finally:
+        signal.signal(SIG_SOFT_TIMEOUT, before)
+    assert written == [(ACK, "accepted"), (READY, "done")]
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    assert pool.Pool.Worker is pool.Worker
 
 
 def test_half_a_message_is_kept_when_the_event_loop_starts_anew() -> None:

@@ -16,7 +16,7 @@ from typing import TypeVar
 from weakref import WeakSet
 
 import psycopg
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.utils import timezone
 from psycopg import pq
 
@@ -114,11 +114,10 @@ prepared = Prepared()
 
 
 class Marks:
-    """`sent` is marked as sent with its check-in, and `tried` gets its try noted with a whole lease. Begun at once.
+    """`sent` is marked as sent with its check-in, and `tried` gets its try noted with a whole lease.
 
     `begun_at` is a moment of the monotonic clock, not later than the beginning of that lease; `insist_until` is one
-    too: a database that is away is waited for until then. `behind` are marks that may still be under way on the same
-    connection; they are to be waited for first.
+    too: a database that is away is waited for until then.
     """
 
     def __init__(
@@ -127,7 +126,6 @@ class Marks:
         sent: OutboxMessage | None = None,
         tried: OutboxMessage | None = None,
         insist_until: float = 0.0,
-        behind: "Marks | None" = None,
     ) -> None:
         self.begun_at = time.monotonic()
         self.tried = tried
@@ -137,6 +135,9 @@ class Marks:
         self._server: pq.abc.PGconn | None = None
         self._done: tuple[bool, bool] | None = None if sent or tried else (False, False)
         self._failure: Exception | None = None
+
+    def begin(self, behind: "Marks | None" = None) -> None:
+        """Hand them to the database. `behind` are marks that may still be under way there, to be waited for first."""
         if self._done is None:
             if behind:
                 behind._is_last = False
@@ -165,6 +166,10 @@ class Marks:
         except (DatabaseError, InterfaceError) as failure:
             prepared.learn_from(failure)
             self._failure = failure
+        except BaseException:
+            # The task's time is up. What is half read on this connection cannot be read on.
+            self._failure = OperationalError("The reading of a mark was broken off.")
+            raise
 
     def _begin(self) -> None:
         if connection.vendor != "postgresql":

@@ -156,6 +156,8 @@ class Run:
         self._insist_until = stop_at + MARK_WITHIN_S
         self._now = database_now()
         self._read_at = time.monotonic() if is_fresh else float("-inf")
+        # The mail that the server has taken and that no mark is under way for yet.
+        self._taken: OutboxMessage | None = None
         self._under_way: deque[Marks] = deque()
         self._ahead = AHEAD if connection.vendor == "postgresql" else 1
         # Moments of the monotonic clock at which the leases of noted mails began.
@@ -173,6 +175,9 @@ class Run:
                 while self._fill(noted):
                     self._send_first_of(noted)
             finally:
+                # The time limit may have come between a mail's end and its mark.
+                if self._taken:
+                    self._mark()
                 self._settle()
                 self._take_back(noted)
                 claims.give_back(self._held.values())
@@ -193,7 +198,7 @@ class Run:
         if upcoming and not self._may_send(upcoming):
             self._left.appendleft(upcoming.message)
             upcoming = None
-        self._mark(sent=None if outcome else ready.message, tried=upcoming)
+        self._mark(tried=upcoming)
         if upcoming:
             noted.append(upcoming)
         if not all(map(self._may_send, noted)):
@@ -314,6 +319,7 @@ class Run:
         except Exception as error:
             # The line broke or the time was up while the mail was under way: the server may have it.
             return self._failed(message, error, in_doubt=True)
+        self._taken = message
         return None
 
     def _failed(self, message: OutboxMessage, error: Exception, *, in_doubt: bool) -> str:
@@ -336,12 +342,16 @@ class Run:
         self._held.pop(message.pk, None)
         self._outcomes[outcome] += 1
 
-    def _mark(self, *, sent: OutboxMessage | None = None, tried: Ready | None = None) -> None:
+    def _mark(self, *, tried: Ready | None = None) -> None:
+        """Mark the mail that was taken, and note that the next one is about to be tried."""
         while len(self._under_way) >= self._ahead:
             self._settle_first()
         behind = self._under_way[-1] if self._under_way else None
         message = tried.message if tried else None
-        self._under_way.append(Marks(sent=sent, tried=message, insist_until=self._insist_until, behind=behind))
+        marks = Marks(sent=self._taken, tried=message, insist_until=self._insist_until)
+        self._under_way.append(marks)
+        self._taken = None
+        marks.begin(behind)
 
     def _is_noted(self, message: OutboxMessage) -> bool:
         """The try is noted, and the lease that began with it has not run out while this process was stopped."""
@@ -357,7 +367,16 @@ class Run:
     def _settle_first(self) -> None:
         """Wait for the notes that have been under way the longest, and count the mail that they mark."""
         marks = self._under_way.popleft()
-        marked, noted = marks.wait()
+        try:
+            self._count(marks, *marks.wait())
+        except (DatabaseError, InterfaceError):
+            raise
+        except BaseException:
+            # The task's time is up. It is so once, and the mark is written all the same.
+            self._count(marks, *marks.wait())
+            raise
+
+    def _count(self, marks: Marks, marked: bool, noted: bool) -> None:
         if noted and marks.tried:
             self._noted_at[marks.tried.pk] = marks.begun_at
         if sent := marks.take_sent():

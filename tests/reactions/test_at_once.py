@@ -467,6 +467,7 @@ def test_a_mail_ends_while_somebody_holds_its_check_in_and_neither_waits_for_eve
         is_held.wait(5)
         if end == "sent":
             done = marks.Marks(sent=message, insist_until=time.monotonic() + 10)
+            done.begin()
             assert done.wait()[0]
             failures.append(done._failure)
         else:

@@ -8,6 +8,7 @@ from collections import Counter
 from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -471,6 +472,64 @@ def test_a_try_that_the_time_limit_ends_is_in_doubt_and_the_rest_is_given_back(
     assert outbox.dispatch() == {"waiting": 1}
     assert sorted(OutboxMessage.objects.values_list("attempts", "in_doubt")) == [(0, False), (0, False), (1, True)]
     assert {row.lease_until for row in OutboxMessage.objects.all()} == {None}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("step", ["_mark", "_settle_first", "_may_send"])
+def test_a_time_limit_between_a_mail_and_its_mark_loses_no_mark(
+    clinic: Clinic, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    for _ in range(5):
+        make_due_check_in(clinic)
+    due.queue_what_is_due(timezone.now())
+    monkeypatch.setattr(marks, "PAUSE_S", 0.01)
+    go_on, is_over = getattr(sending.Run, step), []
+
+    def time_is_up(run: sending.Run, *given: Any, **named: Any) -> Any:
+        if len(smtp_sink.messages) == 2 and not is_over:
+            is_over.append(True)
+            raise SoftTimeLimitExceeded
+        return go_on(run, *given, **named)
+
+    monkeypatch.setattr(sending.Run, step, time_is_up)
+    for _ in range(2):
+        with suppress(SoftTimeLimitExceeded):
+            outbox.dispatch()
+    assert is_over
+    OutboxMessage.objects.filter(state=MailState.QUEUED).update(due_at=timezone.now())
+    outbox.dispatch()
+    assert set(OutboxMessage.objects.values_list("state", "in_doubt")) == {(MailState.SENT, False)}
+    assert set(Counter(message["Message-ID"] for message in smtp_sink.messages).values()) == {1}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("call", range(6))
+def test_a_time_limit_while_a_mark_is_read_loses_no_mark(
+    clinic: Clinic, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    for _ in range(4):
+        make_due_check_in(clinic)
+    due.queue_what_is_due(timezone.now())
+    monkeypatch.setattr(marks, "PAUSE_S", 0.01)
+    on_postgresql = connection.vendor == "postgresql"
+    where = (marks, "_until_sync") if on_postgresql else (marks, "_transaction_of_sqlite")
+    read, calls = getattr(*where), []
+
+    def time_is_up(*given: Any) -> Any:
+        calls.append(given)
+        if len(calls) == call:
+            if on_postgresql:
+                list(read(*given))
+            raise SoftTimeLimitExceeded
+        return read(*given)
+
+    monkeypatch.setattr(*where, time_is_up)
+    for _ in range(3):
+        OutboxMessage.objects.filter(state=MailState.QUEUED).update(due_at=timezone.now())
+        with suppress(SoftTimeLimitExceeded):
+            outbox.dispatch()
+    assert set(OutboxMessage.objects.values_list("state", "in_doubt")) == {(MailState.SENT, False)}
+    assert set(Counter(message["Message-ID"] for message in smtp_sink.messages).values()) == {1}
 
 
 def test_a_mail_that_cannot_be_written_does_not_hold_up_the_rest(
