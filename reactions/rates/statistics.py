@@ -6,13 +6,21 @@ Signatures (events and totals are counts, level is the confidence level)
     poisson_exact(events, exposure, level=0.95) -> Interval          rate per unit of exposure
     cluster_robust(cells, level=0.95) -> ClusterEstimate             cells: (events, units) of each patient
     upper_bound_of_none(total, level=0.95) -> float                  one-sided, for 0 events
+    risk_difference(a, n1, c, n0, level=0.95) -> Contrast            a of n1 exposed, c of n0 unexposed had an event
+    risk_ratio(a, n1, c, n0, level=0.95) -> Contrast
+    odds_ratio(a, n1, c, n0, level=0.95) -> Contrast
+    fisher(a, n1, c, n0) -> float                                    two-sided p
+    mantel_haenszel_risk_ratio(strata, level=0.95) -> Contrast       strata: (a, n1, c, n0) of each
+    mantel_haenszel_odds_ratio(strata, level=0.95) -> Contrast
+    mcnemar(with_only, without_only, level=0.95) -> Contrast         pairs that differ; odds ratio
+    mcnemar_p(with_only, without_only) -> float                      two-sided p
 
 All raise ValueError for counts that cannot be.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import expm1, log, sqrt
+from math import exp, expm1, inf, isinf, log, sqrt
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,21 @@ class ClusterEstimate:
     clusters: int
     design_effect: float | None
     effective_total: float | None
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """How far two rates lie apart: a difference, or a ratio of risks or odds, of the exposed against the unexposed.
+
+    A ratio to nothing is infinite, and None where both are nothing. `interval` is None where none can be given.
+    """
+
+    estimate: float | None
+    interval: Interval | None
+
+
+# a, n1, c, n0: a events among n1 exposed, c events among n0 unexposed.
+Table = tuple[int, int, int, int]
 
 
 def _check(events: float, total: float, level: float, *, proportion: bool = True) -> None:
@@ -127,6 +150,147 @@ def upper_bound_of_none(total: int, level: float = 0.95) -> float:
     """
     _check(0, total, level)
     return -expm1(log(1 - level) / total)
+
+
+def risk_difference(a: int, n1: int, c: int, n0: int, level: float = 0.95) -> Contrast:
+    """a/n1 − c/n0 with the hybrid score interval (Newcombe, Stat Med 1998;17:873, method 10).
+
+    d − √((p₁−l₁)² + (u₀−p₀)²) and d + √((u₁−p₁)² + (p₀−l₀)²), where l and u are Wilson's bounds of each rate.
+    """
+    exposed, unexposed = wilson(a, n1, level), wilson(c, n0, level)
+    p1, p0 = a / n1, c / n0
+    low = p1 - p0 - sqrt((p1 - exposed.low) ** 2 + (unexposed.high - p0) ** 2)
+    high = p1 - p0 + sqrt((exposed.high - p1) ** 2 + (p0 - unexposed.low) ** 2)
+    return Contrast(p1 - p0, Interval(low, high, "Newcombe"))
+
+
+def risk_ratio(a: int, n1: int, c: int, n0: int, level: float = 0.95) -> Contrast:
+    """(a/n1) / (c/n0) with an interval on the log scale (Katz and others, Biometrics 1978;34:469).
+
+    SE of the log: √(1/a − 1/n₁ + 1/c − 1/n₀). Without events on one of the sides there is no such interval.
+    """
+    _check(a, n1, level)
+    _check(c, n0, level)
+    estimate = _ratio(a * n0, c * n1)
+    if not a or not c:
+        return Contrast(estimate, None)
+    return _on_log_scale(estimate, 1 / a - 1 / n1 + 1 / c - 1 / n0, level, "log")
+
+
+def odds_ratio(a: int, n1: int, c: int, n0: int, level: float = 0.95) -> Contrast:
+    """ad/bc with Woolf's interval (Ann Hum Genet 1955;19:251), SE of the log √(1/a + 1/b + 1/c + 1/d).
+
+    With an empty cell the interval is the exact one, conditional on the margins (Cornfield 1956), open on one side;
+    where a margin is empty as well, the table says nothing about the ratio and there is none.
+    """
+    _check(a, n1, level)
+    _check(c, n0, level)
+    b, d = n1 - a, n0 - c
+    estimate = _ratio(a * d, b * c)
+    if a and b and c and d:
+        return _on_log_scale(estimate, 1 / a + 1 / b + 1 / c + 1 / d, level, "Woolf")
+    if not (a + c and b + d):
+        return Contrast(None, None)
+    from scipy.stats.contingency import odds_ratio as conditional  # noqa: PLC0415
+
+    bounds = conditional([[a, b], [c, d]], kind="conditional").confidence_interval(level)
+    return Contrast(estimate, Interval(float(bounds.low), float(bounds.high), "exact"))
+
+
+def fisher(a: int, n1: int, c: int, n0: int) -> float:
+    """Two-sided p of Fisher's exact test: all tables with these margins that are no likelier than this one."""
+    from scipy.stats import fisher_exact  # noqa: PLC0415
+
+    _check(a, n1, 0.95)
+    _check(c, n0, 0.95)
+    return float(fisher_exact([[a, n1 - a], [c, n0 - c]]).pvalue)
+
+
+def mantel_haenszel_risk_ratio(strata: Iterable[Table], level: float = 0.95) -> Contrast:
+    """Risk ratio over strata, Σ(a n₀/N) / Σ(c n₁/N), with the variance of Greenland & Robins (Biometrics 1985;41:55).
+
+    Var of the log: Σ(n₁ n₀ (a + c) − a c N)/N² / (Σ(a n₀/N) Σ(c n₁/N)). A stratum that lacks one of the sides says
+    nothing and is left out.
+    """
+    top = bottom = spread = 0.0
+    for a, n1, c, n0 in _whole(strata, level):
+        total = n1 + n0
+        top += a * n0 / total
+        bottom += c * n1 / total
+        spread += (n1 * n0 * (a + c) - a * c * total) / total**2
+    estimate = _ratio(top, bottom)
+    if not top or not bottom:
+        return Contrast(estimate, None)
+    return _on_log_scale(estimate, spread / (top * bottom), level, "Greenland-Robins")
+
+
+def mantel_haenszel_odds_ratio(strata: Iterable[Table], level: float = 0.95) -> Contrast:
+    """Odds ratio over strata, Σ(ad/N) / Σ(bc/N), with the variance of Robins, Breslow & Greenland.
+
+    Biometrics 1986;42:311. With R = ad/N, S = bc/N, P = (a+d)/N, Q = (b+c)/N the variance of the log is
+    ΣPR/(2(ΣR)²) + Σ(PS+QR)/(2ΣR ΣS) + ΣQS/(2(ΣS)²).
+    """
+    r = s = pr = mixed = qs = 0.0
+    for a, n1, c, n0 in _whole(strata, level):
+        total, b, d = n1 + n0, n1 - a, n0 - c
+        with_it, against, same, other = a * d / total, b * c / total, (a + d) / total, (b + c) / total
+        r += with_it
+        s += against
+        pr += same * with_it
+        mixed += same * against + other * with_it
+        qs += other * against
+    estimate = _ratio(r, s)
+    if not r or not s:
+        return Contrast(estimate, None)
+    variance = pr / (2 * r * r) + mixed / (2 * r * s) + qs / (2 * s * s)
+    return _on_log_scale(estimate, variance, level, "Robins-Breslow-Greenland")
+
+
+def mcnemar(with_only: int, without_only: int, level: float = 0.95) -> Contrast:
+    """Odds ratio within pairs: events under the exposure alone over events without it alone.
+
+    The exact interval is that of the share x/(x+y) of the pairs that differ, by Clopper & Pearson, as odds (Breslow &
+    Day, Statistical Methods in Cancer Research 1980, vol. 1, section 5.2).
+    """
+    if not with_only and not without_only:
+        return Contrast(None, None)
+    share = clopper_pearson(with_only, with_only + without_only, level)
+    low, high = (_ratio(bound, 1 - bound) for bound in (share.low, share.high))
+    return Contrast(_ratio(with_only, without_only), Interval(low or 0.0, inf if high is None else high, "exact"))
+
+
+def mcnemar_p(with_only: int, without_only: int) -> float:
+    """Two-sided p of McNemar's exact test: the binomial of the pairs that differ, with even chances; 1 without any."""
+    from scipy.special import bdtr  # noqa: PLC0415
+
+    if min(with_only, without_only) < 0:
+        raise ValueError(f"{with_only} and {without_only} pairs cannot be.")
+    pairs = with_only + without_only
+    return min(1.0, 2 * float(bdtr(min(with_only, without_only), pairs, 0.5))) if pairs else 1.0
+
+
+def _whole(strata: Iterable[Table], level: float) -> list[Table]:
+    whole = [stratum for stratum in strata if stratum[1] and stratum[3]]
+    for a, n1, c, n0 in whole:
+        _check(a, n1, level)
+        _check(c, n0, level)
+    return whole
+
+
+def _ratio(top: float, bottom: float) -> float | None:
+    if bottom:
+        return top / bottom
+    return inf if top else None
+
+
+def _on_log_scale(estimate: float | None, variance: float, level: float, method: str) -> Contrast:
+    """An estimate above 0 with the interval that is even on both sides of its logarithm."""
+    from scipy.special import ndtri  # noqa: PLC0415
+
+    if estimate is None or isinf(estimate) or not estimate:
+        return Contrast(estimate, None)
+    half = float(ndtri(0.5 + level / 2)) * sqrt(max(0.0, variance))
+    return Contrast(estimate, Interval(estimate * exp(-half), estimate * exp(half), method))
 
 
 # The intervals of a proportion or rate that a question may ask for by name.
