@@ -790,7 +790,7 @@ def test_the_draft_report_holds_the_facts_and_no_name(page: Client, patient: Pat
 def test_the_draft_report_tells_what_had_run_and_what_was_there_before(
     page: Client, running: Infusion, nurse: User
 ) -> None:
-    day = running.started_at.date()
+    day = running.started_at.astimezone(running.zone).date()
     IgaResult.objects.create(
         patient=running.patient, measured_on=day, in_force_from=day, value=341, status="normal", created_by=nurse
     )
