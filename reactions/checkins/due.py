@@ -3,6 +3,7 @@
 Beat calls it every minute; `manage.py tick` is the same from cron, without a broker.
 """
 
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,6 +16,7 @@ from reactions.checkins import replanning, resuming
 from reactions.checkins.plan import when_its_mail_leaves
 from reactions.models import CheckIn, OutboxMessage
 from reactions.models.checkin import SENT_TOO_LATE, WAITING_FOR_AN_ANSWER, CheckInQuerySet
+from reactions.outbox.sending import STOP_AFTER_S
 from reactions.vocabulary import CheckInState, MailKind, MailState
 
 BATCH = 500
@@ -33,17 +35,29 @@ class TickReport:
 
 
 def tick() -> TickReport:
-    """Do what is due by the database's clock."""
-    now = outbox.database_now()
+    """Do what is due by the database's clock. Whatever goes wrong with the planning, alerts and mails go out."""
+    now, began = outbox.database_now(), time.monotonic()
+    try:
+        closed, queued = _plan(now)
+    except Exception:
+        # Unless the task's time is up, which comes as an exception as well.
+        if time.monotonic() - began < STOP_AFTER_S:
+            alerts.keep_telling(now)
+            outbox.dispatch()
+        raise
+    alerts.keep_telling(now)
+    return TickReport(closed, queued, outbox.dispatch())
+
+
+def _plan(now: datetime) -> tuple[int, int]:
+    """How many check-ins were closed, and how many mails about check-ins were queued."""
     closed = close_what_is_over(now)
     resuming.close_what_is_settled(now)
     resuming.resume(now)
     replanning.apply_changed_plans(now)
     outbox.resume_corrected_addresses(now)
     resuming.send_to_changed_addresses(now)
-    queued = queue_what_is_due(now) + queue_reminders(now)
-    alerts.keep_telling(now)
-    return TickReport(closed, queued, outbox.dispatch())
+    return closed, queue_what_is_due(now) + queue_reminders(now)
 
 
 def close_what_is_over(now: datetime) -> int:

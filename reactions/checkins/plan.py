@@ -136,7 +136,7 @@ def _plan_evening(infusion: Infusion, asked_of: datetime | None, now: datetime, 
             _end(CheckIn.objects.filter(pk=planned.pk), else_because)
         return
     waits = planned is not None and planned.state == CheckInState.PLANNED
-    goes_on = planned is None or waits or planned.state_reason in {NO_CRITERION, NO_END, PLANNED_OTHERWISE}
+    goes_on = planned is None or waits or _ended_for(planned, NO_CRITERION, NO_END, PLANNED_OTHERWISE)
     if now - asked_of > EVENING_WITHIN or not goes_on:
         return
     evening = datetime.combine(asked_of.astimezone(infusion.patient.zone).date(), EVENING_AT, infusion.patient.zone)
@@ -185,9 +185,14 @@ def _onset_of_anaphylaxis(infusion: Infusion, now: datetime) -> datetime | None:
 
 def _can_move(checkin: CheckIn) -> bool:
     """Not sent, not answered, and not ended by anybody's decision."""
-    goes_on = checkin.state_reason in {NO_END, PLANNED_OTHERWISE, OVER_BY_NEW_PLAN}
+    goes_on = _ended_for(checkin, NO_END, PLANNED_OTHERWISE, OVER_BY_NEW_PLAN)
     waiting = checkin.state in {CheckInState.PLANNED, CheckInState.MISSED} or goes_on
     return waiting and checkin.sent_at is None
+
+
+def _ended_for(checkin: CheckIn, *reasons: str) -> bool:
+    """It ended for one of these reasons, and nobody has answered it since."""
+    return checkin.state != CheckInState.ANSWERED and checkin.state_reason in reasons
 
 
 def _was_missed_at(checkin: CheckIn, due_at: datetime) -> bool:

@@ -108,7 +108,8 @@ def submit_answer(
         AnswerSymptom(answer=answer, symptom=symptom, severity=severity, **(of_symptoms or {}).get(symptom, {}))
         for symptom, severity in symptoms.items()
     )
-    CheckIn.objects.filter(pk=stored.pk).update(state=CheckInState.ANSWERED, answered_at=now)
+    # Why it had ended, where it was answered by telephone after its end, holds no more.
+    CheckIn.objects.filter(pk=stored.pk).update(state=CheckInState.ANSWERED, answered_at=now, state_reason="")
     # The form that was sent; one that has only told its red words stays.
     if form_id:
         AnswerDraft.objects.filter(checkin=stored, submission_id=form_id).delete()

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 from django.core import mail
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from patients.models import Clinic
+from patients.models import Clinic, User
 from reactions import outbox, recording
 from reactions.checkins import due
 from reactions.checkins.plan import plan_checkins
 from reactions.models import CheckIn, Infusion, OutboxMessage
 from reactions.models.checkin import SENT_TOO_LATE
 from reactions.vocabulary import MailState
-from tests.support.factories import make_infusion, make_patient
+from tests.support.factories import make_checkins, make_infusion, make_patient
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -126,3 +126,23 @@ def test_the_last_one_is_asked_two_days_before_the_next_course(clinic: Clinic) -
     assert (moved.date(), moved.time()) == (day - 2 * DAY, ended_at.astimezone(patient.zone).time())
     recording.unbook_course(course, by=by, reason="On holiday")
     assert CheckIn.objects.get(pk=last.pk).due_at == last.due_at
+
+
+def test_what_goes_wrong_with_one_course_keeps_no_alert_from_leaving(
+    clinic: Clinic, nurse: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    infusion = make_infusion(make_patient(clinic))
+    make_checkins(infusion)
+    checkin = infusion.checkins.earliest("due_at")
+    recording.submit_answer(
+        checkin, has_problem=True, details={}, symptoms={"breathing": "severe"}, even_closed=True, now=timezone.now()
+    )
+
+    def goes_wrong(now: datetime) -> None:
+        raise IntegrityError("a row that cannot be")
+
+    monkeypatch.setattr(due.replanning, "apply_changed_plans", goes_wrong)
+    mail.outbox.clear()
+    with pytest.raises(IntegrityError, match="cannot be"):
+        due.tick()
+    assert [message.to for message in mail.outbox] == [[nurse.email]]

@@ -1,6 +1,7 @@
 """Which check-ins follow an infusion, and what becomes of them when the record changes."""
 
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -9,7 +10,7 @@ from patients.models import Patient, User
 from reactions.checkins.due import close_what_is_over, queue_what_is_due
 from reactions.checkins.plan import NO_CRITERION, cancel_for_patient, plan_checkins, plan_evening
 from reactions.models import AnaphylaxisRecord, CheckIn, Course, Infusion, OutboxMessage, Reaction
-from reactions.recording import void_infusion, void_patient
+from reactions.recording import answer_by_telephone, void_infusion, void_patient
 from reactions.vocabulary import CheckInKind, CheckInState
 from tests.support.factories import make_infusion, make_reaction
 
@@ -88,6 +89,24 @@ def test_the_evening_of_an_anaphylaxis_asks_once_more_unless_it_is_over(
 ) -> None:
     assert evening(anaphylaxis, later) == (due_at and (CheckInState.PLANNED, due_at, ""))
     assert evening(anaphylaxis, later) == (due_at and (CheckInState.PLANNED, due_at, ""))
+
+
+def test_an_evening_that_was_answered_after_it_was_called_off_stays_answered(
+    anaphylaxis: Reaction, nurse: User
+) -> None:
+    evening(anaphylaxis, HOUR)
+    AnaphylaxisRecord.objects.update(criteria=[])
+    evening(anaphylaxis, HOUR)
+    answer_by_telephone(
+        CheckIn.objects.get(),
+        by=nurse,
+        details={},
+        symptoms={"headache": "mild"},
+        submission_id=uuid4(),
+        now=NOW + 2 * HOUR,
+    )
+    AnaphylaxisRecord.objects.update(criteria=["C1"])
+    assert evening(anaphylaxis, 3 * HOUR) == (CheckInState.ANSWERED, EVENING, "")
 
 
 def test_an_evening_without_anaphylaxis_asks_nobody(anaphylaxis: Reaction) -> None:
