@@ -155,6 +155,10 @@ class Marks:
             self._done = insist(self._again, until=self._insist_until, failure=self._failure)
         return self._done
 
+    def insist_longer(self, until: float) -> None:
+        """Wait for a database that is away until then, where that is later than what was said before."""
+        self._insist_until = max(self._insist_until, until)
+
     def take_sent(self) -> OutboxMessage | None:
         """The mail that is marked as sent, for whoever asks first."""
         sent, self._uncounted = self._uncounted, None
@@ -210,6 +214,7 @@ def insist(write: Callable[[], T], *, until: float, failure: Exception | None = 
     InterfaceError when it stays away: after the lease another dispatcher takes the row up, and says that it
     is in doubt.
     """
+    pause_s = 0.0
     while True:
         if failure:
             if connection.in_atomic_block:
@@ -219,7 +224,8 @@ def insist(write: Callable[[], T], *, until: float, failure: Exception | None = 
                 connection.close()
             if time.monotonic() > until:
                 raise failure
-            time.sleep(PAUSE_S)
+            time.sleep(pause_s)
+            pause_s = PAUSE_S
         try:
             return write()
         except (DatabaseError, InterfaceError) as error:
@@ -260,8 +266,9 @@ def _transaction_of_sqlite() -> Iterator[sqlite3.Connection]:
         if connection.in_atomic_block:
             yield database
             return
-        database.execute("BEGIN IMMEDIATE")
+        # Inside, so that a time limit that comes while others are waited for leaves no transaction open.
         with database:
+            database.execute("BEGIN IMMEDIATE")
             yield database
 
 

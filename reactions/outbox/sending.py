@@ -41,6 +41,8 @@ STOP_AFTER_S = LEASE.total_seconds() * 3 / 8
 # And for so long after that it offers what became of its mails to a database that has gone away. Both together stay
 # below the task's soft limit, 3/4 of a lease, or that would end the offering and lose the mark.
 MARK_WITHIN_S = LEASE.total_seconds() * 5 / 16
+# The soft limit comes later, when something else hung. Marks under way are still written, before the hard one at 5/6.
+MARK_AFTER_THE_LIMIT_S = LEASE.total_seconds() / 16
 # While the limits hold mails back, so often it is looked whether something urgent has come.
 LOOK_EVERY_S = 1.0
 PACED = "As many mails as are allowed in a minute have left."
@@ -372,7 +374,9 @@ class Run:
         except (DatabaseError, InterfaceError):
             raise
         except BaseException:
-            # The task's time is up. It is so once, and the mark is written all the same.
+            # The task's time is up. It is so once, and the marks are written all the same.
+            for late in (marks, *self._under_way):
+                late.insist_longer(time.monotonic() + MARK_AFTER_THE_LIMIT_S)
             self._count(marks, *marks.wait())
             raise
 
