@@ -190,8 +190,10 @@ def _kill(role: Role, chance: random.Random, *, meanwhile: Callable[[], None] | 
 
 
 def start_again(role: Role) -> Steps:
-    """What ended by itself is started by its supervisor after a moment."""
+    """What ended by itself is started by its supervisor after a moment. How it ended stands at the end of its log."""
     role.reap()
+    with role.running.log.open("a") as log:
+        log.write(f"\nended by itself: {role.running.ending()}\n")
     yield from _pause(0.5)
     role.start()
     yield from _until(lambda: role.ready)
