@@ -59,6 +59,10 @@ class Worker(asynpool.Worker):
         signal.signal(SIG_SOFT_TIMEOUT, signal.SIG_IGN)
 
 
+class EndOfPipe(Exception):
+    """Nothing can come from the process any more."""
+
+
 class MessageHandler(asynpool.ResultHandler):
     """Hears each process out of its pipe. What has come of an unfinished message is kept until the rest is there."""
 
@@ -71,46 +75,55 @@ class MessageHandler(asynpool.ResultHandler):
         self._unfinished: WeakKeyDictionary[Any, bytes] = WeakKeyDictionary()
 
     def hear(self, proc: Any, wait_s: float = 0.0) -> bool:
-        """Read what is in the pipe. Returns whether anything was. Raises EOFError at its end, OSError once closed."""
-        reader = proc.outq._reader
-        if not select.select([reader], [], [], wait_s)[0]:
-            return False
-        more = os.read(reader.fileno(), CHUNK)
+        """Tell the pool what is in the pipe. Returns whether anything was.
+
+        Raises EndOfPipe when nothing can come any more. What the pool makes of a message is another matter.
+        """
+        try:
+            reader = proc.outq._reader
+            if not select.select([reader], [], [], wait_s)[0]:
+                return False
+            more = os.read(reader.fileno(), CHUNK)
+        except (OSError, ValueError) as error:
+            raise EndOfPipe from error
         if not more:
-            raise EOFError
-        self._unfinished[proc] = self._tell(self._unfinished.get(proc, b"") + more)
+            raise EndOfPipe
+        self._unfinished[proc] = self._unfinished.get(proc, b"") + more
+        while (message := self._next_of(proc)) is not None:
+            told = ForkingPickler.loads(message)  # type: ignore[attr-defined]
+            if told is not None:
+                self.on_state_change(told)
         return True
 
     def is_amid_a_message(self, proc: Any) -> bool:
         return bool(self._unfinished.get(proc))
 
-    def _tell(self, got: bytes) -> bytes:
-        """Tell whole messages to the pool. Returns what is left: the beginning of another."""
-        while len(got) >= LENGTH.size:
-            (length,) = LENGTH.unpack_from(got)
-            end = LENGTH.size + length
-            if end > len(got):
-                break
-            told = ForkingPickler.loads(got[LENGTH.size : end])  # type: ignore[attr-defined]
-            got = got[end:]
-            if told is not None:
-                self.on_state_change(told)
-        return got
+    def _next_of(self, proc: Any) -> bytes | None:
+        """Take the next whole message; None while it has not come."""
+        got = self._unfinished[proc]
+        end = LENGTH.size + LENGTH.unpack_from(got)[0] if len(got) >= LENGTH.size else 0
+        if not end or end > len(got):
+            return None
+        self._unfinished[proc] = got[end:]
+        return got[LENGTH.size : end]
 
     def _make_process_result(self, hub: Any) -> Callable[[int], None]:
         def on_readable(fileno: int) -> None:
-            try:
-                self.hear(self.fileno_to_outq[fileno])
-            except (KeyError, OSError, EOFError):
-                hub.remove_reader(fileno)
+            self._hear_of(fileno, hub.remove_reader, 0.0)
 
         return on_readable
 
     def _flush_outqueue(self, fd: int, remove: Any, process_index: Any, on_state_change: Any) -> None:
+        self._hear_of(fd, remove, 0.5)
+
+    def _hear_of(self, fileno: int, forget: Callable[[int], object], wait_s: float) -> None:
+        proc = self.fileno_to_outq.get(fileno)
         try:
-            self.hear(process_index[fd], wait_s=0.5)
-        except (KeyError, OSError, EOFError):
-            remove(fd)
+            if proc is None:
+                raise EndOfPipe
+            self.hear(proc, wait_s)
+        except EndOfPipe:
+            forget(fileno)
 
 
 class Pool(asynpool.AsynPool):
@@ -127,7 +140,7 @@ class Pool(asynpool.AsynPool):
         while not proc.outq._reader.closed and self._state != TERMINATE:
             try:
                 heard = handler.hear(proc, wait_s=0.01)
-            except EOFError:
+            except EndOfPipe:
                 return
             if heard:
                 continue

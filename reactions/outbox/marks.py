@@ -28,6 +28,8 @@ from reactions.vocabulary import MailState
 logger = logging.getLogger(__name__)
 
 PAUSE_S = 0.25
+# A database that was lost without a word is noticed while there is time to mark on another connection.
+SILENT_AFTER_S = LEASE.total_seconds() / 4
 
 # Before its mail: the order of locks (reactions.outbox).
 HOLD = "SELECT id FROM reactions_checkin WHERE id = {checkin} FOR NO KEY UPDATE"
@@ -188,7 +190,7 @@ class Marks:
             prepared.send(server, _given(self._sent, self.tried))
             server.pipeline_sync()
             while server.flush():
-                select.select([], [server.socket], [])
+                _await(server, writable=True)
 
     def _finish(self, server: pq.abc.PGconn) -> None:
         with connection.wrap_database_errors:
@@ -288,7 +290,7 @@ def _until_sync(server: pq.abc.PGconn) -> Iterator[pq.abc.PGresult]:
     """The results of one statement of several that are under way. Raises psycopg's OperationalError at the end."""
     while True:
         while server.is_busy():
-            select.select([server.socket], [], [])
+            _await(server)
             server.consume_input()
         row = server.get_result()
         if server.status != pq.ConnStatus.OK:
@@ -298,6 +300,13 @@ def _until_sync(server: pq.abc.PGconn) -> Iterator[pq.abc.PGresult]:
         if row.status == pq.ExecStatus.PIPELINE_SYNC:
             return
         yield row
+
+
+def _await(server: pq.abc.PGconn, *, writable: bool = False) -> None:
+    """Raises psycopg's OperationalError when nothing moves for so long that another connection is the better try."""
+    waits_for = [server.socket]
+    if not any(select.select([] if writable else waits_for, waits_for if writable else [], [], SILENT_AFTER_S)):
+        raise psycopg.OperationalError("The database is silent.")
 
 
 def _given(sent: OutboxMessage | None, tried: OutboxMessage | None) -> list[bytes | None]:

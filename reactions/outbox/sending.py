@@ -6,6 +6,7 @@ import time
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,6 +34,8 @@ BATCH = 200
 # What was read so many seconds ago is read again before anything is sent by it: consent, address, answer and death may
 # have changed, and something more urgent may have come.
 FRESH_FOR_S = 0.25
+# And what was noted is not sent any more after so long. Other mails are prepared meanwhile, which takes its time.
+NOTED_FOR_S = 5.0
 # So many mails are noted as tried at once: a commit takes PostgreSQL longer than it takes to send a mail. Whoever ends
 # without a word leaves so many rows in doubt, of which one was under way.
 AHEAD = 2
@@ -172,17 +175,13 @@ class Run:
     def go(self) -> None:
         """Raises NoConnection when the mail server cannot be reached; the mail at hand waits for its next try."""
         noted: deque[Ready] = deque()
-        with connection.execute_wrapper(self._settle_before):
-            try:
-                while self._fill(noted):
-                    self._send_first_of(noted)
-            finally:
-                # The time limit may have come between a mail's end and its mark.
-                if self._taken:
-                    self._mark()
-                self._settle()
-                self._take_back(noted)
-                claims.give_back(self._held.values())
+        with connection.execute_wrapper(self._settle_before), ExitStack() as at_last:
+            # From the last to the first, each whatever becomes of the others.
+            at_last.callback(self._give_back)
+            at_last.callback(self._take_back, noted)
+            at_last.push(self._settle_all)
+            while self._fill(noted):
+                self._send_first_of(noted)
 
     def _fill(self, noted: deque[Ready]) -> bool:
         """Note the tries of the next mails, as far ahead as pays. False when there is none to be sent."""
@@ -194,6 +193,13 @@ class Run:
     def _send_first_of(self, noted: deque[Ready]) -> None:
         ready = noted.popleft()
         upcoming = self._next()
+        if time.monotonic() - ready.read_at > NOTED_FOR_S or not _may_go_on(self._stop_at):
+            # The database was away meanwhile, or this process is told to end.
+            if upcoming:
+                self._left.appendleft(upcoming.message)
+            noted.appendleft(ready)
+            self._take_back(noted)
+            return
         outcome = self._send(ready)
         if outcome:
             self._outcomes[outcome] += 1
@@ -366,18 +372,37 @@ class Run:
         while self._under_way:
             self._settle_first()
 
+    def _settle_all(self, kind: type[BaseException] | None, *_: object) -> None:
+        """At the end: also a mail that was taken when the time limit came, and each whatever becomes of the others."""
+        if kind and not issubclass(kind, (DatabaseError, InterfaceError)):
+            self._insist_longer()
+        with ExitStack() as each:
+            for _step in range(len(self._under_way) + 1):
+                each.callback(self._settle)
+            if self._taken:
+                self._mark()
+
+    def _insist_longer(self) -> None:
+        """The task's time is up, which is so once. What is under way is written all the same."""
+        self._insist_until = max(self._insist_until, time.monotonic() + MARK_AFTER_THE_LIMIT_S)
+        for marks in self._under_way:
+            marks.insist_longer(self._insist_until)
+
+    def _give_back(self) -> None:
+        claims.give_back(self._held.values())
+
     def _settle_first(self) -> None:
         """Wait for the notes that have been under way the longest, and count the mail that they mark."""
-        marks = self._under_way.popleft()
+        marks = self._under_way[0]
         try:
+            self._under_way.popleft()
             self._count(marks, *marks.wait())
         except (DatabaseError, InterfaceError):
             raise
         except BaseException:
-            # The task's time is up. It is so once, and the marks are written all the same.
-            for late in (marks, *self._under_way):
-                late.insist_longer(time.monotonic() + MARK_AFTER_THE_LIMIT_S)
-            self._count(marks, *marks.wait())
+            if marks not in self._under_way:
+                self._under_way.appendleft(marks)
+            self._insist_longer()
             raise
 
     def _count(self, marks: Marks, marked: bool, noted: bool) -> None:

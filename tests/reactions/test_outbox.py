@@ -1,6 +1,7 @@
 """The one way an email leaves: nothing lost, nothing doubled, whatever the mail server does."""
 
 import os
+import select
 import signal
 import threading
 import time
@@ -870,6 +871,58 @@ def test_a_database_that_goes_away_with_notes_of_several_mails_under_way_makes_n
     assert set(Counter(message["Message-ID"] for message in smtp_sink.messages).values()) == {1}
     # What was noted twice over the loss was tried once.
     assert max(OutboxMessage.objects.values_list("attempts", flat=True)) <= 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_says_nothing_more_is_asked_on_another_connection(
+    clinic: Clinic, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        make_due_check_in(clinic)
+    due.queue_what_is_due(timezone.now())
+    wait, first = select.select, []
+
+    def says_nothing(readable: Any, writable: Any, failing: Any, timeout: float) -> Any:
+        first.append(connection.connection)
+        return ([], [], []) if connection.connection is first[0] else wait(readable, writable, failing, timeout)
+
+    monkeypatch.setattr(marks.select, "select", says_nothing)
+    for _ in range(3):
+        with suppress(OperationalError):
+            outbox.dispatch()
+    assert bool(first) == (connection.vendor == "postgresql")
+    assert set(OutboxMessage.objects.values_list("state", "in_doubt")) == {(MailState.SENT, False)}
+    assert set(Counter(message["Message-ID"] for message in smtp_sink.messages).values()) == {1}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("why", ["the database was away", "told to end"])
+def test_what_was_noted_long_ago_or_before_the_end_is_looked_at_again(
+    clinic: Clinic, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    for _ in range(4):
+        make_due_check_in(clinic)
+    due.queue_what_is_due(timezone.now())
+    next_one, times = sending.Run._next, []
+
+    def waits(run: sending.Run) -> Any:
+        upcoming = next_one(run)
+        times.append(upcoming)
+        if upcoming and len(times) == 3:
+            if why == "told to end":
+                monkeypatch.setattr(sending.stopping, "is_told", lambda: True)
+            else:
+                Patient.objects.update(died_on=timezone.localdate())
+                monkeypatch.setattr(sending, "NOTED_FOR_S", -1)
+                monkeypatch.setattr(sending, "FRESH_FOR_S", -1)
+        return upcoming
+
+    monkeypatch.setattr(sending.Run, "_next", waits)
+    outbox.dispatch()
+    # PostgreSQL has two noted by then, and none sent.
+    assert len(smtp_sink.messages) == (0 if connection.vendor == "postgresql" else 1)
+    assert {row.tried_at for row in OutboxMessage.objects.all()} == {None}
+    assert not OutboxMessage.objects.filter(state=MailState.SENDING).exists()
 
 
 @pytest.mark.django_db(transaction=True)
