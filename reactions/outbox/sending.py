@@ -1,7 +1,6 @@
 """Send what is due, one after the other on one line, and write down what became of it."""
 
 import logging
-import random
 import time
 import traceback
 from collections import Counter, deque
@@ -11,22 +10,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
-from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db import DatabaseError, InterfaceError, connection
 from django.db.models import F
 
-from patients.models import address_digest
 from reactions import emails, site
-from reactions.models import CheckIn, OutboxMessage
-from reactions.models.checkin import MAIL_REFUSED
+from reactions.models import OutboxMessage
 from reactions.outbox import claims, limits, stopping
 from reactions.outbox.claims import LEASE, database_now, own
 from reactions.outbox.line import Letter, Line
 from reactions.outbox.marks import Marks, insist
+from reactions.outbox.outcomes import finish, try_later, wait
 from reactions.outbox.refusals import ANSWERS, in_words, is_about_recipient, is_final
-from reactions.vocabulary import CheckInState, MailKind, MailState
+from reactions.vocabulary import MailKind, MailState
 
 logger = logging.getLogger(__name__)
 
@@ -52,11 +49,6 @@ PACED = "As many mails as are allowed in a minute have left."
 # How the words of a mail begin that waits though the mail server is well.
 PUT_OFF = "This recipient was put off: "
 UNWRITTEN = "The mail could not be written: "
-FIRST_WAIT = timedelta(seconds=settings.OUTBOX_FIRST_WAIT_S)
-LONGEST_WAIT = timedelta(hours=1)
-LONGEST_WAIT_FOR_ALERTS = timedelta(minutes=5)
-# Doubling ends here, long after every longest wait.
-MOST_DOUBLINGS = 12
 
 
 class NoConnection(Exception):
@@ -259,7 +251,7 @@ class Run:
             if turn.all_wait:
                 self.all_wait = True
             else:
-                self._ended(message, _wait(message, "paced", until=turn.room_at, error=PACED))
+                self._ended(message, wait(message, "paced", until=turn.room_at, error=PACED))
 
     def _prepare(self, message: OutboxMessage) -> Ready | None:
         """Look whether the mail is still wanted, and write it. What it cannot be is written down at once."""
@@ -277,7 +269,7 @@ class Run:
             logger.error("outbox row %s could not be written: %s\n%s", message.pk, type(error).__name__, where)
             self._settle()
             message.attempts += 1
-            self._ended(message, _try_later(message, error, "unwritten", begin=UNWRITTEN))
+            self._ended(message, try_later(message, error, "unwritten", begin=UNWRITTEN))
             return None
 
     def _why_not_now(self, message: OutboxMessage) -> str:
@@ -288,13 +280,13 @@ class Run:
         ends_at = message.checkin.closes_at if message.checkin and invites else message.expires_at
         if ends_at and ends_at <= now:
             self._settle()
-            return _finish(message, MailState.EXPIRED, error=message.last_error)
+            return finish(message, MailState.EXPIRED, error=message.last_error)
         if message.checkin and message.checkin.due_at > now:
             self._settle()
-            return _wait(message, "moved", until=message.checkin.due_at, error="")
+            return wait(message, "moved", until=message.checkin.due_at, error="")
         if why := message.why_not_wanted():
             self._settle()
-            return _finish(message, MailState.CANCELLED, error=why)
+            return finish(message, MailState.CANCELLED, error=why)
         return ""
 
     def _send(self, ready: Ready) -> str | None:
@@ -306,7 +298,7 @@ class Run:
         except Exception as error:
             self._line.close()
             if self._is_noted(message):
-                self._ended(message, _try_later(message, error))
+                self._ended(message, try_later(message, error))
             raise NoConnection from error
         failure: Exception | None = None
         try:
@@ -335,10 +327,10 @@ class Run:
         self._held.pop(message.pk, None)
         self._settle()
         if is_final(error):
-            return self._insist(lambda: _finish(message, MailState.REFUSED, error=in_words(error)))
+            return self._insist(lambda: finish(message, MailState.REFUSED, error=in_words(error)))
         if is_about_recipient(error):
-            return self._insist(lambda: _try_later(message, error, "put_off", begin=PUT_OFF))
-        return self._insist(lambda: _try_later(message, error, in_doubt=in_doubt))
+            return self._insist(lambda: try_later(message, error, "put_off", begin=PUT_OFF))
+        return self._insist(lambda: try_later(message, error, in_doubt=in_doubt))
 
     def _insist(self, write: Callable[[], str]) -> str:
         return insist(write, until=self._insist_until)
@@ -417,59 +409,3 @@ class Run:
         """Whoever asks the database something while it writes our notes waits for them first."""
         self._settle()
         return execute(*statement)
-
-
-def _finish(message: OutboxMessage, state: MailState, *, error: str) -> str:
-    """Write the row's end and what it means for its check-in, together; "overtaken" when the lease was lost."""
-    with transaction.atomic():
-        if message.checkin_id:
-            CheckIn.objects.filter(pk=message.checkin_id).held()
-        ended = own(message).update(
-            state=state,
-            lease_until=None,
-            tried_at=None,
-            last_error=error[:300],
-            refused_address=address_digest(message.address()) if state == MailState.REFUSED else "",
-        )
-        if not ended:
-            logger.warning("outbox row %s was taken over by another dispatcher", message.pk)
-            return "overtaken"
-        if message.checkin and message.kind == MailKind.CHECKIN_INVITATION:
-            _tell_checkin(message.checkin, state, error)
-    if state == MailState.REFUSED:
-        logger.warning("outbox row %s, %s: the recipient is refused for good: %s", message.pk, message.kind, error)
-    return str(state)
-
-
-def _tell_checkin(checkin: CheckIn, state: MailState, error: str) -> None:
-    planned = CheckIn.objects.filter(pk=checkin.pk, state=CheckInState.PLANNED)
-    if state == MailState.REFUSED:
-        planned.update(state=CheckInState.CANCELLED, state_reason=f"{MAIL_REFUSED} {error}"[:200])
-    elif state == MailState.CANCELLED:
-        planned.update(state=CheckInState.CANCELLED, state_reason=error[:200])
-
-
-def _try_later(
-    message: OutboxMessage, error: Exception, outcome: str = "waiting", *, begin: str = "", in_doubt: bool = False
-) -> str:
-    words = begin + in_words(error)
-    logger.warning("outbox row %s, attempt %s: %s", message.pk, message.attempts, words)
-    longest = LONGEST_WAIT_FOR_ALERTS if message.alert else LONGEST_WAIT
-    wait = min(FIRST_WAIT * 2 ** min(message.attempts - 1, MOST_DOUBLINGS), longest)
-    # Spread, so that what failed together does not come back together.
-    wait *= random.uniform(0.8, 1.2)  # noqa: S311
-    return _wait(message, outcome, until=database_now() + wait, error=words, in_doubt=in_doubt)
-
-
-def _wait(message: OutboxMessage, outcome: str, *, until: datetime, error: str, in_doubt: bool = False) -> str:
-    doubt = {"in_doubt": True} if in_doubt else {}
-    waiting = own(message).update(
-        state=MailState.QUEUED,
-        lease_until=None,
-        tried_at=None,
-        due_at=until,
-        attempts=message.attempts,
-        last_error=error[:300],
-        **doubt,
-    )
-    return outcome if waiting else "overtaken"

@@ -29,7 +29,7 @@ from reactions.models import (
     Reaction,
     WrongBirthYear,
 )
-from reactions.outbox import marks, sending
+from reactions.outbox import marks, outcomes
 from reactions.recording import infusions
 from reactions.vocabulary import CheckInKind, MailState, RateReason, SignatureMeaning
 from tests.support import PASSWORD
@@ -471,7 +471,7 @@ def test_a_mail_ends_while_somebody_holds_its_check_in_and_neither_waits_for_eve
             assert done.wait()[0]
             failures.append(done._failure)
         else:
-            sending._finish(message, MailState.CANCELLED, error="Not wanted.")
+            outcomes.finish(message, MailState.CANCELLED, error="Not wanted.")
 
     assert at_once(come_back, finish) == [None, None]
     assert not any(failures)
