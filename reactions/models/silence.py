@@ -10,7 +10,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Max, Q, QuerySet
+from django.db.models import ExpressionWrapper, F, Max, Q, QuerySet, Value
+from django.db.models.functions import Coalesce
 
 from patients.models import AppendOnly, Patient
 from reactions.models.checkin import NOT_DELIVERED, Answer, CheckIn, CheckInQuerySet
@@ -19,9 +20,10 @@ from reactions.vocabulary import CheckInKind, CheckInState, MailState, PhoneOutc
 
 # States of a mail in which it did not arrive.
 UNDELIVERED = frozenset({MailState.REFUSED, MailState.BOUNCED})
-# A reminder follows a day after the mail, and somebody calls 48 hours after that.
+# Somebody calls so long after the reminder, or after when it would have been sent by a plan without one. Both are this
+# project's own.
 CALL_AFTER_REMINDER = timedelta(hours=48)
-CALL_AFTER_SENT = timedelta(hours=24) + CALL_AFTER_REMINDER
+REMINDER_OTHERWISE = timedelta(hours=24)
 
 
 class PhoneCall(AppendOnly):
@@ -64,18 +66,21 @@ class PhoneCall(AppendOnly):
 def silent_checkins(now: datetime) -> CheckInQuerySet:
     """Check-ins that call for a telephone: not delivered, or without an answer when it was time.
 
-    Time is when the window closes, or 72 hours after the mail and 48 hours after whatever was mailed last about it (the
-    reminder), whichever is first. What was cancelled for another reason, or missed by the service, is not among them,
-    nor what a patient began between check-ins and did not send: nobody had asked.
+    Time is when the window closes; or, when that is first, 48 hours after its reminder was to follow the mail (a day
+    where the plan has none) and after whatever was mailed last about it. What was cancelled for another reason, or
+    missed by the service, is not among them, nor what a patient began between check-ins and did not send: nobody had
+    asked.
     """
     mails = OutboxMessage.objects.filter(checkin__isnull=False)
     lost = Q(pk__in=mails.filter(state__in=UNDELIVERED).values("checkin"))
     mailed_lately = Q(pk__in=mails.filter(sent_at__gt=now - CALL_AFTER_REMINDER).values("checkin"))
-    waited = Q(state=CheckInState.SENT, sent_at__lte=now - CALL_AFTER_SENT) & ~mailed_lately
+    waited = Q(state=CheckInState.SENT, reminded_at__lte=now - CALL_AFTER_REMINDER) & ~mailed_lately
     # A reminder that was refused leaves the check-in as it is: the first mail may have arrived.
     undelivered = NOT_DELIVERED | lost & Q(state=CheckInState.SENT)
     over = Q(state=CheckInState.EXPIRED) | Q(state=CheckInState.SENT, closes_at__lte=now)
-    asked = CheckIn.objects.exclude(kind=CheckInKind.REPORT)
+    remind_after = Coalesce("remind_after", Value(REMINDER_OTHERWISE), output_field=models.DurationField())
+    reminded_at = ExpressionWrapper(F("sent_at") + remind_after, output_field=models.DateTimeField())
+    asked = CheckIn.objects.alias(reminded_at=reminded_at).exclude(kind=CheckInKind.REPORT)
     found: CheckInQuerySet = asked.filter(undelivered | over | waited, infusion__voided_at=None)
     return found
 
