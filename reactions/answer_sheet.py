@@ -180,7 +180,7 @@ def steps_of(answer: Answer) -> dict[str, Said]:
     zone = answer.checkin.infusion.patient.zone
     steps[PROBLEMS] = {"symptoms": [row.symptom for row in rows]} | ({"listed": [ALL]} if answer.full_list else {})
     for row in rows:
-        if row.severity == PatientSeverity.NOT_SAID and row.still_there is None:
+        if row.severity == PatientSeverity.NOT_SAID and row.still_there is None and row.began_at is None:
             continue
         severity = "" if row.severity == PatientSeverity.NOT_SAID else row.severity
         began = f"{row.began_at.astimezone(zone):%Y-%m-%dT%H:%M}" if row.began_at else ""

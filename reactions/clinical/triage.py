@@ -2,14 +2,13 @@
 
 Signatures
     triage(symptoms, *, has_problem=True, care_sought="", still_there=None,
-           gone=frozenset(), lasted={}, fever_over_24_h=False) -> Triage
+           gone=frozenset(), lasted={}) -> Triage
         symptoms         {PatientSymptom: PatientSeverity}; the severity may be None where it was not said
         has_problem      False: nothing new or worse; the level is None, whatever else is given
         care_sought      "hospital" for the emergency room or hospital; other words do not count
         still_there      False: all of it is over. True and None leave it to `gone`
         gone             the symptoms that are over by the time of the answer
         lasted           {PatientSymptom: timedelta}, how long so far, where that is known
-        fever_over_24_h  the patient said so; the same as a fever that lasted longer than 24 h
     gone_and_lasted(told, at) -> {"gone": …, "lasted": …}, arguments of triage
         told             {PatientSymptom: (when it began, whether it is still there)}, None where that was not said
         at               when the patient said so
@@ -24,6 +23,7 @@ Rules, the first that holds
            an amber word; a severe answer in any symptom; a fever for more than 24 h; hospital or emergency room
            headache, fever and a stiff neck or light that hurts, though each is mild
            severe headache with a stiff neck, fever, light that hurts, painful eyes, drowsiness or vomiting
+           a fast heartbeat is an amber word; with tiredness the two are named together, since haemolysis shows so
     GREEN  everything else that was reported, also what is mild and short
 
 A word that is over is judged by itself: one red word gone and another still there is RED, and both are named. Hives
@@ -104,7 +104,6 @@ def triage(
     still_there: bool | None = None,
     gone: Collection[PatientSymptom] = frozenset(),
     lasted: Mapping[PatientSymptom, timedelta] | None = None,
-    fever_over_24_h: bool = False,
 ) -> Triage:
     """The level of an answer and why; the head of this module names every argument and rule."""
     if not has_problem:
@@ -112,7 +111,7 @@ def triage(
     over = frozenset(symptoms) if still_there is False else frozenset(gone)
     known = lasted or {}
     red, resolved = _red_reasons(symptoms, over)
-    long_fever = fever_over_24_h or known.get(PatientSymptom.FEVER, timedelta()) > LONG_FEVER
+    long_fever = known.get(PatientSymptom.FEVER, timedelta()) > LONG_FEVER
     amber = [*resolved, *_amber_reasons(symptoms, over, care_sought, long_fever)]
     if red:
         return Triage(AlertLevel.RED, _each_once([*red, *amber]))

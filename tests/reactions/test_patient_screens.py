@@ -225,6 +225,19 @@ def test_changing_an_answer_starts_from_it_and_keeps_both(client: Client, first:
     assert (versions[1].care_sought, versions[1].got_care) == ("visited", True)
 
 
+def test_changing_an_answer_keeps_when_an_ungraded_emergency_began(
+    client: Client, first: str, checkin: CheckIn
+) -> None:
+    began = f"{timezone.now().astimezone(checkin.patient.zone) - timedelta(hours=3):%Y-%m-%dT%H:%M}"
+    answer(client, first, {"chest_pain": ""}, began_at=began)
+    client.post(f"{first}more/", {"comment": "It is over now"})
+    client.post(f"{first}check/")
+    before, changed = list(checkin.answers.order_by("version"))[-2:]
+    assert changed.comment == "It is over now"
+    assert before.symptoms.get().began_at
+    assert changed.symptoms.get().began_at == before.symptoms.get().began_at
+
+
 def close(checkin: CheckIn, ago: timedelta) -> None:
     CheckIn.objects.filter(pk=checkin.pk).update(
         due_at=timezone.now() - timedelta(days=9), closes_at=timezone.now() - ago, state=CheckInState.EXPIRED

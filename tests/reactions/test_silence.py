@@ -117,6 +117,20 @@ def test_when_it_is_time(
     assert is_listed(page) is listed
 
 
+@pytest.mark.parametrize(("remind_after_h", "listed"), [(96, False), (12, True), (None, False)])
+def test_the_time_to_call_follows_the_steps_reminder(
+    page: Client, patient: Patient, remind_after_h: int | None, listed: bool
+) -> None:
+    now = timezone.now()
+    checkin = asked(long_ago(patient, 13), CheckInKind.DAYS_8, state=CheckInState.SENT)
+    CheckIn.objects.filter(pk=checkin.pk).update(
+        sent_at=now - timedelta(hours=61),
+        closes_at=now + timedelta(days=2),
+        remind_after=remind_after_h and timedelta(hours=remind_after_h),
+    )
+    assert is_listed(page) is listed
+
+
 def test_a_reminder_gives_48_hours_more(page: Client, patient: Patient) -> None:
     now = timezone.now()
     checkin = asked(long_ago(patient, 13), CheckInKind.DAYS_8, state=CheckInState.SENT)
@@ -320,6 +334,20 @@ def test_a_problem_told_by_telephone_becomes_an_answer_with_its_alert(
     assert "taken down by the clinic, by telephone" in shown
     assert "Has chest pain" in shown
     assert "Chest pain: mild" in words_of(page.get("/worklist/reports/"))
+
+
+def test_a_fever_of_more_than_a_day_told_by_telephone_is_told_apart(page: Client, silent: CheckIn) -> None:
+    began = timezone.now().astimezone(silent.patient.zone) - timedelta(hours=30)
+    data = {
+        "submission_id": str(uuid4()),
+        f"symptom_{PatientSymptom.FEVER}": "mild",
+        "began_at": f"{began:%Y-%m-%dT%H:%M}",
+    }
+    page.post(reverse("reactions:telephone", args=[silent.pk]), data)
+    assert (Alert.objects.get().level, Alert.objects.get().why) == (
+        AlertLevel.AMBER,
+        "Reported: fever for more than 24 hours",
+    )
 
 
 def test_what_is_told_by_telephone_is_complete_or_comes_back(page: Client, silent: CheckIn) -> None:

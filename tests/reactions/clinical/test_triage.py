@@ -135,7 +135,6 @@ MENINGITIS = [
 ]
 
 TIME_AND_CARE = [
-    (mild("fever"), {"fever_over_24_h": True}, AMBER),
     (mild("fever"), {"lasted": {P.FEVER: timedelta(hours=24, seconds=1)}}, AMBER),
     (mild("fever"), {"lasted": {P.FEVER: timedelta(hours=24)}}, GREEN),
     (mild("chills"), {"lasted": {P.CHILLS: timedelta(hours=30)}}, GREEN),
@@ -210,7 +209,6 @@ circumstances = st.fixed_dictionaries(
         "care_sought": st.sampled_from(["", "nothing", "called", "hospital"]),
         "gone": st.frozensets(symptom),
         "lasted": st.dictionaries(symptom, st.timedeltas(timedelta(0), timedelta(days=30))),
-        "fever_over_24_h": st.booleans(),
     }
 )
 STILL = st.sampled_from([None, True, False])
