@@ -29,7 +29,7 @@ SENT_TOO_LATE = "The service did not send it in time."
 RECORDED_LATE = "The infusion was recorded after this check-in's time."
 PLANNED_OTHERWISE = "The clinic's plan has this check-in no more."
 
-# Those that end when their window is over without an answer. The index is for these, so the query asks for the same.
+# Those that end when their window is over without an answer.
 WAITING_FOR_AN_ANSWER = [CheckInState.SENT.value, CheckInState.OPEN.value]
 # It ended because no mail reaches the patient at the address that is recorded.
 NOT_DELIVERED = Q(state=CheckInState.CANCELLED) & (
@@ -62,6 +62,10 @@ class CheckInQuerySet(models.QuerySet):
         answers = Answer.objects.select_related("alert__acknowledged_by").prefetch_related("symptoms")
         newest_first = models.Prefetch("answers", answers.order_by("-version"))
         return self.prefetch_related(newest_first, "mails").order_by("due_at", "pk")
+
+    def waiting_for_an_answer(self) -> Self:
+        """Those that end when their window is over. In the words of their index, or SQLite would not take it."""
+        return self.filter(state__in=WAITING_FOR_AN_ANSWER)
 
     def held(self) -> Self:
         """These, locked by key until the transaction ends: before the mails about them (order: reactions.outbox)."""
@@ -161,6 +165,11 @@ class CheckIn(Linked):
     def patient(self) -> Patient:
         return self.infusion.patient
 
+    @property
+    def is_of_void_record(self) -> bool:
+        """The infusion or the patient was voided: nothing more is asked, told or taken down about it."""
+        return self.infusion.is_void or self.patient.is_void
+
     def stop_path(self) -> str:
         """The path at which the patient stops the mails. Ask for `link_path` first: it brings the hash up to date."""
         return path_with(stop_token(self.link_hash, self.patient.email), "reactions:stop_mails")
@@ -175,7 +184,7 @@ class CheckIn(Linked):
         Whoever had begun by `begun_at`, before it closed, has GRACE more: an answer being typed is not cut off.
         """
         # Whoever has the link of a mail that came back has the mail after all, and is heard.
-        if self.infusion.is_void or (self.state == CheckInState.CANCELLED and not self.came_back):
+        if self.is_of_void_record or (self.state == CheckInState.CANCELLED and not self.came_back):
             return CheckInState.CANCELLED
         if self.state == CheckInState.MISSED:
             return CheckInState.MISSED

@@ -73,7 +73,7 @@ def submit_answer(
     """Store what a patient sent through a check-in, and raise the alert that it calls for.
 
     `by` is the person of the clinic who took it down by telephone; with `even_closed` it is taken after the window too,
-    unless the infusion is void.
+    unless the infusion or the patient is void.
 
     `symptoms` maps PatientSymptom to PatientSeverity; `of_symptoms` gives some of these `began_at` and `still_there`
     of their own; `details` are further columns of Answer: care_sought, comment, what it did to the day, who answered,
@@ -92,7 +92,7 @@ def submit_answer(
         ):
             return latest
     state = stored.why_closed(now, begun_at=begun_at)
-    if state and not (even_closed and not stored.infusion.is_void):
+    if state and not (even_closed and not stored.is_of_void_record):
         raise CheckInClosed(state)
     if submission_id and Answer.objects.filter(submission_id=submission_id).exists():
         submission_id = _id_of(submission_id, stored, version)
@@ -164,11 +164,12 @@ def save_step(
 def begin_report(patient: Patient, *, now: datetime) -> CheckIn | None:
     """A check-in by which the patient reports something now; the one that is begun already, when there is one.
 
-    It is about the latest infusion that has begun, and is never mailed. None for a patient without one, and for one
-    whose address was changed since `patient` was read: the link that led here is not theirs any more.
+    It is about the latest infusion that has begun, and is never mailed. None for a patient without one or whose record
+    is void, and for one whose address was changed since `patient` was read: the link that led here is not theirs any
+    more.
     """
     locked = Patient.objects.select_for_update(no_key=True).get(pk=patient.pk)
-    if address_digest(locked.email) != address_digest(patient.email):
+    if locked.is_void or address_digest(locked.email) != address_digest(patient.email):
         return None
     begun = CheckIn.objects.filter(
         infusion__patient=locked, infusion__voided_at=None, kind=CheckInKind.REPORT, state=CheckInState.OPEN

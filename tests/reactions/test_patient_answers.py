@@ -14,10 +14,10 @@ from django.utils import timezone
 
 from patients.models import AuditEvent, Patient, User
 from reactions.checkins.plan import plan_checkins
-from reactions.models import Alert, Answer, AnswerDraft, CheckIn, Infusion, OutboxMessage
+from reactions.models import Alert, Answer, AnswerDraft, CheckIn, Infusion, OutboxMessage, ReportLink
 from reactions.models.checkin import RECORDED_LATE, SENT_TOO_LATE
 from reactions.models.link import hash_of
-from reactions.recording import acknowledge_alert, submit_answer
+from reactions.recording import CheckInClosed, acknowledge_alert, begin_report, submit_answer, void_patient
 from reactions.views import checkins
 from reactions.vocabulary import AlertLevel, CheckInKind, CheckInState
 from tests.support.answering import answer, fill, form_of
@@ -229,6 +229,19 @@ def test_a_cancelled_check_in_takes_no_answer(client: Client, first: str) -> Non
     assert answer.status_code == 410
     assert "does not need this answer" in answer.content.decode()
     assert "Asked us to stop" not in answer.content.decode()
+
+
+def test_what_is_about_a_void_patient_takes_no_answer_though_it_was_answered_before(
+    client: Client, first: str, checkin: CheckIn, nurse: User
+) -> None:
+    client.post(first, {"has_problem": "no"})
+    link = ReportLink.of(checkin.patient)
+    void_patient(checkin.patient, by=nurse, reason="Entered twice", seen_version=1, now=timezone.now())
+    assert client.post(first, {"has_problem": "yes"}).status_code == 410
+    assert Answer.objects.get().has_problem is False
+    with pytest.raises(CheckInClosed):
+        submit_answer(checkin, has_problem=True, details={}, symptoms={}, even_closed=True, now=timezone.now())
+    assert begin_report(link.patient, now=timezone.now()) is None
 
 
 @pytest.mark.parametrize(
