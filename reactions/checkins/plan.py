@@ -45,15 +45,16 @@ def plan_checkins(infusion: Infusion, *, now: datetime, plan_changed: bool = Fal
     plan = CheckInPlan.of(infusion.patient.clinic)
     latest = course.infusions.current().exclude(ended_at=None).order_by("-ended_at", "-pk").first()
     if latest is None or latest.ended_at is None:
-        _planned(course).update(state=CheckInState.CANCELLED, state_reason=NO_END)
+        _planned(course).exclude(kind=CheckInKind.EVENING).update(state=CheckInState.CANCELLED, state_reason=NO_END)
+        _plan_evening(infusion, _evening_asked_of(infusion, plan, infusion.started_at), now, else_because=NO_END)
         return []
     steps = plan.steps_in_use()
     for step in steps:
         _plan_step(step, plan, course, latest, latest.ended_at, now, plan_changed=plan_changed)
     of_plan = {step.key for step in steps} | {CheckInKind.EVENING, CheckInKind.REPORT}
     _planned(course).exclude(kind__in=of_plan).update(state=CheckInState.CANCELLED, state_reason=PLANNED_OTHERWISE)
-    if _onset_of_anaphylaxis(infusion, now) is None:
-        _plan_evening(infusion, _end_of_day(infusion, plan), now, else_because=PLANNED_OTHERWISE)
+    asked_of = _evening_asked_of(infusion, plan, infusion.started_at)
+    _plan_evening(infusion, asked_of, now, else_because=PLANNED_OTHERWISE)
     return list(latest.checkins.all())
 
 
@@ -124,13 +125,14 @@ def plan_evening(infusion: Infusion, *, now: datetime) -> None:
     of several. What is written down more than 12 h after the onset, or the end, asks nobody that evening. Without a
     reason to ask the check-in is cancelled while it is not sent. Belongs inside the transaction of a verb.
     """
-    onset = _onset_of_anaphylaxis(infusion, now)
-    asked_of = onset or _end_of_day(infusion, CheckInPlan.of(infusion.patient.clinic))
+    Course.objects.select_for_update(no_key=True).get(pk=infusion.course_id)
+    asked_of = _evening_asked_of(infusion, CheckInPlan.of(infusion.patient.clinic), now)
     _plan_evening(infusion, asked_of, now, else_because=NO_CRITERION)
 
 
 def _plan_evening(infusion: Infusion, asked_of: datetime | None, now: datetime, *, else_because: str) -> None:
-    planned = CheckIn.objects.filter(infusion=infusion, kind=CheckInKind.EVENING).first()
+    stored = CheckIn.objects.filter(infusion=infusion, kind=CheckInKind.EVENING)
+    planned = stored.select_for_update(of=("self",), no_key=True).first()
     if asked_of is None:
         if planned and planned.state == CheckInState.PLANNED:
             _end(CheckIn.objects.filter(pk=planned.pk), else_because)
@@ -161,6 +163,14 @@ def _plan_evening(infusion: Infusion, asked_of: datetime | None, now: datetime, 
     )
 
 
+def _evening_asked_of(infusion: Infusion, plan: CheckInPlan, unrecorded: datetime) -> datetime | None:
+    """The moment after which the evening is asked about the infusion; None where there is no reason to ask.
+
+    An anaphylaxis whose onset nobody recorded counts as begun at `unrecorded`.
+    """
+    return _onset_of_anaphylaxis(infusion, unrecorded) or _end_of_day(infusion, plan)
+
+
 def _end_of_day(infusion: Infusion, plan: CheckInPlan) -> datetime | None:
     """The infusion's end where the plan asks on the evening of each day of a course of several, planned or given."""
     if not plan.asks_same_evening or infusion.is_void:
@@ -169,18 +179,22 @@ def _end_of_day(infusion: Infusion, plan: CheckInPlan) -> datetime | None:
     return infusion.ended_at if course.planned_days > 1 or course.infusions.current().count() > 1 else None
 
 
-def when_its_mail_leaves(checkin: CheckIn, *, now: datetime) -> datetime:
-    """`now`, or the end of the clinic's quiet hours, in UTC. The evening after an anaphylaxis knows no quiet hours."""
+def when_its_mail_leaves(checkin: CheckIn, *, now: datetime, plan: CheckInPlan | None = None) -> datetime:
+    """`now`, or the end of the clinic's quiet hours, in UTC. The evening after an anaphylaxis knows no quiet hours.
+
+    `plan` is the clinic's, where the caller has it already.
+    """
     if checkin.kind == CheckInKind.EVENING and _onset_of_anaphylaxis(checkin.infusion, now):
         return now
-    return when_to_send(now, checkin.patient.zone, CheckInPlan.of(checkin.patient.clinic).quiet_hours())
+    plan = plan or CheckInPlan.of(checkin.patient.clinic)
+    return when_to_send(now, checkin.patient.zone, plan.quiet_hours())
 
 
-def _onset_of_anaphylaxis(infusion: Infusion, now: datetime) -> datetime | None:
-    """The latest onset of a reaction that meets criteria of anaphylaxis, now where it was not recorded; else None."""
+def _onset_of_anaphylaxis(infusion: Infusion, unrecorded: datetime) -> datetime | None:
+    """The latest onset of a reaction that meets criteria of anaphylaxis, or `unrecorded`; None without such a one."""
     records = AnaphylaxisRecord.objects.current().exclude(criteria=[])
     reactions = Reaction.objects.current().filter(infusion=infusion, anaphylaxis__in=records)
-    return max((onset or now for onset in reactions.values_list("onset_at", flat=True)), default=None)
+    return max((onset or unrecorded for onset in reactions.values_list("onset_at", flat=True)), default=None)
 
 
 def _can_move(checkin: CheckIn) -> bool:

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from patients.models import Patient, User
 from reactions.checkins.due import close_what_is_over, queue_what_is_due
-from reactions.checkins.plan import NO_CRITERION, cancel_for_patient, plan_checkins, plan_evening
+from reactions.checkins.plan import NO_CRITERION, NO_END, cancel_for_patient, plan_checkins, plan_evening
 from reactions.models import AnaphylaxisRecord, CheckIn, Course, Infusion, OutboxMessage, Reaction
 from reactions.recording import answer_by_telephone, void_infusion, void_patient
 from reactions.vocabulary import CheckInKind, CheckInState
@@ -107,6 +107,39 @@ def test_an_evening_that_was_answered_after_it_was_called_off_stays_answered(
     )
     AnaphylaxisRecord.objects.update(criteria=["C1"])
     assert evening(anaphylaxis, 3 * HOUR) == (CheckInState.ANSWERED, EVENING, "")
+
+
+def test_the_evening_of_an_anaphylaxis_is_asked_though_the_end_is_not_recorded_or_taken_back(
+    anaphylaxis: Reaction,
+) -> None:
+    infusion = anaphylaxis.infusion
+    assert evening(anaphylaxis, HOUR) == (CheckInState.PLANNED, EVENING, "")
+    for ended_at in (None, NOW + HOUR, None):
+        infusion.ended_at = ended_at
+        infusion.save()
+        plan_checkins(infusion, now=NOW + 2 * HOUR)
+        assert CheckIn.objects.get(kind=CheckInKind.EVENING).state == CheckInState.PLANNED
+
+
+def test_an_evening_called_off_for_want_of_an_end_comes_back_with_it(anaphylaxis: Reaction) -> None:
+    evening(anaphylaxis, HOUR)
+    CheckIn.objects.update(state=CheckInState.CANCELLED, state_reason=NO_END)
+    infusion = anaphylaxis.infusion
+    infusion.ended_at = NOW + HOUR
+    infusion.save()
+    plan_checkins(infusion, now=NOW + 2 * HOUR)
+    assert CheckIn.objects.get(kind=CheckInKind.EVENING).state == CheckInState.PLANNED
+
+
+def test_an_onset_that_nobody_recorded_makes_no_evening_when_the_plan_is_changed_later(anaphylaxis: Reaction) -> None:
+    Reaction.objects.update(onset_at=None)
+    evening(anaphylaxis, HOUR)
+    CheckIn.objects.update(state=CheckInState.CANCELLED, state_reason=NO_END)
+    infusion = anaphylaxis.infusion
+    infusion.ended_at = NOW + HOUR
+    infusion.save()
+    plan_checkins(infusion, now=NOW + 3 * DAY)
+    assert CheckIn.objects.get(kind=CheckInKind.EVENING).state == CheckInState.CANCELLED
 
 
 def test_an_evening_without_anaphylaxis_asks_nobody(anaphylaxis: Reaction) -> None:
