@@ -13,8 +13,12 @@ from patients.models.record import Record, RecordQuerySet
 from patients.words import Sex
 
 # Why no check-in is sent, where that may be put right and the check-in goes on.
+HAS_DIED = "The patient has died."
+NO_ADDRESS = "No email address is recorded."
 WITHDRAWN_BY_LINK = "The patient stopped the mails by the link in one."
+NOT_AGREED = "The patient has not agreed to ordinary email."
 MAIL_CAME_BACK = "Mail to this address came back."
+MAY_PASS = (HAS_DIED, NO_ADDRESS, WITHDRAWN_BY_LINK, NOT_AGREED, MAIL_CAME_BACK)
 
 
 def languages() -> list[tuple[str, str]]:
@@ -129,14 +133,14 @@ class Patient(Record):
         if self.is_void:
             return "The patient record was voided."
         if self.died_on:
-            return "The patient has died."
+            return HAS_DIED
         if not self.email:
-            return "No email address is recorded."
+            return NO_ADDRESS
         if self.email_withdrawn_by_link_at:
             day = self.email_withdrawn_by_link_at.astimezone(self.clinic.zone).date()
             return f"{WITHDRAWN_BY_LINK} That was on {day}."
         if not self.email_consent_at:
-            return "The patient has not agreed to ordinary email."
+            return NOT_AGREED
         if self.mail_came_back:
             return MAIL_CAME_BACK
         return ""

@@ -3,7 +3,10 @@
 Beat calls it every minute; `manage.py tick` is the same from cron, without a broker.
 """
 
+import logging
 import time
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,10 +17,12 @@ from patients.models import Patient
 from reactions import alerts, outbox
 from reactions.checkins import replanning, resuming
 from reactions.checkins.plan import when_its_mail_leaves
-from reactions.models import CheckIn, OutboxMessage
-from reactions.models.checkin import SENT_TOO_LATE, WAITING_FOR_AN_ANSWER, CheckInQuerySet
+from reactions.models import CheckIn, CheckInPlan, OutboxMessage
+from reactions.models.checkin import SENT_TOO_LATE, CheckInQuerySet
 from reactions.outbox.sending import STOP_AFTER_S
 from reactions.vocabulary import CheckInState, MailKind, MailState
+
+logger = logging.getLogger(__name__)
 
 BATCH = 500
 # Between the mails about two courses of one patient. This project's own.
@@ -35,35 +40,44 @@ class TickReport:
 
 
 def tick() -> TickReport:
-    """Do what is due by the database's clock. Whatever goes wrong with the planning, alerts and mails go out."""
+    """Do what is due by the database's clock. Whatever goes wrong with one part, the others are done and mails go out.
+
+    Raises the first error afterwards; all of them are in the log.
+    """
     now, began = outbox.database_now(), time.monotonic()
-    try:
-        closed, queued = _plan(now)
-    except Exception:
-        # Unless the task's time is up, which comes as an exception as well.
-        if time.monotonic() - began < STOP_AFTER_S:
-            alerts.keep_telling(now)
-            outbox.dispatch()
-        raise
-    alerts.keep_telling(now)
-    return TickReport(closed, queued, outbox.dispatch())
-
-
-def _plan(now: datetime) -> tuple[int, int]:
-    """How many check-ins were closed, and how many mails about check-ins were queued."""
-    closed = close_what_is_over(now)
-    resuming.close_what_is_settled(now)
-    resuming.resume(now)
-    replanning.apply_changed_plans(now)
-    outbox.resume_corrected_addresses(now)
-    resuming.send_to_changed_addresses(now)
-    return closed, queue_what_is_due(now) + queue_reminders(now)
+    # In this order: what is planned again or anew can be due at once.
+    parts: dict[str, Callable[[datetime], int]] = {
+        "close what is over": close_what_is_over,
+        "close items that are settled": resuming.close_what_is_settled,
+        "take up again what ended": resuming.resume,
+        "apply changed plans": replanning.apply_changed_plans,
+        "take up alerts at corrected addresses": outbox.resume_alerts_at_corrected_addresses,
+        "send to changed addresses": resuming.send_to_changed_addresses,
+        "queue what is due": queue_what_is_due,
+        "queue reminders": queue_reminders,
+        "keep telling of alerts": alerts.keep_telling,
+    }
+    done: Counter[str] = Counter()
+    errors: list[Exception] = []
+    for name, part in parts.items():
+        try:
+            done[name] = part(now)
+        except Exception as error:
+            # Unless the task's time is up, which comes as an exception as well.
+            if time.monotonic() - began >= STOP_AFTER_S:
+                raise
+            logger.exception("the tick could not %s", name)
+            errors.append(error)
+    mails = outbox.dispatch()
+    if errors:
+        raise errors[0]
+    return TickReport(done["close what is over"], done["queue what is due"] + done["queue reminders"], mails)
 
 
 def close_what_is_over(now: datetime) -> int:
     """Check-ins whose window is over: unanswered ones expire, unsent ones are missed, never sent late."""
     over = CheckIn.objects.filter(closes_at__lte=now)
-    expired = over.filter(state__in=WAITING_FOR_AN_ANSWER).update(state=CheckInState.EXPIRED)
+    expired = over.waiting_for_an_answer().update(state=CheckInState.EXPIRED)
     missed = over.filter(state=CheckInState.PLANNED).update(state=CheckInState.MISSED, state_reason=SENT_TOO_LATE)
     return expired + missed
 
@@ -90,20 +104,24 @@ def queue_reminders(now: datetime) -> int:
     within `APART` of another mail to the patient. Returns how many.
     """
     reminders = OutboxMessage.objects.filter(checkin=OuterRef("pk"), kind=MailKind.CHECKIN_REMINDER)
-    reminded = reminders.exclude(pk__in=OutboxMessage.objects.for_another_address())
-    silent = CheckIn.objects.filter(
+    reminded = reminders.that_count()
+    silent = CheckIn.objects.waiting_for_an_answer().filter(
         state=CheckInState.SENT, closes_at__gt=now, infusion__voided_at=None, remind_after__isnull=False
     )
     waits = Q(sent_at__lte=now - F("remind_after"))
     silent = silent.latest_due(now).filter(waits, ~Exists(reminded))
-    patients = silent.select_related("infusion__patient__clinic").order_by("pk")
-    return sum(_remind(checkin, now) for checkin in patients if not checkin.patient.why_no_mail())
+    rows = list(silent.select_related("infusion__patient__clinic").order_by("pk"))
+    plans = CheckInPlan.of_each(checkin.patient.clinic for checkin in rows)
+    return sum(
+        _remind(checkin, now)
+        for checkin in rows
+        # In the quiet hours none: when they are over a later check-in may be due, or the answer be there.
+        if not checkin.patient.why_no_mail()
+        and when_its_mail_leaves(checkin, now=now, plan=plans[checkin.patient.clinic_id]) <= now
+    )
 
 
 def _remind(checkin: CheckIn, now: datetime) -> bool:
-    # Looked at again when the quiet hours are over: a later check-in may be due by then, or the answer be there.
-    if when_its_mail_leaves(checkin, now=now) > now:
-        return False
     with transaction.atomic():
         patient = Patient.objects.select_for_update(no_key=True).get(pk=checkin.patient.pk)
         own = CheckIn.objects.filter(infusion__patient=patient)
@@ -116,7 +134,7 @@ def _remind(checkin: CheckIn, now: datetime) -> bool:
             expires_at=checkin.closes_at,
             checkin=checkin,
         )
-        called_off = OutboxMessage.objects.filter(pk=reminder.pk).for_another_address()
+        called_off = OutboxMessage.objects.filter(pk=reminder.pk).of_before()
         called_off.queue_again(now, expires_at=checkin.closes_at)
     return True
 

@@ -1,30 +1,40 @@
-"""What goes on by itself once mail to a patient is wanted and possible again: consent given anew, address put right."""
+"""What goes on by itself once mail to a patient is wanted and possible again: consent given anew, address put right.
 
+A check-in that goes on is planned again by one verb, under the lock of its patient, and goes the way of every check-in
+that is due: of several only the latest is mailed.
+"""
+
+from collections.abc import Collection
 from datetime import datetime
+from functools import reduce
+from operator import or_
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Prefetch, Q
 
-from patients.models import MAIL_CAME_BACK, WITHDRAWN_BY_LINK, Patient, address_digest, write_event
+from patients.models import MAY_PASS, Patient, address_digest, write_event
 from reactions.checkins.plan import when_its_mail_leaves
 from reactions.models import CheckIn, OutboxMessage, WorkItem
-from reactions.models.outbox import ADDRESS_CHANGED, NOT_TAKEN
-from reactions.vocabulary import CheckInState, MailKind, MailState
+from reactions.models.checkin import MAIL_REFUSED
+from reactions.models.outbox import ADDRESS_CHANGED, NOT_TAKEN, PLANNED_AGAIN
+from reactions.vocabulary import CheckInKind, CheckInState, MailKind, MailState
+
+# The reasons of a check-in's end that may hold no more, as the first words of `state_reason`.
+MAY_GO_ON = reduce(or_, (Q(state_reason__startswith=reason) for reason in (*MAY_PASS, MAIL_REFUSED)))
 
 
 def resume(now: datetime) -> int:
     """Plan again what ended for a reason that holds no more, as long as its window is open. Returns how many.
 
-    It goes the way of every check-in that is due: of several only the latest is mailed.
-
-    A check-in that has been planned anew meanwhile is not asked twice.
+    A check-in that has been planned anew meanwhile is not asked twice; each infusion has its own evening.
     """
-    wanted_again = Q(state_reason__startswith=WITHDRAWN_BY_LINK) | Q(state_reason__startswith=MAIL_CAME_BACK)
-    ended = CheckIn.objects.filter(wanted_again, state=CheckInState.CANCELLED, closes_at__gt=now)
     same = CheckIn.objects.filter(course=OuterRef("course"), kind=OuterRef("kind")).exclude(pk=OuterRef("pk"))
-    ended = ended.exclude(Exists(same.exclude(state=CheckInState.CANCELLED)))
-    ended = ended.filter(infusion__voided_at=None).select_related("infusion__patient__clinic").order_by("due_at")
-    return sum(_plan_again(checkin) for checkin in ended if not checkin.patient.why_no_mail())
+    anew = Exists(same.exclude(state=CheckInState.CANCELLED)) & ~Q(kind=CheckInKind.EVENING)
+    there = Q(infusion__patient__email_consent_at__isnull=False) & ~Q(infusion__patient__email="")
+    ended = CheckIn.objects.filter(MAY_GO_ON, there, state=CheckInState.CANCELLED, closes_at__gt=now)
+    mails = Prefetch("mails", OutboxMessage.objects.order_by("pk"))
+    rows = ended.exclude(anew).select_related("infusion__patient__clinic").prefetch_related(mails).order_by("due_at")
+    return sum(_resume(row.pk, now) for row in rows if _may_go_on(row, row.mails.all(), now))
 
 
 def send_to_changed_addresses(now: datetime) -> int:
@@ -34,7 +44,8 @@ def send_to_changed_addresses(now: datetime) -> int:
     the latest check-in that is due, and none that could not leave before its window closes. It goes the way of every
     check-in that is due, with the link of the new address; a reminder follows that mail as it would follow the first.
     """
-    asked = CheckIn.objects.filter(state=CheckInState.SENT, closes_at__gt=now, infusion__voided_at=None)
+    waiting = CheckIn.objects.waiting_for_an_answer()
+    asked = waiting.filter(state=CheckInState.SENT, closes_at__gt=now, infusion__voided_at=None)
     there = Q(infusion__patient__email_consent_at__isnull=False) & ~Q(infusion__patient__email="")
     invited = Q(mails__kind=MailKind.CHECKIN_INVITATION, mails__state=MailState.SENT) & ~Q(mails__sent_to="")
     # Only the service's key makes a digest of an address, so the database cannot compare the two.
@@ -70,40 +81,61 @@ def _close(item: WorkItem, now: datetime) -> bool:
     return True
 
 
-@transaction.atomic
-def _plan_again(checkin: CheckIn) -> bool:
-    ended = CheckIn.objects.filter(pk=checkin.pk, state=CheckInState.CANCELLED, state_reason=checkin.state_reason)
-    if not ended.update(state=CheckInState.PLANNED, state_reason="", sent_at=None):
+def _may_go_on(checkin: CheckIn, mails: Collection[OutboxMessage], now: datetime) -> bool:
+    """It ended for want of mail that is wanted and possible again, and can still be answered."""
+    ended = checkin.state == CheckInState.CANCELLED and checkin.closes_at > now and not checkin.is_of_void_record
+    if not ended or not checkin.state_reason.startswith((*MAY_PASS, MAIL_REFUSED)) or checkin.patient.why_no_mail():
         return False
-    own = OutboxMessage.objects.filter(checkin=checkin)
-    # A reminder that came back gives its place to the invitation, which goes out once more.
-    if own.filter(kind=MailKind.CHECKIN_REMINDER, state=MailState.BOUNCED).exists():
-        own.filter(state__in=[MailState.BOUNCED, MailState.SENT]).update(
-            state=MailState.CANCELLED, bounced_at=None, sent_at=None
-        )
+    refused = {mail.refused_address for mail in mails if mail.state == MailState.REFUSED}
+    return not checkin.was_refused or address_digest(checkin.patient.email) not in refused
+
+
+@transaction.atomic
+def _resume(pk: int, now: datetime) -> bool:
+    checkin, mails = _hold(pk)
+    # What is being sent this moment is let go first; the next tick looks again.
+    if _is_being_sent(mails) or not _may_go_on(checkin, mails, now):
+        return False
+    _plan_again(checkin, because=checkin.state_reason, called_off=f"{PLANNED_AGAIN} Before: {checkin.state_reason}")
     return True
 
 
 @transaction.atomic
 def _send_to_new_address(pk: int, now: datetime) -> bool:
-    held = Patient.objects.select_for_update(of=("self",), no_key=True)
-    patient = held.select_related("clinic").get(infusions__checkins=pk)
-    asked = CheckIn.objects.select_for_update(of=("self",), no_key=True).select_related("infusion__patient__clinic")
-    checkin = asked.filter(pk=pk, state=CheckInState.SENT, closes_at__gt=now).first()
+    checkin, mails = _hold(pk)
+    asked = checkin.state == CheckInState.SENT and checkin.closes_at > now
     # Not before it can leave: who has the old address back by then has the mail already.
-    if checkin is None or patient.why_no_mail() or when_its_mail_leaves(checkin, now=now) > now:
+    if not asked or checkin.patient.why_no_mail() or when_its_mail_leaves(checkin, now=now) > now:
         return False
-    mails = OutboxMessage.objects.filter(checkin=checkin)
-    stored = list(mails.select_for_update(no_key=True).order_by("pk"))
-    sent_to = {mail.sent_to for mail in stored if mail.kind == MailKind.CHECKIN_INVITATION}
-    # What is being sent this moment is let go first; the next tick looks again.
-    if any(mail.state == MailState.SENDING for mail in stored) or sent_to <= {"", address_digest(patient.email)}:
+    sent_to = {mail.sent_to for mail in mails if mail.kind == MailKind.CHECKIN_INVITATION}
+    if _is_being_sent(mails) or sent_to <= {"", address_digest(checkin.patient.email)}:
         return False
-    mails.filter(state__in=[MailState.QUEUED, MailState.SENT, *NOT_TAKEN]).update(
-        state=MailState.CANCELLED, last_error=ADDRESS_CHANGED, sent_at=None, bounced_at=None, refused_address=""
+    _plan_again(checkin, because=ADDRESS_CHANGED, called_off=ADDRESS_CHANGED)
+    return True
+
+
+def _hold(pk: int) -> tuple[CheckIn, list[OutboxMessage]]:
+    """The check-in as stored and its mails, held after its patient (order: reactions.outbox)."""
+    Patient.objects.select_for_update(of=("self",), no_key=True).get(infusions__checkins=pk)
+    held = CheckIn.objects.select_for_update(of=("self",), no_key=True)
+    checkin = held.select_related("infusion__patient__clinic").get(pk=pk)
+    return checkin, list(checkin.mails.select_for_update(no_key=True).order_by("pk"))
+
+
+def _is_being_sent(mails: Collection[OutboxMessage]) -> bool:
+    return any(mail.state == MailState.SENDING for mail in mails)
+
+
+def _plan_again(checkin: CheckIn, *, because: str, called_off: str) -> None:
+    """Plan it as if it had not been mailed. What was mailed about it counts no more; its mails say `called_off`."""
+    checkin.mails.filter(state__in=[MailState.QUEUED, MailState.SENT, *NOT_TAKEN]).update(
+        state=MailState.CANCELLED, last_error=called_off[:300], sent_at=None, bounced_at=None, refused_address=""
     )
-    CheckIn.objects.filter(pk=pk).update(state=CheckInState.PLANNED, sent_at=None)
-    changes = {"sent_at": [str(checkin.sent_at), None]}
+    CheckIn.objects.filter(pk=checkin.pk).update(state=CheckInState.PLANNED, state_reason="", sent_at=None)
+    changes: dict[str, list[object]] = {"state": [checkin.state, CheckInState.PLANNED.value]}
+    if checkin.sent_at:
+        changes["sent_at"] = [str(checkin.sent_at), None]
+    patient = checkin.patient
     write_event(
         "checkin.planned_again",
         by=None,
@@ -111,6 +143,5 @@ def _send_to_new_address(pk: int, now: datetime) -> bool:
         clinic=patient.clinic,
         patient_id=patient.pk,
         changes=changes,
-        reason=ADDRESS_CHANGED,
+        reason=because,
     )
-    return True

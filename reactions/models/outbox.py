@@ -19,6 +19,9 @@ from reactions.vocabulary import CheckInState, MailKind, MailState, choices, val
 NOT_TAKEN = [MailState.REFUSED.value, MailState.BOUNCED.value]
 # Why a mail does not count any more: the patient has another address, and gets what is open there from the start.
 ADDRESS_CHANGED = "The address was changed."
+# How the words begin of a mail that does not count any more since its check-in was planned again.
+PLANNED_AGAIN = "The check-in was planned again."
+OF_BEFORE = Q(state=MailState.CANCELLED) & (Q(last_error=ADDRESS_CHANGED) | Q(last_error__startswith=PLANNED_AGAIN))
 
 
 # What a mail and the decision to send it need of an infusion and its patient.
@@ -57,9 +60,13 @@ class OutboxQuerySet(models.QuerySet):
         """Rows that wait, are being sent or have left; the others ended otherwise."""
         return self.filter(state__in=[MailState.QUEUED, MailState.SENDING, MailState.SENT])
 
-    def for_another_address(self) -> Self:
-        """Rows that were called off since the patient's address was changed: the new one has not had them."""
-        return self.filter(state=MailState.CANCELLED, last_error=ADDRESS_CHANGED)
+    def of_before(self) -> Self:
+        """Rows called off since their check-in begins anew, at another address or after all: they may go once more."""
+        return self.filter(OF_BEFORE)
+
+    def that_count(self) -> Self:
+        """All others."""
+        return self.exclude(OF_BEFORE)
 
     def with_all_it_says(self) -> Self:
         """With the rows that a mail and the decision to send it are made from.

@@ -16,7 +16,7 @@ the database ends one: the patient, the infusion, the course, check-ins by key (
 """
 
 from reactions.outbox.claims import LEASE, claim, database_now
-from reactions.outbox.planning import enqueue, move, queue_called_off, resume_corrected_addresses
+from reactions.outbox.planning import enqueue, move, queue_called_off, resume_alerts_at_corrected_addresses
 from reactions.outbox.sending import PACED, PUT_OFF, UNWRITTEN, NoConnection, deliver, dispatch
 from reactions.outbox.stopping import is_sending, stop_soon
 
@@ -34,6 +34,6 @@ __all__ = [
     "is_sending",
     "move",
     "queue_called_off",
-    "resume_corrected_addresses",
+    "resume_alerts_at_corrected_addresses",
     "stop_soon",
 ]

@@ -9,9 +9,8 @@ from django.db.models import Q
 
 from patients.models import User, address_digest
 from reactions.models import Alert, CheckIn, OutboxMessage, WorkItem
-from reactions.models.checkin import MAIL_REFUSED
 from reactions.models.outbox import NOT_TAKEN
-from reactions.vocabulary import AlertLevel, CheckInState, MailKind, MailState
+from reactions.vocabulary import AlertLevel, MailKind, MailState
 
 
 def enqueue(
@@ -60,31 +59,21 @@ def queue_called_off(key: str, now: datetime) -> None:
     OutboxMessage.objects.filter(idempotency_key=key, state=MailState.CANCELLED).queue_again(now)
 
 
-def resume_corrected_addresses(now: datetime) -> int:
-    """Let go on what was refused where the address was corrected since. Returns how many.
+def resume_alerts_at_corrected_addresses(now: datetime) -> int:
+    """Queue alerts' mails that were refused where the address was corrected since. Returns how many.
 
-    A check-in is planned again as long as its window is open, and goes the way of every check-in that is due: of
-    several only the latest is mailed. An alert's mail is queued as long as nobody has acknowledged it.
+    As long as nobody has acknowledged the alert. What becomes of check-ins: checkins.resuming.
     """
-    wanted = Q(checkin__state=CheckInState.CANCELLED, checkin__state_reason__startswith=MAIL_REFUSED)
     refused = OutboxMessage.objects.filter(
-        wanted & Q(expires_at__gt=now) | Q(alert__isnull=False, alert__acknowledged_at=None),
-        ~Q(refused_address=""),
-        state__in=NOT_TAKEN,
+        ~Q(refused_address=""), alert__isnull=False, alert__acknowledged_at=None, state__in=NOT_TAKEN
     )
     corrected = [
         message
         for message in refused.with_all_it_says()
         if message.address() and address_digest(message.address()) != message.refused_address
     ]
-    return sum(_resume(message, now) for message in corrected)
-
-
-def _resume(message: OutboxMessage, now: datetime) -> bool:
-    if message.checkin:
-        ended = CheckIn.objects.filter(pk=message.checkin.pk, state=CheckInState.CANCELLED)
-        return bool(ended.update(state=CheckInState.PLANNED, state_reason=""))
-    return bool(OutboxMessage.objects.filter(pk=message.pk, state=message.state).queue_again(now))
+    same = [OutboxMessage.objects.filter(pk=message.pk, state=message.state) for message in corrected]
+    return sum(message.queue_again(now) for message in same)
 
 
 def _urgency(alert: Alert | None) -> int:

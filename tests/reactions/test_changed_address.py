@@ -247,7 +247,7 @@ def test_what_is_open_goes_to_the_new_address_once_with_a_link_of_its_own(
         assert client.get(link).status_code == 200
     event = AuditEvent.objects.get(act="checkin.planned_again")
     assert (event.by, event.patient_id, event.reason) == (None, patient.pk, "The address was changed.")
-    assert event.changes == {"sent_at": [str(sent_at), None]}
+    assert event.changes == {"state": ["sent", "planned"], "sent_at": [str(sent_at), None]}
     client.post(new["answer"], {"has_problem": "no"})
     checkin.refresh_from_db()
     assert checkin.state == CheckInState.ANSWERED

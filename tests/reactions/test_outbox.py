@@ -29,7 +29,7 @@ from reactions.checkins import due
 from reactions.checkins.plan import plan_checkins
 from reactions.models import Alert, CheckIn, Infusion, OutboxMessage, Product
 from reactions.models.checkin import SENT_TOO_LATE
-from reactions.outbox import marks, sending
+from reactions.outbox import marks, outcomes, sending
 from reactions.outbox.line import Letter, Line
 from reactions.vocabulary import CheckInKind, CheckInState, MailKind, MailState
 from tests.support.at_once import at_once
@@ -68,6 +68,13 @@ def make_due_check_in(clinic: Clinic) -> CheckIn:
     infusion = make_infusion(make_patient(clinic))
     make_checkins(infusion)
     return infusion.checkins.get(kind=CheckInKind.HOURS_24)
+
+
+def queue_due_check_ins(clinic: Clinic, count: int) -> list[CheckIn]:
+    """Of so many patients, their mails waiting in the outbox."""
+    made = [make_due_check_in(clinic) for _ in range(count)]
+    due.queue_what_is_due(timezone.now())
+    return made
 
 
 def answer_with(checkin: CheckIn, symptom: str, severity: str) -> None:
@@ -333,7 +340,7 @@ def test_an_alert_is_tried_without_end_and_at_least_every_few_minutes(
     smtp_sink.refuse_next(550, "Quota exceeded")
     assert outbox.dispatch() == {"waiting": 1}
     mail.refresh_from_db()
-    assert mail.due_at - timezone.now() <= 1.2 * sending.LONGEST_WAIT_FOR_ALERTS
+    assert mail.due_at - timezone.now() <= 1.2 * outcomes.LONGEST_WAIT_FOR_ALERTS
     make_due_again(mail)
     assert outbox.dispatch() == {"sent": 1}
 
@@ -365,9 +372,10 @@ def test_a_corrected_address_wakes_nothing_whose_window_is_over_or_that_was_void
     smtp_sink.refuse_next_recipient(550)
     due.tick()
     Patient.objects.update(email="right@patients.example")
-    OutboxMessage.objects.update(expires_at=timezone.now())
+    ended = CheckIn.objects.filter(state=CheckInState.CANCELLED)
+    ended.update(closes_at=timezone.now())
     assert due.tick().mails == {}
-    OutboxMessage.objects.update(expires_at=timezone.now() + timedelta(hours=1))
+    ended.update(closes_at=timezone.now() + timedelta(hours=1))
     CheckIn.objects.filter(state=CheckInState.CANCELLED).update(state_reason="The infusion was voided.")
     assert due.tick().mails == {}
     assert smtp_sink.attempts == 0
@@ -386,8 +394,7 @@ def test_red_goes_before_amber_and_amber_before_check_ins_that_wait_longer(
 def test_an_alert_that_comes_while_check_ins_are_sent_goes_next(
     clinic: Clinic, nurse: User, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    waiting = [make_due_check_in(clinic) for _ in range(4)]
-    due.queue_what_is_due(timezone.now())
+    waiting = queue_due_check_ins(clinic, 4)
     send = Line.send
 
     def send_and_get_an_answer(line: Line, letter: Letter) -> None:
@@ -409,9 +416,7 @@ def test_one_mail_that_hangs_holds_up_neither_the_alert_nor_the_rest(
     """Two dispatchers, a mail server that says nothing after the data of one mail, and little time."""
     settings.EMAIL_TIMEOUT = 3
     monkeypatch.setattr(sending, "STOP_AFTER_S", 2)
-    for _ in range(6):
-        make_due_check_in(clinic)
-    due.queue_what_is_due(timezone.now())
+    queue_due_check_ins(clinic, 6)
     smtp_sink.hang_after_data()
     first = threading.Thread(target=dispatch_in_thread)
     first.start()
@@ -439,9 +444,7 @@ def test_one_mail_that_hangs_holds_up_neither_the_alert_nor_the_rest(
 def test_the_clock_is_looked_at_before_every_mail_and_what_is_left_is_given_back(
     clinic: Clinic, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for _ in range(5):
-        make_due_check_in(clinic)
-    due.queue_what_is_due(timezone.now())
+    queue_due_check_ins(clinic, 5)
     send, took = Line.send, []
 
     def take_20_seconds(line: Line, letter: Letter) -> None:
@@ -459,9 +462,7 @@ def test_the_clock_is_looked_at_before_every_mail_and_what_is_left_is_given_back
 def test_a_try_that_the_time_limit_ends_is_in_doubt_and_the_rest_is_given_back(
     clinic: Clinic, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for _ in range(3):
-        make_due_check_in(clinic)
-    due.queue_what_is_due(timezone.now())
+    queue_due_check_ins(clinic, 3)
     begins_no_more_after_s = 0.5
 
     def time_is_up(*_: object) -> None:
@@ -480,9 +481,7 @@ def test_a_try_that_the_time_limit_ends_is_in_doubt_and_the_rest_is_given_back(
 def test_a_time_limit_between_a_mail_and_its_mark_loses_no_mark(
     clinic: Clinic, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    for _ in range(5):
-        make_due_check_in(clinic)
-    due.queue_what_is_due(timezone.now())
+    queue_due_check_ins(clinic, 5)
     monkeypatch.setattr(marks, "PAUSE_S", 0.01)
     go_on, is_over = getattr(sending.Run, step), []
 
@@ -508,9 +507,7 @@ def test_a_time_limit_between_a_mail_and_its_mark_loses_no_mark(
 def test_a_time_limit_while_a_mark_is_read_loses_no_mark(
     clinic: Clinic, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch, call: int
 ) -> None:
-    for _ in range(4):
-        make_due_check_in(clinic)
-    due.queue_what_is_due(timezone.now())
+    queue_due_check_ins(clinic, 4)
     monkeypatch.setattr(marks, "PAUSE_S", 0.01)
     on_postgresql = connection.vendor == "postgresql"
     where = (marks, "_until_sync") if on_postgresql else (marks, "_transaction_of_sqlite")
@@ -582,8 +579,7 @@ def test_no_mail_to_somebody_who_must_not_get_one(
 
 
 def test_consent_withdrawn_after_the_batch_was_claimed_counts(clinic: Clinic, smtp_sink: SmtpSink) -> None:
-    first, second = make_due_check_in(clinic), make_due_check_in(clinic)
-    due.queue_what_is_due(timezone.now())
+    first, second = queue_due_check_ins(clinic, 2)
     claimed = outbox.claim(2)
     Patient.objects.filter(pk=second.patient.pk).update(email_consent_at=None, email_consent_by=None)
     transport = get_connection()
@@ -832,8 +828,7 @@ def test_a_worker_that_is_told_to_end_finishes_its_mail_and_gives_back_the_rest(
 def test_a_database_that_goes_away_before_the_mark_makes_no_second_copy(
     clinic: Clinic, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_due_check_in(clinic)
-    due.queue_what_is_due(timezone.now())
+    queue_due_check_ins(clinic, 1)
     send = Line.send
 
     def send_and_lose_the_database(line: Line, letter: Letter) -> None:
@@ -851,9 +846,7 @@ def test_a_database_that_goes_away_before_the_mark_makes_no_second_copy(
 def test_a_database_that_goes_away_with_notes_of_several_mails_under_way_makes_no_second_copy(
     clinic: Clinic, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for _ in range(6):
-        make_due_check_in(clinic)
-    due.queue_what_is_due(timezone.now())
+    queue_due_check_ins(clinic, 6)
     send = Line.send
 
     def send_and_lose_the_database(line: Line, letter: Letter) -> None:
@@ -877,9 +870,7 @@ def test_a_database_that_goes_away_with_notes_of_several_mails_under_way_makes_n
 def test_a_database_that_says_nothing_more_is_asked_on_another_connection(
     clinic: Clinic, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for _ in range(3):
-        make_due_check_in(clinic)
-    due.queue_what_is_due(timezone.now())
+    queue_due_check_ins(clinic, 3)
     wait, first = select.select, []
 
     def says_nothing(readable: Any, writable: Any, failing: Any, timeout: float) -> Any:
@@ -900,9 +891,7 @@ def test_a_database_that_says_nothing_more_is_asked_on_another_connection(
 def test_what_was_noted_long_ago_or_before_the_end_is_looked_at_again(
     clinic: Clinic, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
-    for _ in range(4):
-        make_due_check_in(clinic)
-    due.queue_what_is_due(timezone.now())
+    queue_due_check_ins(clinic, 4)
     next_one, times = sending.Run._next, []
 
     def waits(run: sending.Run) -> Any:
@@ -930,9 +919,7 @@ def test_behind_a_pooler_that_changes_connections_each_mail_leaves_and_is_marked
     clinic: Clinic, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The statement was prepared on another connection than the one that is asked for it."""
-    for _ in range(6):
-        make_due_check_in(clinic)
-    due.queue_what_is_due(timezone.now())
+    queue_due_check_ins(clinic, 6)
     prepared = marks.Prepared()
 
     def prepare_elsewhere(server: object) -> None:
@@ -977,9 +964,7 @@ def test_a_database_that_stays_away_is_given_up_in_time(monkeypatch: pytest.Monk
 def test_a_line_that_the_server_closed_between_two_mails_is_opened_anew(
     clinic: Clinic, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for _ in range(3):
-        make_due_check_in(clinic)
-    due.queue_what_is_due(timezone.now())
+    queue_due_check_ins(clinic, 3)
     send = Line.send
 
     def send_and_let_the_server_say_it_was_enough(line: Line, letter: Letter) -> None:

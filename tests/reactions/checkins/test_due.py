@@ -1,7 +1,8 @@
 """What a patient gets after the service stood still: the latest check-in, never a burst."""
 
+import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -11,16 +12,18 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from patients.models import Clinic, User
-from reactions import outbox, recording
-from reactions.checkins import due
+from reactions import alerts, outbox, recording
+from reactions.checkins import due, resuming
 from reactions.checkins.plan import plan_checkins
-from reactions.models import CheckIn, Infusion, OutboxMessage
+from reactions.models import CheckIn, CheckInPlan, Course, Infusion, OutboxMessage
 from reactions.models.checkin import SENT_TOO_LATE
 from reactions.vocabulary import MailState
 from tests.support.factories import make_checkins, make_infusion, make_patient
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
+# In the words of PostgreSQL and of SQLite.
+READ_WHOLE = re.compile(r"(Seq Scan on|SCAN) reactions_(checkin|outboxmessage)\b(?! USING)")
 
 
 def planned(clinic: Clinic, days_ago: float, **fields: Any) -> Infusion:
@@ -32,26 +35,51 @@ def planned(clinic: Clinic, days_ago: float, **fields: Any) -> Infusion:
 
 
 @pytest.mark.parametrize(
-    ("ask", "index"),
+    "part",
     [
-        (due.close_what_is_over, "reactions_checkin_open"),
-        (due.close_what_is_over, "reactions_checkin_planned"),
-        (outbox.resume_corrected_addresses, "reactions_outbox_refused"),
+        due.close_what_is_over,
+        resuming.resume,
+        resuming.send_to_changed_addresses,
+        due.queue_what_is_due,
+        due.queue_reminders,
+        outbox.resume_alerts_at_corrected_addresses,
+        alerts.keep_telling,
     ],
 )
-def test_the_tick_finds_its_rows_by_an_index_of_few(clinic: Clinic, ask: Callable[[datetime], int], index: str) -> None:
+def test_the_tick_reads_no_large_table_whole(
+    clinic: Clinic, part: Callable[[datetime], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among many check-ins that are answered and mails that have left. A table of a few rows is read whole."""
+    fill(clinic)
+    # What goes through a cursor of the server is not captured.
+    monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", True)
     with CaptureQueriesContext(connection) as captured:
-        ask(timezone.now())
+        part(timezone.now())
     asked = [query["sql"] for query in captured if query["sql"].startswith(("SELECT", "UPDATE"))]
-    plans = []
+    assert asked
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            # A table of a few rows is read whole otherwise.
-            cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("ANALYZE")
         for sql in asked:
             cursor.execute(("EXPLAIN " if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN ") + sql)
-            plans.append(str(cursor.fetchall()))
-    assert any(index in plan for plan in plans), plans
+            plan = "\n".join(str(row) for row in cursor.fetchall())
+            assert not READ_WHOLE.search(plan), f"{sql}\n{plan}"
+
+
+def fill(clinic: Clinic, count: int = 3_000) -> None:
+    """That many courses, each with a report that was answered and a mail about it that left."""
+    now, infusion = timezone.now(), planned(clinic, days_ago=0)
+    Course.objects.bulk_create(Course(patient=infusion.patient, label=f"X{number}") for number in range(count))
+    about: dict[str, Any] = {"infusion": infusion, "kind": "report", "state": "answered", "answered_at": now}
+    times: dict[str, Any] = {"due_at": now - DAY, "closes_at": now + DAY}
+    CheckIn.objects.bulk_create(
+        CheckIn(course=course, link_nonce=b"0" * 16, link_hash=f"{course.pk:064}", **about, **times)
+        for course in Course.objects.filter(label__startswith="X")
+    )
+    sent: dict[str, Any] = {"kind": "checkin_invitation", "state": "sent", "sent_at": now, "due_at": now}
+    OutboxMessage.objects.bulk_create(
+        OutboxMessage(checkin=row, idempotency_key=str(row.pk), message_id=f"<{row.pk}@x.example>", **sent)
+        for row in CheckIn.objects.filter(kind="report")
+    )
 
 
 def states(infusion: Infusion) -> dict[str, str]:
@@ -146,3 +174,32 @@ def test_what_goes_wrong_with_one_course_keeps_no_alert_from_leaving(
     with pytest.raises(IntegrityError, match="cannot be"):
         due.tick()
     assert [message.to for message in mail.outbox] == [[nurse.email]]
+
+
+def test_what_goes_wrong_with_one_part_keeps_no_check_in_from_leaving(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    planned(clinic, days_ago=1.1)
+
+    def goes_wrong(now: datetime) -> None:
+        raise IntegrityError("a row that cannot be")
+
+    monkeypatch.setattr(due.resuming, "resume", goes_wrong)
+    with pytest.raises(IntegrityError, match="cannot be"):
+        due.tick()
+    assert len(mail.outbox) == 1
+    assert "the tick could not take up again what ended" in caplog.text
+
+
+def test_in_quiet_hours_the_tick_asks_as_much_for_many_silent_patients_as_for_one(
+    clinic: Clinic, django_assert_max_num_queries: Any
+) -> None:
+    now = timezone.now().replace(hour=7)
+    CheckInPlan.objects.create(clinic=clinic, quiet_from=time(0), sends_from=time(12))
+    for _ in range(3):
+        infusion = planned(clinic, days_ago=2)
+        CheckIn.objects.filter(infusion=infusion, kind="hours_24").update(
+            state="sent", sent_at=now - 2 * DAY, due_at=now - 2 * DAY, closes_at=now + DAY
+        )
+    with django_assert_max_num_queries(2):
+        assert due.queue_reminders(now) == 0
