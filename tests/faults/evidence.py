@@ -47,7 +47,11 @@ class Row:
 
 @dataclass(frozen=True)
 class CheckInRow:
-    """A check-in that was due in the round, as it stands after it. `link` is the hash of its token."""
+    """A check-in that was due in the round, as it stands after it. `link` is the hash of its token.
+
+    `recorded_at` is when the product said that its infusion is recorded, which can be after the due time where people
+    come to write it down late.
+    """
 
     pk: int
     state: str
@@ -55,6 +59,11 @@ class CheckInRow:
     closes_at: float
     link: str
     recipient: str
+    recorded_at: float = 0.0
+
+    @property
+    def could_leave_at(self) -> float:
+        return max(self.due_at, self.recorded_at)
 
 
 @dataclass(frozen=True)

@@ -158,9 +158,9 @@ class Wait:
 
 
 def waits(evidence: Evidence) -> list[Wait]:
-    """For each mail of a check-in that arrived, from its due time to its first copy."""
+    """For each mail of a check-in that arrived, from when it could leave to its first copy."""
     checkin_of = _checkin_of(evidence)
-    due_at = {checkin.pk: checkin.due_at for checkin in evidence.checkins}
+    due_at = {checkin.pk: checkin.could_leave_at for checkin in evidence.checkins}
     attempts = {row.message_id: row.attempts for row in evidence.rows}
     first: dict[str, float] = {}
     for copy in sorted(evidence.copies, key=lambda copy: copy.at):
@@ -190,7 +190,7 @@ def recoveries(evidence: Evidence) -> list[float]:
     arrived: dict[int, float] = {}
     for copy in sorted(evidence.copies, key=lambda copy: copy.at):
         arrived.setdefault(checkin_of.get(copy.message_id) or 0, copy.at)
-    spans = [(one.due_at, arrived[one.pk]) for one in evidence.checkins if one.pk in arrived]
+    spans = [(one.could_leave_at, arrived[one.pk]) for one in evidence.checkins if one.pk in arrived]
     found = []
     for fault in evidence.faults:
         hit = [end for due, end in spans if due <= fault.healed_at and end > fault.at]

@@ -63,6 +63,7 @@ class Visit:
     on_the_page: bool
     submission: UUID = field(default_factory=uuid4)
     checkin: CheckIn | None = None
+    recorded_at: float = 0.0
 
 
 @dataclass
@@ -123,6 +124,7 @@ class People:
 
     def _record(self, visit: Visit) -> None:
         self._until_done(lambda: self._post_infusion(visit) if visit.on_the_page else self._record_by_verb(visit))
+        visit.recorded_at = time.time()
         self._until_done(lambda: self._make_due(visit))
         self.acknowledged.append(visit.submission)
 

@@ -140,7 +140,7 @@ def read_evidence(stage: Stage) -> Evidence:
     """What the sink's record, the database and the list of faults say about the round."""
     connection.close()
     people, clinic = stage.people, stage.people.clinic.pk
-    due = {visit.checkin.pk for visit in people.visits if visit.checkin}
+    recorded_at = {visit.checkin.pk: visit.recorded_at for visit in people.visits if visit.checkin}
     messages = OutboxMessage.objects.filter(
         Q(checkin__infusion__patient__clinic=clinic) | Q(recipient__roles__clinic=clinic)
     )
@@ -153,7 +153,7 @@ def read_evidence(stage: Stage) -> Evidence:
     copies = [Copy(**copy) for copy in stage.cast.accepted() if float(str(copy["at"])) >= begun_at]  # type: ignore[arg-type]
     # What belongs to another round's clinic is judged there.
     foreign = set(OutboxMessage.objects.exclude(message_id__in=own).values_list("message_id", flat=True))
-    checkins = CheckIn.objects.filter(pk__in=due).select_related("infusion__patient")
+    checkins = CheckIn.objects.filter(pk__in=recorded_at).select_related("infusion__patient")
     planned = {
         str(one.submission_id): one.checkins.count()
         for one in Infusion.objects.filter(submission_id__in=people.acknowledged)
@@ -172,6 +172,7 @@ def read_evidence(stage: Stage) -> Evidence:
                 one.closes_at.timestamp(),
                 hash_of(one.link_path().split("/")[2]),
                 one.patient.email,
+                recorded_at[one.pk],
             )
             for one in checkins
         ],

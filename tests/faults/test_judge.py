@@ -161,6 +161,13 @@ def test_a_mail_that_was_put_off_twice_may_wait_for_its_third_try() -> None:
     assert broken(evidence(copies=[replace(FIRST, at=120.7)], rows=put_off)) == {7}
 
 
+def test_nothing_waits_before_its_infusion_is_recorded() -> None:
+    written_down_late = replace(evidence().checkins[0], recorded_at=120.0)
+    late = replace(FIRST, at=132.9)
+    assert broken(evidence(copies=[late], checkins=[written_down_late])) == set()
+    assert broken(evidence(copies=[replace(late, at=133.1)], checkins=[written_down_late])) == {7}
+
+
 def test_time_in_which_something_was_broken_is_no_waiting() -> None:
     late = replace(FIRST, at=130.0)
     assert broken(evidence(copies=[late], faults=[Fault("broker", 99.0, 120.0)])) == set()
