@@ -8,6 +8,9 @@ nothing leaves, not even an alert, and every staff page says so; `manage.py adop
 The file also holds a digest of the machine's id, where the machine has one, so that a copy of the whole folder to
 another machine, database and file together, is noticed too. A host that finds no id of its own is never made the
 sender by itself: it may be a second host of the same installation, or a stranger with a copy.
+
+Links and the digests by which addresses are compared come from SECRET_KEY. To a host with another key every address
+looks changed: two such hosts would mail the same patients in turn. So the database also tells the sender's key.
 """
 
 import hashlib
@@ -20,6 +23,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connections, transaction
 
+from patients.digests import keyed_text
 from reactions.models import Site
 
 logger = logging.getLogger(__name__)
@@ -34,6 +38,11 @@ NO_OWN_ID = (
 OTHER_ID = (
     "No mail is sent: this database belongs to another host. It was restored from a backup or copied. If this host is "
     "to become the sender, whoever runs it calls “manage.py adopt_site”."
+)
+
+OTHER_KEY = (
+    "No mail is sent: this host has another SECRET_KEY than the one that made the links in the mails so far. Give it "
+    "that key. If the key was changed on purpose, whoever runs it calls “manage.py adopt_site”."
 )
 
 
@@ -61,25 +70,34 @@ def own_id() -> OwnId:
 
 def sending_is_stopped() -> str:
     """Why nothing may leave from this host, in words; empty when it may send."""
-    own = own_id()
-    stored = Site.objects.values_list("site_id", flat=True).first()
-    return why_stopped(stored, own)
+    return why_stopped(Site.objects.first(), own_id())
 
 
-def why_stopped(stored: str | None, own: OwnId) -> str:
-    """The same by a stored id that is known already; None when the database has none."""
+def why_stopped(stored: Site | None, own: OwnId) -> str:
+    """The same by a stored row that is known already; None when the database has none."""
     if stored is None:
         return NO_ROW
     if not own.site_id:
         return NO_OWN_ID
-    return OTHER_ID if own.copied or own.site_id != stored else ""
+    if own.copied or own.site_id != stored.site_id:
+        return OTHER_ID
+    return OTHER_KEY if has_other_key(stored) else ""
+
+
+def has_other_key(stored: Site | None) -> bool:
+    """The sender had another SECRET_KEY. A row of before that was noted tells nothing."""
+    return stored is not None and stored.key_digest not in {"", _key_digest()}
 
 
 def name_database(*, using: str) -> None:
-    """Give a database that has no site id this host's, which is made and kept if the host has none. Idempotent."""
+    """Give a database that has no site id this host's, which is made and kept if the host has none, and its key's mark.
+
+    Idempotent.
+    """
     if Site._meta.db_table not in connections[using].introspection.table_names():
         return  # migrated back to before there was one
     sites = Site.objects.using(using)
+    sites.filter(key_digest="").update(key_digest=_key_digest())
     if sites.exists():
         return
     own = own_id()
@@ -90,7 +108,7 @@ def name_database(*, using: str) -> None:
     elif not site_id:
         site_id = new_id()
         site_id = _keep(site_id, unless_there=True)
-    sites.get_or_create(id=1, defaults={"site_id": site_id})
+    sites.get_or_create(id=1, defaults={"site_id": site_id, "key_digest": _key_digest()})
 
 
 @transaction.atomic
@@ -100,10 +118,14 @@ def make_sender() -> str:
     Raises OSError when the file cannot be written; the database is then as it was.
     """
     site_id: str = settings.IVIGTRACK_SITE_ID or new_id()
-    Site.objects.update_or_create(id=1, defaults={"site_id": site_id})
+    Site.objects.update_or_create(id=1, defaults={"site_id": site_id, "key_digest": _key_digest()})
     if not settings.IVIGTRACK_SITE_ID:
         _write(site_id)
     return site_id
+
+
+def _key_digest() -> str:
+    return keyed_text("reactions.site", "key")
 
 
 def new_id() -> str:

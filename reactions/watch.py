@@ -87,7 +87,7 @@ def verdict() -> Verdict:
     return judge(
         Pulse(
             now=row["now"],
-            stopped=site.why_stopped(row["site_id"], own),
+            stopped=site.why_stopped(Site(site_id=row["site_id"], key_digest=row["key_digest"]), own),
             knows_no_id=not own.site_id,
             senders_trouble=latest.trouble if latest else "",
             first_seen_at=min((beat.first_seen_at for beat in beats if beat is not mail), default=None),
@@ -105,7 +105,7 @@ def verdict() -> Verdict:
 
 
 def _site_and_waiting(moment: Any) -> dict[str, Any] | None:
-    """The stored site id, the database's clock, and how many mails and check-ins wait since when."""
+    """The stored site, the database's clock, and how many mails and check-ins wait since when."""
     due = Q(state=MailState.QUEUED, due_at__lte=moment) | Q(state=MailState.SENDING)
     tried = Q(state=MailState.QUEUED, attempts__gt=0)
     # The states by themselves, so that the index of what is on its way serves.
@@ -122,7 +122,9 @@ def _site_and_waiting(moment: Any) -> dict[str, Any] | None:
         oldest_mail=_of_all(on_the_way.filter(due), since),
         oldest_checkin=_of_all(checkins, since),
     )
-    row = found.values("site_id", "now", "mails", "alerts", "checkins", "oldest_mail", "oldest_checkin").first()
+    row = found.values(
+        "site_id", "key_digest", "now", "mails", "alerts", "checkins", "oldest_mail", "oldest_checkin"
+    ).first()
     return dict(row) if row else None
 
 

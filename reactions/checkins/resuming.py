@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, Prefetch, Q
 from patients.models import MAY_PASS, Patient, address_digest, write_event
 from reactions.checkins.plan import when_its_mail_leaves
 from reactions.models import CheckIn, OutboxMessage, WorkItem
-from reactions.models.checkin import MAIL_REFUSED
+from reactions.models.checkin import MAIL_REFUSED, CheckInQuerySet
 from reactions.models.outbox import ADDRESS_CHANGED, NOT_TAKEN, PLANNED_AGAIN
 from reactions.vocabulary import CheckInKind, CheckInState, MailKind, MailState
 
@@ -44,15 +44,21 @@ def send_to_changed_addresses(now: datetime) -> int:
     the latest check-in that is due, and none that could not leave before its window closes. It goes the way of every
     check-in that is due, with the link of the new address; a reminder follows that mail as it would follow the first.
     """
+    rows = mailed_and_open(now).order_by("infusion__patient", "pk")
+    # Only the service's key makes a digest of an address, so the database cannot compare the two.
+    pairs = rows.values_list("pk", "infusion__patient__email", "mails__sent_to")
+    elsewhere = [pk for pk, address, sent_to in pairs.iterator() if address_digest(address) != sent_to]
+    return sum(_send_to_new_address(pk, now) for pk in elsewhere)
+
+
+def mailed_and_open(now: datetime) -> CheckInQuerySet:
+    """Check-ins that were mailed, can be answered and would be mailed again were the address another one."""
     waiting = CheckIn.objects.waiting_for_an_answer()
     asked = waiting.filter(state=CheckInState.SENT, closes_at__gt=now, infusion__voided_at=None)
     there = Q(infusion__patient__email_consent_at__isnull=False) & ~Q(infusion__patient__email="")
     invited = Q(mails__kind=MailKind.CHECKIN_INVITATION, mails__state=MailState.SENT) & ~Q(mails__sent_to="")
-    # Only the service's key makes a digest of an address, so the database cannot compare the two.
-    rows = asked.latest_due(now).filter(there, invited).order_by("infusion__patient", "pk")
-    pairs = rows.values_list("pk", "infusion__patient__email", "mails__sent_to")
-    elsewhere = [pk for pk, address, sent_to in pairs.iterator() if address_digest(address) != sent_to]
-    return sum(_send_to_new_address(pk, now) for pk in elsewhere)
+    found: CheckInQuerySet = asked.latest_due(now).filter(there, invited)
+    return found
 
 
 def close_what_is_settled(now: datetime) -> int:

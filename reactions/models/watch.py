@@ -11,11 +11,15 @@ from reactions.vocabulary import WatchedPart, choices, values
 class Site(models.Model):
     """The one row that says which host may send what this database plans.
 
-    Made with the first migration. A host whose own id (reactions/site.py) is another one sends nothing.
+    Made with the first migration. A host whose own id (reactions/site.py) is another one sends nothing, nor one with
+    another key.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     site_id = models.CharField(max_length=64)
+    key_digest = models.CharField(
+        max_length=64, blank=True, editable=False, help_text="Tells the sender's SECRET_KEY from another, without it."
+    )
     adopted_at = models.DateTimeField(auto_now=True, help_text="When a host became the sender.")
 
     class Meta:

@@ -165,3 +165,53 @@ def test_the_sender_itself_may_run_the_command_and_nothing_happens(due_checkin: 
     call_command("adopt_site", stdout=said)
     assert "the sender already" in said.getvalue()
     assert Site.objects.get().site_id == before
+
+
+def test_a_host_with_another_key_sends_nothing_and_plans_nothing_anew(
+    due_checkin: CheckIn, smtp_sink: SmtpSink, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert due.tick().mails == {"sent": 1}
+    own, settings.SECRET_KEY = settings.SECRET_KEY, "the-key-of-somebody-else"
+    # Under another key every address looks changed, and two hosts would mail the same patients in turn for ever.
+    assert due.tick().mails == {}
+    assert "another SECRET_KEY" in caplog.text
+    assert "another SECRET_KEY" in site.sending_is_stopped()
+    due_checkin.refresh_from_db()
+    assert due_checkin.state == CheckInState.SENT
+    settings.SECRET_KEY = own
+    assert due.tick().mails == {}
+    assert smtp_sink.attempts == 1
+
+
+def test_a_new_key_is_adopted_and_open_check_ins_get_links_that_work(
+    due_checkin: CheckIn, smtp_sink: SmtpSink, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert due.tick().mails == {"sent": 1}
+    settings.SECRET_KEY = "a-new-key-on-purpose"
+    said = StringIO()
+    monkeypatch.setattr("builtins.input", lambda _: "yes")
+    call_command("adopt_site", stdout=said)
+    assert "1 check-ins that were sent wait for an answer, and the links in them stopped working" in said.getvalue()
+    assert due.tick().mails == {"sent": 1}
+    assert [len(smtp_sink.messages), due.tick().mails] == [2, {}]
+
+
+def test_a_new_key_can_be_adopted_without_mailing_anybody_again(
+    due_checkin: CheckIn, smtp_sink: SmtpSink, settings: Settings
+) -> None:
+    assert due.tick().mails == {"sent": 1}
+    settings.SECRET_KEY = "a-new-key-on-purpose"
+    call_command("adopt_site", yes=True, skip_due=True, stdout=StringIO())
+    assert due.tick().mails == {}
+    due_checkin.refresh_from_db()
+    assert due_checkin.state == CheckInState.SENT
+
+
+def test_a_database_of_before_takes_the_key_of_its_host_with_the_next_migration(settings: Settings) -> None:
+    Site.objects.update(key_digest="")
+    assert site.sending_is_stopped() == ""
+    call_command("migrate", verbosity=0)
+    assert site.sending_is_stopped() == ""
+    settings.SECRET_KEY = "another-one"
+    call_command("migrate", verbosity=0)
+    assert "another SECRET_KEY" in site.sending_is_stopped()

@@ -25,6 +25,11 @@ class Command(BaseCommand):
         due = recording.due_mails(now)
         self.stdout.write(stopped or "This host is the sender already.")
         self.stdout.write(f"Due now: check-ins {due.checkins}, mails to staff {due.to_staff}.")
+        if due.again:
+            self.stdout.write(
+                f"{due.again} check-ins that were sent wait for an answer, and the links in them stopped working. They "
+                "are mailed again with new ones, unless you give --skip-due."
+            )
         if not stopped and not options["skip_due"]:
             return
         if not options["yes"] and not self._agreed(due.checkins, skip=options["skip_due"]):
