@@ -29,7 +29,7 @@ from reactions import outbox
 from reactions.clinical.escalation import Rung, Targets, due_by, round_at, round_begins, rungs
 from reactions.clinical.triage import Triage, gone_and_lasted, triage
 from reactions.models import Alert, AlertPolicy, Answer, AnswerDraft, CheckIn, OnCallShift, OutboxMessage
-from reactions.vocabulary import AlertLevel, AnsweredBy, MailKind, MailState, PatientSeverity, PatientSymptom
+from reactions.vocabulary import AlertLevel, MailKind, MailState, PatientSeverity, PatientSymptom
 
 logger = logging.getLogger(__name__)
 
@@ -161,14 +161,9 @@ def _take_into(alert: Alert, answer: Answer, found: Triage) -> bool:
 
 
 def triage_of(answer: Answer) -> Triage:
-    """The level of a stored answer and why, each symptom by its own beginning and end.
-
-    On the telephone one beginning and one end are asked for all of them.
-    """
+    """The level of a stored answer and why, each symptom by its own beginning and end."""
     rows = {PatientSymptom(row.symptom): row for row in answer.symptoms.all()}
     told = {symptom: (row.began_at, row.still_there) for symptom, row in rows.items()}
-    if answer.answered_by == AnsweredBy.TELEPHONE:
-        told = dict.fromkeys(rows, (answer.began_at, answer.still_there))
     return triage(
         {symptom: PatientSeverity(row.severity) for symptom, row in rows.items()},
         has_problem=answer.has_problem,

@@ -13,8 +13,10 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from patients.models import MAY_PASS
 from reactions.models import CheckIn, OutboxMessage
 from reactions.models.checkin import MAIL_REFUSED, NOT_DELIVERED
+from reactions.models.outbox import ADDRESS_CHANGED, PLANNED_AGAIN
 from reactions.vocabulary import CheckInKind, CheckInState, MailKind, MailState
 
 
@@ -85,7 +87,7 @@ def of_checkin(checkin: CheckIn, now: datetime) -> Delivery:
     if bounced := next((mail for mail in mails if mail.state == MailState.BOUNCED), None):
         return of_mail(bounced, zone, now)
     if checkin.state == CheckInState.CANCELLED:
-        return _cancelled(checkin, zone)
+        return _cancelled(checkin, zone, now)
     if checkin.state == CheckInState.MISSED:
         return Delivery(DeliveryState.MISSED, f"Not sent: {checkin.state_reason}")
     if checkin.state in {CheckInState.SENT, CheckInState.EXPIRED}:
@@ -110,7 +112,8 @@ def of_mail(mail: OutboxMessage, zone: ZoneInfo, now: datetime) -> Delivery:
     if mail.state == MailState.REFUSED:
         return Delivery(DeliveryState.REFUSED, f"The mail server refused the address{why}")
     if mail.state == MailState.CANCELLED:
-        return Delivery(DeliveryState.CANCELLED, f"Not sent{why}")
+        counts_no_more = mail.last_error.startswith((ADDRESS_CHANGED, PLANNED_AGAIN))
+        return Delivery(DeliveryState.CANCELLED, f"{'Counts no more' if counts_no_more else 'Not sent'}{why}")
     if mail.state == MailState.EXPIRED:
         return Delivery(DeliveryState.MISSED, f"Not sent in time{why}")
     if mail.attempts and mail.last_error:
@@ -145,12 +148,16 @@ def _mailed(checkin: CheckIn, mails: list[OutboxMessage], zone: ZoneInfo, now: d
     return Delivery(DeliveryState.IN_DOUBT if doubtful else DeliveryState.SENT, text)
 
 
-def _cancelled(checkin: CheckIn, zone: ZoneInfo) -> Delivery:
+def _cancelled(checkin: CheckIn, zone: ZoneInfo, now: datetime) -> Delivery:
+    closes = _clock(checkin.closes_at, zone)
     if not checkin.was_refused:
-        return Delivery(DeliveryState.CANCELLED, f"Cancelled: {checkin.state_reason}")
+        text = f"Cancelled: {checkin.state_reason}"
+        if checkin.closes_at > now and checkin.state_reason.startswith(MAY_PASS):
+            text = f"{text} It goes on within minutes when that is put right before {closes}"
+        return Delivery(DeliveryState.CANCELLED, text)
     said = checkin.state_reason.removeprefix(MAIL_REFUSED).strip()
     text = f"The mail server refused the address: {said}" if said else "The mail server refused the address"
-    again = f"It is sent once more when the address is corrected before {_clock(checkin.closes_at, zone)}"
+    again = f"It is sent once more when the address is corrected before {closes}"
     return Delivery(DeliveryState.REFUSED, f"{text.rstrip('.')}. {again}")
 
 

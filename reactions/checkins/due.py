@@ -4,9 +4,7 @@ Beat calls it every minute; `manage.py tick` is the same from cron, without a br
 """
 
 import logging
-import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,10 +14,11 @@ from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, When
 from patients.models import Patient
 from reactions import alerts, outbox, site
 from reactions.checkins import replanning, resuming
+from reactions.checkins.each import OF_ALL, sum_over
 from reactions.checkins.plan import when_its_mail_leaves
 from reactions.models import CheckIn, CheckInPlan, OutboxMessage
 from reactions.models.checkin import SENT_TOO_LATE, CheckInQuerySet
-from reactions.outbox.sending import STOP_AFTER_S
+from reactions.models.outbox import CALLED_OFF_FOR_NOW
 from reactions.vocabulary import CheckInState, MailKind, MailState
 
 logger = logging.getLogger(__name__)
@@ -47,34 +46,34 @@ def tick() -> TickReport:
     """
     if site.sending_is_stopped():
         return TickReport(0, 0, outbox.dispatch())
-    now, began = outbox.database_now(), time.monotonic()
-    # In this order: what is planned again or anew can be due at once.
-    parts: dict[str, Callable[[datetime], int]] = {
-        "close what is over": close_what_is_over,
-        "close items that are settled": resuming.close_what_is_settled,
-        "take up again what ended": resuming.resume,
-        "apply changed plans": replanning.apply_changed_plans,
-        "take up alerts at corrected addresses": outbox.resume_alerts_at_corrected_addresses,
-        "send to changed addresses": resuming.send_to_changed_addresses,
-        "queue what is due": queue_what_is_due,
-        "queue reminders": queue_reminders,
-        "keep telling of alerts": alerts.keep_telling,
-    }
-    done: Counter[str] = Counter()
-    errors: list[Exception] = []
-    for name, part in parts.items():
+    now, errors = outbox.database_now(), []
+
+    def done(part: Callable[[datetime], int]) -> int:
         try:
-            done[name] = part(now)
+            return part(now)
         except Exception as error:
-            # Unless the task's time is up, which comes as an exception as well.
-            if time.monotonic() - began >= STOP_AFTER_S:
+            if isinstance(error, OF_ALL):
                 raise
-            logger.exception("the tick could not %s", name)
+            logger.exception("the tick could not %s", part.__name__)
             errors.append(error)
+            return 0
+
+    # Alerts first. What is planned again or anew can be due at once.
+    done(alerts.keep_telling)
+    closed = done(close_what_is_over)
+    for part in (
+        resuming.close_what_is_settled,
+        resuming.resume,
+        replanning.apply_changed_plans,
+        outbox.resume_alerts_at_corrected_addresses,
+        resuming.send_to_changed_addresses,
+    ):
+        done(part)
+    queued = done(queue_what_is_due) + done(queue_reminders)
     mails = outbox.dispatch()
     if errors:
         raise errors[0]
-    return TickReport(done["close what is over"], done["queue what is due"] + done["queue reminders"], mails)
+    return TickReport(closed, queued, mails)
 
 
 def close_what_is_over(now: datetime) -> int:
@@ -91,13 +90,17 @@ def queue_what_is_due(now: datetime) -> int:
     Of several that are due in one course, as after the service stood still, the latest goes out and the others are
     missed, also those that wait in the outbox. One of another course waits until `APART` after the patient's last mail.
     """
-    queued, seen = 0, 0
+    return sum_over(_patients_with_due(now), lambda patient: _queue_one_for(patient, now), what="queueing a mail")
+
+
+def _patients_with_due(now: datetime) -> Iterator[int]:
+    """Patients of check-ins that are due and have no mail, by key."""
+    seen = 0
     due = _without_a_mail(CheckIn.objects.filter(state=CheckInState.PLANNED, due_at__lte=now))
     while patients := list(_patients_of(due).filter(patient__gt=seen)[:BATCH]):
         for row in patients:
             seen = row["patient"]
-            queued += _queue_one_for(seen, now)
-    return queued
+            yield seen
 
 
 def queue_reminders(now: datetime) -> int:
@@ -107,7 +110,7 @@ def queue_reminders(now: datetime) -> int:
     within `APART` of another mail to the patient. Returns how many.
     """
     reminders = OutboxMessage.objects.filter(checkin=OuterRef("pk"), kind=MailKind.CHECKIN_REMINDER)
-    reminded = reminders.that_count()
+    reminded = reminders.exclude(CALLED_OFF_FOR_NOW)
     silent = CheckIn.objects.waiting_for_an_answer().filter(
         state=CheckInState.SENT, closes_at__gt=now, infusion__voided_at=None, remind_after__isnull=False
     )
@@ -115,16 +118,13 @@ def queue_reminders(now: datetime) -> int:
     silent = silent.latest_due(now).filter(waits, ~Exists(reminded))
     rows = list(silent.select_related("infusion__patient__clinic").order_by("pk"))
     plans = CheckInPlan.of_each(checkin.patient.clinic for checkin in rows)
-    return sum(
-        _remind(checkin, now)
-        for checkin in rows
-        # In the quiet hours none: when they are over a later check-in may be due, or the answer be there.
-        if not checkin.patient.why_no_mail()
-        and when_its_mail_leaves(checkin, now=now, plan=plans[checkin.patient.clinic_id]) <= now
-    )
+    return sum_over(rows, lambda checkin: _remind(checkin, plans[checkin.patient.clinic_id], now), what="reminding")
 
 
-def _remind(checkin: CheckIn, now: datetime) -> bool:
+def _remind(checkin: CheckIn, plan: CheckInPlan, now: datetime) -> bool:
+    # In the quiet hours none: when they are over a later check-in may be due, or the answer be there.
+    if checkin.patient.why_no_mail() or when_its_mail_leaves(checkin, now=now, plan=plan) > now:
+        return False
     with transaction.atomic():
         patient = Patient.objects.select_for_update(no_key=True).get(pk=checkin.patient.pk)
         own = CheckIn.objects.filter(infusion__patient=patient)
@@ -137,7 +137,7 @@ def _remind(checkin: CheckIn, now: datetime) -> bool:
             expires_at=checkin.closes_at,
             checkin=checkin,
         )
-        called_off = OutboxMessage.objects.filter(pk=reminder.pk).of_before()
+        called_off = OutboxMessage.objects.filter(pk=reminder.pk).called_off_for_now()
         called_off.queue_again(now, expires_at=checkin.closes_at)
     return True
 

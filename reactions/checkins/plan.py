@@ -36,9 +36,9 @@ def plan_checkins(infusion: Infusion, *, now: datetime, plan_changed: bool = Fal
     """Bring the check-ins of the infusion's course in line with its latest infusion. Doing it twice changes nothing.
 
     What has not been sent moves to the latest infusion and to the clinic's plan as it is now; what was sent stays.
-    Without a finished infusion what is planned is cancelled, and so is what the plan has no more. With `plan_changed`
-    a step that would be over already is not asked of old courses. Returns the check-ins of the latest infusion. Belongs
-    inside the transaction of a verb.
+    Without a finished infusion what is planned is cancelled, except the evenings, and so is what the plan has no more.
+    With `plan_changed` a step that would be over already is not asked of old courses. Returns the check-ins of the
+    latest infusion. Belongs inside the transaction of a verb.
     """
     course = Course.objects.select_for_update(no_key=True).get(pk=infusion.course_id)
     CheckIn.objects.filter(course=course).held()
@@ -46,14 +46,14 @@ def plan_checkins(infusion: Infusion, *, now: datetime, plan_changed: bool = Fal
     latest = course.infusions.current().exclude(ended_at=None).order_by("-ended_at", "-pk").first()
     if latest is None or latest.ended_at is None:
         _planned(course).exclude(kind=CheckInKind.EVENING).update(state=CheckInState.CANCELLED, state_reason=NO_END)
-        _plan_evening(infusion, _evening_asked_of(infusion, plan, infusion.started_at), now, else_because=NO_END)
+        _plan_evening(infusion, _evening_asked_of(infusion, plan, now), now, else_because=NO_END)
         return []
     steps = plan.steps_in_use()
     for step in steps:
         _plan_step(step, plan, course, latest, latest.ended_at, now, plan_changed=plan_changed)
     of_plan = {step.key for step in steps} | {CheckInKind.EVENING, CheckInKind.REPORT}
     _planned(course).exclude(kind__in=of_plan).update(state=CheckInState.CANCELLED, state_reason=PLANNED_OTHERWISE)
-    asked_of = _evening_asked_of(infusion, plan, infusion.started_at)
+    asked_of = _evening_asked_of(infusion, plan, now)
     _plan_evening(infusion, asked_of, now, else_because=PLANNED_OTHERWISE)
     return list(latest.checkins.all())
 
@@ -163,12 +163,9 @@ def _plan_evening(infusion: Infusion, asked_of: datetime | None, now: datetime, 
     )
 
 
-def _evening_asked_of(infusion: Infusion, plan: CheckInPlan, unrecorded: datetime) -> datetime | None:
-    """The moment after which the evening is asked about the infusion; None where there is no reason to ask.
-
-    An anaphylaxis whose onset nobody recorded counts as begun at `unrecorded`.
-    """
-    return _onset_of_anaphylaxis(infusion, unrecorded) or _end_of_day(infusion, plan)
+def _evening_asked_of(infusion: Infusion, plan: CheckInPlan, now: datetime) -> datetime | None:
+    """The moment after which the evening is asked about the infusion; None where there is no reason to ask."""
+    return _onset_of_anaphylaxis(infusion, now) or _end_of_day(infusion, plan)
 
 
 def _end_of_day(infusion: Infusion, plan: CheckInPlan) -> datetime | None:
@@ -190,10 +187,14 @@ def when_its_mail_leaves(checkin: CheckIn, *, now: datetime, plan: CheckInPlan |
     return when_to_send(now, checkin.patient.zone, plan.quiet_hours())
 
 
-def _onset_of_anaphylaxis(infusion: Infusion, unrecorded: datetime) -> datetime | None:
-    """The latest onset of a reaction that meets criteria of anaphylaxis, or `unrecorded`; None without such a one."""
+def _onset_of_anaphylaxis(infusion: Infusion, now: datetime) -> datetime | None:
+    """The latest onset of a reaction that meets criteria of anaphylaxis; None without such a one.
+
+    One that nobody recorded counts as at the infusion's end, and as now while it runs.
+    """
     records = AnaphylaxisRecord.objects.current().exclude(criteria=[])
     reactions = Reaction.objects.current().filter(infusion=infusion, anaphylaxis__in=records)
+    unrecorded = infusion.ended_at or now
     return max((onset or unrecorded for onset in reactions.values_list("onset_at", flat=True)), default=None)
 
 

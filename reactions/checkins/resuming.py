@@ -10,31 +10,35 @@ from functools import reduce
 from operator import or_
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Prefetch, Q
+from django.db.models import Exists, OuterRef, Q
 
 from patients.models import MAY_PASS, Patient, address_digest, write_event
-from reactions.checkins.plan import when_its_mail_leaves
-from reactions.models import CheckIn, OutboxMessage, WorkItem
+from reactions.checkins.each import sum_over
+from reactions.checkins.plan import plan_checkins, when_its_mail_leaves
+from reactions.models import CheckIn, Course, Infusion, OutboxMessage, WorkItem
 from reactions.models.checkin import MAIL_REFUSED, CheckInQuerySet
-from reactions.models.outbox import ADDRESS_CHANGED, NOT_TAKEN, PLANNED_AGAIN
+from reactions.models.outbox import ADDRESS_CHANGED, PLANNED_AGAIN
 from reactions.vocabulary import CheckInKind, CheckInState, MailKind, MailState
 
 # The reasons of a check-in's end that may hold no more, as the first words of `state_reason`.
-MAY_GO_ON = reduce(or_, (Q(state_reason__startswith=reason) for reason in (*MAY_PASS, MAIL_REFUSED)))
+REASONS = (*MAY_PASS, MAIL_REFUSED)
+MAY_GO_ON = reduce(or_, (Q(state_reason__startswith=reason) for reason in REASONS))
 
 
 def resume(now: datetime) -> int:
     """Plan again what ended for a reason that holds no more, as long as its window is open. Returns how many.
 
-    A check-in that has been planned anew meanwhile is not asked twice; each infusion has its own evening.
+    By the clinic's plan and the course as they are now. Of a step that was planned for a later infusion of the course
+    since, only that one goes on; each infusion has its own evening. Where a later check-in of the course is due, that
+    one asks for the same and more, and the earlier one stays ended.
     """
-    same = CheckIn.objects.filter(course=OuterRef("course"), kind=OuterRef("kind")).exclude(pk=OuterRef("pk"))
-    anew = Exists(same.exclude(state=CheckInState.CANCELLED)) & ~Q(kind=CheckInKind.EVENING)
+    same = CheckIn.objects.filter(course=OuterRef("course"), kind=OuterRef("kind"), infusion__voided_at=None)
+    anew = Exists(same.filter(pk__gt=OuterRef("pk"))) & ~Q(kind=CheckInKind.EVENING)
     there = Q(infusion__patient__email_consent_at__isnull=False) & ~Q(infusion__patient__email="")
     ended = CheckIn.objects.filter(MAY_GO_ON, there, state=CheckInState.CANCELLED, closes_at__gt=now)
-    mails = Prefetch("mails", OutboxMessage.objects.order_by("pk"))
-    rows = ended.exclude(anew).select_related("infusion__patient__clinic").prefetch_related(mails).order_by("due_at")
-    return sum(_resume(row.pk, now) for row in rows if _may_go_on(row, row.mails.all(), now))
+    rows = ended.exclude(anew).latest_due(now).select_related("infusion__patient__clinic").prefetch_related("mails")
+    # The latest first, so that an earlier one of the course finds it due.
+    return sum_over(rows.order_by("-due_at", "-pk"), lambda row: _resume(row, now), what="taking up a check-in")
 
 
 def send_to_changed_addresses(now: datetime) -> int:
@@ -48,7 +52,7 @@ def send_to_changed_addresses(now: datetime) -> int:
     # Only the service's key makes a digest of an address, so the database cannot compare the two.
     pairs = rows.values_list("pk", "infusion__patient__email", "mails__sent_to")
     elsewhere = [pk for pk, address, sent_to in pairs.iterator() if address_digest(address) != sent_to]
-    return sum(_send_to_new_address(pk, now) for pk in elsewhere)
+    return sum_over(elsewhere, lambda pk: _send_to_new_address(pk, now), what="sending to a new address")
 
 
 def mailed_and_open(now: datetime) -> CheckInQuerySet:
@@ -63,7 +67,9 @@ def mailed_and_open(now: datetime) -> CheckInQuerySet:
 
 def close_what_is_settled(now: datetime) -> int:
     """Close the items about patients whose reason is gone. Returns how many."""
-    return sum(_close(item, now) for item in WorkItem.objects.settled().select_related("clinic"))
+    return sum_over(
+        WorkItem.objects.settled().select_related("clinic"), lambda item: _close(item, now), what="closing an item"
+    )
 
 
 @transaction.atomic
@@ -90,20 +96,47 @@ def _close(item: WorkItem, now: datetime) -> bool:
 def _may_go_on(checkin: CheckIn, mails: Collection[OutboxMessage], now: datetime) -> bool:
     """It ended for want of mail that is wanted and possible again, and can still be answered."""
     ended = checkin.state == CheckInState.CANCELLED and checkin.closes_at > now and not checkin.is_of_void_record
-    if not ended or not checkin.state_reason.startswith((*MAY_PASS, MAIL_REFUSED)) or checkin.patient.why_no_mail():
+    if not ended or not checkin.state_reason.startswith(REASONS) or checkin.patient.why_no_mail():
         return False
     refused = {mail.refused_address for mail in mails if mail.state == MailState.REFUSED}
     return not checkin.was_refused or address_digest(checkin.patient.email) not in refused
 
 
+def _resume(row: CheckIn, now: datetime) -> bool:
+    return _may_go_on(row, row.mails.all(), now) and _resume_held(row.pk, now)
+
+
 @transaction.atomic
-def _resume(pk: int, now: datetime) -> bool:
+def _resume_held(pk: int, now: datetime) -> bool:
     checkin, mails = _hold(pk)
     # What is being sent this moment is let go first; the next tick looks again.
     if _is_being_sent(mails) or not _may_go_on(checkin, mails, now):
         return False
-    _plan_again(checkin, because=checkin.state_reason, called_off=f"{PLANNED_AGAIN} Before: {checkin.state_reason}")
+    called_off = f"{PLANNED_AGAIN} Before: {checkin.state_reason}"[:300]
+    if arrived := _arrived(checkin, mails):
+        checkin.mails.exclude(pk=arrived.pk).update(state=MailState.CANCELLED, last_error=called_off, sent_at=None)
+        _write(checkin, CheckInState.SENT, sent_at=arrived.sent_at, because=checkin.state_reason)
+        return True
+    if not _is_latest_due(checkin, now) or when_its_mail_leaves(checkin, now=now) >= checkin.closes_at:
+        return False
+    _plan_again(checkin, because=checkin.state_reason, called_off=called_off)
+    infusions = Infusion.objects.current().filter(course=checkin.course_id).exclude(ended_at=None)
+    if latest := infusions.select_related("patient__clinic", "course").order_by("-ended_at", "-pk").first():
+        plan_checkins(latest, now=now, plan_changed=True)
     return True
+
+
+def _arrived(checkin: CheckIn, mails: Collection[OutboxMessage]) -> OutboxMessage | None:
+    """The invitation that has left for the address that is recorded, and did not come back: its link is good again."""
+    if checkin.came_back:
+        return None
+    here = address_digest(checkin.patient.email)
+    left = (mail for mail in mails if mail.kind == MailKind.CHECKIN_INVITATION and mail.state == MailState.SENT)
+    return next((mail for mail in left if mail.sent_to == here), None)
+
+
+def _is_latest_due(checkin: CheckIn, now: datetime) -> bool:
+    return CheckIn.objects.filter(pk=checkin.pk).latest_due(now).exists()
 
 
 @transaction.atomic
@@ -121,9 +154,10 @@ def _send_to_new_address(pk: int, now: datetime) -> bool:
 
 
 def _hold(pk: int) -> tuple[CheckIn, list[OutboxMessage]]:
-    """The check-in as stored and its mails, held after its patient (order: reactions.outbox)."""
+    """The check-in as stored and its mails, held after its patient and its course (order: reactions.outbox)."""
     Patient.objects.select_for_update(of=("self",), no_key=True).get(infusions__checkins=pk)
-    held = CheckIn.objects.select_for_update(of=("self",), no_key=True)
+    course = Course.objects.select_for_update(of=("self",), no_key=True).get(checkins=pk)
+    held = CheckIn.objects.filter(course=course).held()
     checkin = held.select_related("infusion__patient__clinic").get(pk=pk)
     return checkin, list(checkin.mails.select_for_update(no_key=True).order_by("pk"))
 
@@ -134,13 +168,17 @@ def _is_being_sent(mails: Collection[OutboxMessage]) -> bool:
 
 def _plan_again(checkin: CheckIn, *, because: str, called_off: str) -> None:
     """Plan it as if it had not been mailed. What was mailed about it counts no more; its mails say `called_off`."""
-    checkin.mails.filter(state__in=[MailState.QUEUED, MailState.SENT, *NOT_TAKEN]).update(
-        state=MailState.CANCELLED, last_error=called_off[:300], sent_at=None, bounced_at=None, refused_address=""
+    checkin.mails.update(
+        state=MailState.CANCELLED, last_error=called_off, sent_at=None, bounced_at=None, refused_address=""
     )
-    CheckIn.objects.filter(pk=checkin.pk).update(state=CheckInState.PLANNED, state_reason="", sent_at=None)
-    changes: dict[str, list[object]] = {"state": [checkin.state, CheckInState.PLANNED.value]}
-    if checkin.sent_at:
-        changes["sent_at"] = [str(checkin.sent_at), None]
+    _write(checkin, CheckInState.PLANNED, sent_at=None, because=because)
+
+
+def _write(checkin: CheckIn, state: CheckInState, *, sent_at: datetime | None, because: str) -> None:
+    CheckIn.objects.filter(pk=checkin.pk).update(state=state, state_reason="", sent_at=sent_at)
+    changes: dict[str, list[object]] = {"state": [checkin.state, state.value]}
+    if checkin.sent_at != sent_at:
+        changes["sent_at"] = [checkin.sent_at and str(checkin.sent_at), sent_at and str(sent_at)]
     patient = checkin.patient
     write_event(
         "checkin.planned_again",

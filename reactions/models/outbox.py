@@ -1,14 +1,15 @@
 """The outbox: every email that leaves is a row here first."""
 
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
 from typing import Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from patients.models import Patient, address_digest
+from patients.models import MAY_PASS, Patient, address_digest
 from reactions.models.alert import Alert
 from reactions.models.checkin import CheckIn
 from reactions.models.infusion import Infusion
@@ -21,7 +22,10 @@ NOT_TAKEN = [MailState.REFUSED.value, MailState.BOUNCED.value]
 ADDRESS_CHANGED = "The address was changed."
 # How the words begin of a mail that does not count any more since its check-in was planned again.
 PLANNED_AGAIN = "The check-in was planned again."
-OF_BEFORE = Q(state=MailState.CANCELLED) & (Q(last_error=ADDRESS_CHANGED) | Q(last_error__startswith=PLANNED_AGAIN))
+# The first words of why a mail was called off that may go once more: its check-in began anew, or what was in the way is
+# not any more.
+FOR_NOW = (ADDRESS_CHANGED, PLANNED_AGAIN, *MAY_PASS)
+CALLED_OFF_FOR_NOW = Q(state=MailState.CANCELLED) & reduce(or_, (Q(last_error__startswith=why) for why in FOR_NOW))
 
 
 # What a mail and the decision to send it need of an infusion and its patient.
@@ -60,13 +64,9 @@ class OutboxQuerySet(models.QuerySet):
         """Rows that wait, are being sent or have left; the others ended otherwise."""
         return self.filter(state__in=[MailState.QUEUED, MailState.SENDING, MailState.SENT])
 
-    def of_before(self) -> Self:
-        """Rows called off since their check-in begins anew, at another address or after all: they may go once more."""
-        return self.filter(OF_BEFORE)
-
-    def that_count(self) -> Self:
-        """All others."""
-        return self.exclude(OF_BEFORE)
+    def called_off_for_now(self) -> Self:
+        """Rows that did not go, or count no more, for a reason that may pass: they may go once more."""
+        return self.filter(CALLED_OFF_FOR_NOW)
 
     def with_all_it_says(self) -> Self:
         """With the rows that a mail and the decision to send it are made from.

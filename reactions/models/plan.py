@@ -68,7 +68,7 @@ class CheckInPlan(models.Model):
     @classmethod
     def of(cls, clinic: Clinic) -> "CheckInPlan":
         """The clinic's plan; where nothing was decided one with the default steps and no quiet hours."""
-        return cls.objects.filter(clinic=clinic).first() or cls(clinic=clinic, quiet_from=None, sends_from=None)
+        return cls.of_each([clinic])[clinic.pk]
 
     @classmethod
     def of_each(cls, clinics: Iterable[Clinic]) -> "dict[int, CheckInPlan]":

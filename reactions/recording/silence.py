@@ -58,11 +58,14 @@ def answer_by_telephone(
     """
     held = hold_patient(checkin.patient)
     made = made_before(PhoneCall.objects.filter(checkin=checkin), submission_id, {"outcome": PhoneOutcome.PROBLEM})
+    # On the telephone one beginning and one end are asked for all problems, and hold for each.
+    times = {"began_at": details.get("began_at"), "still_there": details.get("still_there")}
     answer = submit_answer(
         checkin,
         has_problem=True,
         details=details | {"question_set": BY_TELEPHONE, "language": ""},
         symptoms=symptoms,
+        of_symptoms=dict.fromkeys(symptoms, times),
         answered_by=AnsweredBy.TELEPHONE,
         by=by,
         even_closed=True,

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
 from django.core import mail
@@ -11,13 +12,14 @@ from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from patients.models import Clinic, User
+from patients.models import Clinic, Patient, User
 from reactions import alerts, outbox, recording
 from reactions.checkins import due, resuming
 from reactions.checkins.plan import plan_checkins
-from reactions.models import CheckIn, CheckInPlan, Course, Infusion, OutboxMessage
+from reactions.clinical.schedule import DEFAULT_PLAN
+from reactions.models import CheckIn, CheckInPlan, Course, Infusion, OutboxMessage, PlanStep
 from reactions.models.checkin import SENT_TOO_LATE
-from reactions.vocabulary import MailState
+from reactions.vocabulary import CheckInState, MailState
 from tests.support.factories import make_checkins, make_infusion, make_patient
 
 pytestmark = pytest.mark.django_db
@@ -188,7 +190,31 @@ def test_what_goes_wrong_with_one_part_keeps_no_check_in_from_leaving(
     with pytest.raises(IntegrityError, match="cannot be"):
         due.tick()
     assert len(mail.outbox) == 1
-    assert "the tick could not take up again what ended" in caplog.text
+    assert "the tick could not goes_wrong" in caplog.text
+
+
+def test_one_patient_of_whom_nothing_can_be_planned_keeps_nobody_else_waiting(
+    clinic: Clinic, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, good = planned(clinic, days_ago=1.1), planned(clinic, days_ago=1.1)
+    # A zone that the time zone database has no more.
+    Patient.objects.filter(pk=bad.patient_id).update(time_zone="US/Pacific-New")
+    with pytest.raises(ZoneInfoNotFoundError):
+        due.tick()
+    assert [message.to for message in mail.outbox] == [[good.patient.email]]
+    assert f"queueing a mail failed for row {bad.patient_id}" in caplog.text
+
+
+def test_a_course_that_cannot_be_planned_anew_keeps_no_other_waiting(clinic: Clinic) -> None:
+    bad, good = planned(clinic, days_ago=0.1), planned(clinic, days_ago=0.1)
+    Patient.objects.filter(pk=bad.patient_id).update(time_zone="US/Pacific-New")
+    plan = CheckInPlan.objects.create(clinic=clinic, quiet_from=None, sends_from=None, applied_to=0)
+    PlanStep.of_step(plan, DEFAULT_PLAN[1]).save()
+    with pytest.raises(ZoneInfoNotFoundError):
+        due.tick()
+    plan.refresh_from_db()
+    assert plan.applied_to is None
+    assert good.checkins.get(kind=DEFAULT_PLAN[0].key).state == CheckInState.CANCELLED
 
 
 def test_in_quiet_hours_the_tick_asks_as_much_for_many_silent_patients_as_for_one(
