@@ -296,4 +296,4 @@ class AnswerSymptom(models.Model):
         constraints = [models.UniqueConstraint(fields=["answer", "symptom"], name="reactions_answersymptom_once")]
 
     def __str__(self) -> str:
-        return f"{self.get_symptom_display()} ({self.severity})"
+        return f"{self.get_symptom_display()} ({self.get_severity_display().lower()})"

@@ -61,7 +61,7 @@ def in_their_language(request: HttpRequest, patient: Patient | None) -> Iterator
 
     Gives what keeps the choice: a cookie for the pages of this link alone, since a phone can be a family's.
     """
-    asked = request.GET.get("lang", "")
+    asked = request.POST.get("lang") or request.GET.get("lang", "")
     known = {code for code, _name in settings.LANGUAGES}
     wishes = [asked, request.COOKIES.get(LANGUAGE_COOKIE, ""), patient.language if patient else ""]
     language = next((wish for wish in wishes if wish in known), None) or _of_browser(request)

@@ -121,7 +121,7 @@ def first_question(request: HttpRequest, visit: Visit) -> HttpResponse:
         if state := visit.why_closed():
             return _closed(visit, state)
         if visit.checkin.answered_at and "again" not in request.GET:
-            return render(request, "checkins/answered.html", _about(visit))
+            return render(request, "checkins/answered.html", _about(visit) | _left_open(visit))
         if visit.sheet.order()[0] == WHO and visit.sheet.values(WHO) is None:
             return visit.lead_to(WHO)
         if visit.checkin.kind == CheckInKind.REPORT and not visit.draft:
@@ -129,7 +129,7 @@ def first_question(request: HttpRequest, visit: Visit) -> HttpResponse:
         return _screen(visit, visit.sheet.form(FIRST))
     form = visit.sheet.form(FIRST, posted(request))
     nothing_new = form.is_valid() and not form.cleaned_data["has_problem"]
-    if nothing_new and not (visit.draft and visit.sheet.marked()) and "back" not in request.POST:
+    if nothing_new and not (visit.draft and visit.sheet.marked()) and not _only_leaves(request):
         return _send_nothing_new(visit, form)
     return _keep(visit, form)
 
@@ -215,7 +215,14 @@ def _keep(visit: Visit, form: StepForm) -> HttpResponse:
         return _emergency(visit, form, context)
     if "back" in visit.request.POST:
         return visit.lead_to(sheet.before(form.step))
+    if "lang" in visit.request.POST:
+        return visit.lead_to(form.step)
     return visit.lead_on(form) if form.asks_for_all or form.is_valid() else _screen(visit, form, context)
+
+
+def _only_leaves(request: HttpRequest) -> bool:
+    """The screen is sent to go back, or for another language: what is marked is kept, and nothing answered with it."""
+    return "back" in request.POST or "lang" in request.POST
 
 
 def _begun(visit: Visit) -> dict[str, Any]:
@@ -275,7 +282,14 @@ def _send_nothing_new(visit: Visit, form: StepForm) -> HttpResponse:
 def _screen(visit: Visit, form: StepForm, context: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
     """The screen, as it is or once more with everything as it was filled in."""
     shown = {"form": form, "back": visit.sheet.before(form.step), "level": visit.sheet.level(visit.now)}
+    shown["keeps_marks"] = True
     return render(visit.request, form.template, _about(visit) | shown | (context or {}), status=status)
+
+
+def _left_open(visit: Visit) -> dict[str, Any]:
+    """What somebody who comes back reads first: the words for what was told, and where to go on."""
+    next_page = visit.lead_to(visit.sheet.first_open())["Location"] if visit.draft else ""
+    return {"level": visit.sheet.level(visit.now), "next": next_page}
 
 
 def _to_check(visit: Visit, form: StepForm) -> dict[str, Any]:

@@ -88,6 +88,36 @@ def test_back_keeps_what_was_filled_in_be_it_unfinished(client: Client, first: s
     assert AnswerDraft.objects.get().steps["problems"] == {"symptoms": ["rash", "itch"]}
 
 
+def test_another_language_keeps_what_is_marked_and_sends_nothing(client: Client, first: str, checkin: CheckIn) -> None:
+    assert client.post(first, {"has_problem": "no", "lang": "es"}).headers["Location"] == f"{first}?again"
+    assert not Answer.objects.exists()
+    client.post(first, {"has_problem": "yes"})
+    went = client.post(f"{first}problems/", {"symptoms": ["rash", "headache"], "lang": "en"})
+    assert went.headers["Location"] == f"{first}problems/"
+    page = client.get(went.headers["Location"]).content.decode()
+    assert "Headache" in page
+    assert re.findall(r'value="(\w+)"[^>]* checked', page) == ["headache", "rash"]
+    went = client.post(f"{first}problem-rash/", {"severity": "mild", "lang": "es"})
+    assert went.headers["Location"] == f"{first}problem-rash/"
+    assert "Leve" in client.get(went.headers["Location"]).content.decode()
+
+
+def test_who_comes_back_reads_the_words_for_what_was_told_and_goes_on(
+    client: Client, first: str, checkin: CheckIn
+) -> None:
+    client.post(first, {"has_problem": "yes"})
+    client.post(f"{first}problems/", {"symptoms": ["chest_pain", "itch"]})
+    page = client.get(first).content.decode()
+    assert "You have not sent all of it yet" in page
+    assert 'Call <a href="tel:911">911</a> now' in page
+    assert f'href="{first}problem-chest_pain/"' in page
+    answer(client, first, {"leg_swelling": "severe"})
+    page = client.get(first).content.decode()
+    assert "You have answered already" in page
+    assert "Call your clinic today" in page
+    assert "You have not sent" not in page
+
+
 def test_two_windows_lose_nothing_of_each_other(client: Client, first: str) -> None:
     fill(client, first, {"rash": "mild"}, comment="first window")
     Client().post(f"{first}care/", {"care_sought": "visited"})

@@ -48,9 +48,9 @@ def test_another_language_is_kept_for_the_visit_and_for_this_link_alone(
     client: Client, first: str, checkin: CheckIn
 ) -> None:
     assert '<html lang="en">' in client.get(first).content.decode()
-    assert 'href="?lang=es" lang="es" hreflang="es">Español</a>' in client.get(first).content.decode()
+    assert 'name="lang" value="es" lang="es">Español</button>' in client.get(first).content.decode()
     client.get(f"{first}?lang=es")
-    assert 'hreflang="en">English</a>' in client.get(f"{first}?again").content.decode()
+    assert 'lang="en">English</button>' in client.get(f"{first}?again").content.decode()
     client.post(first, {"has_problem": "yes"})
     assert "Dolor de cabeza" in client.get(f"{first}problems/").content.decode()
     assert client.cookies["patient-language"]["path"] == first
