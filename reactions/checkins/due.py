@@ -181,7 +181,8 @@ def _queue_one_for(patient: int, now: datetime) -> int:
 def _goes_before(checkin: CheckIn, now: datetime) -> Q:
     """What makes a check-in of the same course superfluous: a later one that is due, or that the patient has."""
     later = Q(due_at__gt=checkin.due_at) | Q(due_at=checkin.due_at, pk__gt=checkin.pk)
-    return later & (Q(state=CheckInState.PLANNED, due_at__lte=now) | Q(sent_at__isnull=False))
+    has_it = Q(sent_at__isnull=False, infusion__voided_at=None)
+    return later & (Q(state=CheckInState.PLANNED, due_at__lte=now) | has_it)
 
 
 def _miss(checkin: CheckIn, now: datetime) -> None:

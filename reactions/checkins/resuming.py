@@ -32,11 +32,14 @@ def resume(now: datetime) -> int:
     since, only that one goes on; each infusion has its own evening. Where a later check-in of the course is due, that
     one asks for the same and more, and the earlier one stays ended.
     """
-    same = CheckIn.objects.filter(course=OuterRef("course"), kind=OuterRef("kind"), infusion__voided_at=None)
-    anew = Exists(same.filter(pk__gt=OuterRef("pk"))) & ~Q(kind=CheckInKind.EVENING)
     there = Q(infusion__patient__email_consent_at__isnull=False) & ~Q(infusion__patient__email="")
     ended = CheckIn.objects.filter(MAY_GO_ON, there, state=CheckInState.CANCELLED, closes_at__gt=now)
-    rows = ended.exclude(anew).latest_due(now).select_related("infusion__patient__clinic").prefetch_related("mails")
+    rows = (
+        ended.exclude(_asked_anew())
+        .latest_due(now)
+        .select_related("infusion__patient__clinic")
+        .prefetch_related("mails")
+    )
     # The latest first, so that an earlier one of the course finds it due.
     return sum_over(rows.order_by("-due_at", "-pk"), lambda row: _resume(row, now), what="taking up a check-in")
 
@@ -93,6 +96,12 @@ def _close(item: WorkItem, now: datetime) -> bool:
     return True
 
 
+def _asked_anew() -> Q:
+    """A later infusion of the course has this step of its own; each infusion has its own evening."""
+    same = CheckIn.objects.filter(course=OuterRef("course"), kind=OuterRef("kind"), infusion__voided_at=None)
+    return Q(Exists(same.filter(pk__gt=OuterRef("pk")))) & ~Q(kind=CheckInKind.EVENING)
+
+
 def _may_go_on(checkin: CheckIn, mails: Collection[OutboxMessage], now: datetime) -> bool:
     """It ended for want of mail that is wanted and possible again, and can still be answered."""
     ended = checkin.state == CheckInState.CANCELLED and checkin.closes_at > now and not checkin.is_of_void_record
@@ -117,7 +126,10 @@ def _resume_held(pk: int, now: datetime) -> bool:
         checkin.mails.exclude(pk=arrived.pk).update(state=MailState.CANCELLED, last_error=called_off, sent_at=None)
         _write(checkin, CheckInState.SENT, sent_at=arrived.sent_at, because=checkin.state_reason)
         return True
-    if not _is_latest_due(checkin, now) or when_its_mail_leaves(checkin, now=now) >= checkin.closes_at:
+    if (
+        not _is_still_asked(checkin, now)
+        or when_its_mail_leaves(checkin, now=max(now, checkin.due_at)) >= checkin.closes_at
+    ):
         return False
     _plan_again(checkin, because=checkin.state_reason, called_off=called_off)
     infusions = Infusion.objects.current().filter(course=checkin.course_id).exclude(ended_at=None)
@@ -135,8 +147,9 @@ def _arrived(checkin: CheckIn, mails: Collection[OutboxMessage]) -> OutboxMessag
     return next((mail for mail in left if mail.sent_to == here), None)
 
 
-def _is_latest_due(checkin: CheckIn, now: datetime) -> bool:
-    return CheckIn.objects.filter(pk=checkin.pk).latest_due(now).exists()
+def _is_still_asked(checkin: CheckIn, now: datetime) -> bool:
+    """Looked at again under the lock: no later infusion has the step, and no later check-in of the course is due."""
+    return CheckIn.objects.filter(pk=checkin.pk).exclude(_asked_anew()).latest_due(now).exists()
 
 
 @transaction.atomic

@@ -281,8 +281,8 @@ def _send_nothing_new(visit: Visit, form: StepForm) -> HttpResponse:
 
 def _screen(visit: Visit, form: StepForm, context: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
     """The screen, as it is or once more with everything as it was filled in."""
-    shown = {"form": form, "back": visit.sheet.before(form.step), "level": visit.sheet.level(visit.now)}
-    shown["keeps_marks"] = True
+    back, level = visit.sheet.before(form.step), visit.sheet.level(visit.now)
+    shown = {"form": form, "back": back, "level": level, "keeps_marks": True}
     return render(visit.request, form.template, _about(visit) | shown | (context or {}), status=status)
 
 

@@ -210,6 +210,8 @@ def _show(
         "report": report,
         "told": in_words(report),
         "answer": report.newest,
+        # All that was told is read where it is decided about.
+        "earlier_answers": [answer for answer in report.answers.all() if answer.pk != report.newest.pk],
         "infusion": report.infusion,
         "patient": report.patient,
         "reactions": list(merge.reactions.values()),

@@ -223,6 +223,16 @@ def test_an_amended_answer_comes_back_with_what_changed(page: Client, infusion: 
     assert "Of an earlier answer" in words_of(page.get(address("review", answer)))
 
 
+def test_every_answer_is_read_where_it_is_decided_about(page: Client, infusion: Infusion) -> None:
+    tell(infusion, comment="It woke me up.")
+    tell(infusion, {})
+    answer = tell(infusion, {"chest_pain": "not_said"})
+    text = words_of(page.get(address("review", answer)))
+    assert text.count("Earlier answer") == 2
+    for words in ("Headache: Severe", "It woke me up.", ": Mild", "No new or worse problem"):
+        assert words in text
+
+
 def test_a_problem_taken_back_still_waits(page: Client, infusion: Infusion) -> None:
     tell(infusion)
     answer = tell(infusion, {})
