@@ -65,7 +65,7 @@ def resume_alerts_at_corrected_addresses(now: datetime) -> int:
     As long as nobody has acknowledged the alert. What becomes of check-ins: checkins.resuming.
     """
     refused = OutboxMessage.objects.filter(
-        ~Q(refused_address=""), alert__isnull=False, alert__acknowledged_at=None, state__in=NOT_TAKEN
+        NOT_TAKEN, ~Q(refused_address=""), alert__isnull=False, alert__acknowledged_at=None
     )
     corrected = [
         message
