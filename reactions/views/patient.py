@@ -38,7 +38,7 @@ def patient_page(request: StaffRequest, pk: int) -> HttpResponse:
         "earlier": safety.earlier_reactions(patient, before=timezone.now()) if page.number == 1 else [],
         "most_earlier": safety.LISTED,
         "response": over_time(patient) if page.number == 1 else None,
-        "alerts": Alert.objects.open().filter(patient=patient),
+        "alerts": Alert.objects.open().filter(patient=patient).by_urgency(),
         "history": history_of(patient),
     }
     return render(request, "patients/page.html", context)

@@ -126,7 +126,7 @@ def silent_page(request: StaffRequest, pk: int) -> HttpResponse:
         "line": line,
         "form": form,
         "calls": patient.phone_calls.select_related("called_by"),
-        "alone": line is None and not form.is_bound,
+        "was_asked": CheckIn.objects.filter(infusion__patient=patient).exists(),
     }
     return render(request, "reactions/silence.html", context)
 

@@ -1,5 +1,6 @@
 """Registering, correcting and finding patients, and recording IgA."""
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -249,3 +250,12 @@ def test_an_address_breaks_after_its_at_and_stays_text(page: Client, patient: Pa
     Patient.objects.filter(pk=patient.pk).update(email="tessa<b>@patients.example")
     seen = page.get(reverse("reactions:patient", args=[patient.pk])).content.decode()
     assert "tessa&lt;b&gt;@<wbr>patients.example" in seen
+
+
+def test_a_recorded_death_stands_on_top_and_says_how_it_is_taken_back(page: Client, patient: Patient) -> None:
+    address = reverse("reactions:patient", args=[patient.pk])
+    assert "The patient has died" not in page.get(address).content.decode()
+    Patient.objects.filter(pk=patient.pk).update(died_on="2026-05-01", language="es")
+    text = page.get(address).content.decode()
+    assert "The patient has died, on 2026-05-01." in text
+    assert re.search(r"<dt>Language</dt><dd>(Spanish|Español)</dd>", text)

@@ -288,7 +288,7 @@ def test_a_decision_is_revised_with_a_reason_and_the_earlier_stays(page: Client,
     reject(page, answer, words="Looked again: a cold")
     assert [row.verdict for row in ReviewDecision.objects.order_by("version")] == ["merged", "rejected"]
     shown = words_of(page.get(address("review", answer)))
-    assert re.search(r"Counts Not a reaction.*Looked again: a cold.*Earlier Belongs to a reaction", shown)
+    assert re.search(r"In force Not a reaction.*Looked again: a cold.*Earlier Belongs to a reaction", shown)
     assert "Also reported" not in words_of(page.get(reverse("reactions:reaction", args=[reaction.pk])))
     assert "still stands and is counted" not in shown
     # And into a reaction of its own, with the reason beside the form.

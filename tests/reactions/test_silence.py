@@ -389,14 +389,18 @@ def test_a_call_is_kept_though_the_patient_answered_meanwhile(page: Client, sile
     later = make_infusion(silent.patient)
     plan_checkins(later, now=timezone.now())
     submit_answer(later.checkins.earliest("due_at"), has_problem=False, details={}, symptoms={}, now=timezone.now())
-    assert "Nothing is open" in words_of(page.get(reverse("reactions:silence", args=[silent.patient.pk])))
+    words = words_of(page.get(reverse("reactions:silence", args=[silent.patient.pk])))
+    assert "Nothing is open" in words
+    assert "Store the call" in words
     assert call(page, silent.patient, "no_problem", "Said it twice").status_code == 302
     assert PhoneCall.objects.get().words == "Said it twice"
 
 
 def test_nobody_who_was_never_asked_is_called(page: Client, patient: Patient) -> None:
     address = reverse("reactions:silence", args=[patient.pk])
-    assert "Nothing is open" in words_of(page.get(address))
+    words = words_of(page.get(address))
+    assert "Nothing is open" in words
+    assert "Store the call" not in words
     assert call(page, patient, "no_problem").status_code == 404
 
 
