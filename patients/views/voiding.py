@@ -21,8 +21,12 @@ def void_page(
     said: str,
     back: str,
     what: str = "",
+    caution: str = "",
 ) -> HttpResponse:
-    """Ask why `what` is void, then call the verb `void`, say `said` and lead to the address `back`."""
+    """Ask why `what` is void, then call the verb `void`, say `said` and lead to the address `back`.
+
+    `caution` is what goes out of sight with the record.
+    """
     form = VoidForm(posted(request), initial={"seen_version": record.version})
     if form.is_valid():
         try:
@@ -32,4 +36,6 @@ def void_page(
         else:
             messages.success(request, said)
             return redirect(back)
-    return render(request, "patients/void.html", {"form": form, "patient": patient, "what": what or record})
+    return render(
+        request, "patients/void.html", {"form": form, "patient": patient, "what": what or record, "caution": caution}
+    )

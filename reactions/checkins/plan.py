@@ -16,7 +16,7 @@ from reactions import outbox
 from reactions.clinical.questions import EVENING
 from reactions.clinical.schedule import Step, before_next_course, when_it_closes, when_to_send
 from reactions.models import AnaphylaxisRecord, CheckIn, CheckInPlan, Course, Infusion, Reaction
-from reactions.models.checkin import PLANNED_OTHERWISE, RECORDED_LATE, SENT_TOO_LATE
+from reactions.models.checkin import PLANNED_OTHERWISE, RECORDED_LATE, SENT_TOO_LATE, SKIPPED
 from reactions.models.link import new_link
 from reactions.vocabulary import LABELS, CheckInKind, CheckInState
 
@@ -211,8 +211,12 @@ def _ended_for(checkin: CheckIn, *reasons: str) -> bool:
 
 
 def _was_missed_at(checkin: CheckIn, due_at: datetime) -> bool:
-    """The service missed it at this very time: planning again does not bring it back, since a later one went out."""
-    return checkin.state == CheckInState.MISSED and checkin.state_reason == SENT_TOO_LATE and checkin.due_at == due_at
+    """The service missed it at this very time: planning again does not bring it back.
+
+    A later one went out, or another host sent it before this one became the sender.
+    """
+    missed = checkin.state == CheckInState.MISSED and checkin.state_reason in {SENT_TOO_LATE, SKIPPED}
+    return missed and checkin.due_at == due_at
 
 
 def cancel_checkins(infusion: Infusion, *, reason: str, now: datetime) -> None:

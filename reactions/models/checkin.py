@@ -26,6 +26,7 @@ from reactions.vocabulary import (
 # Reasons of a check-in's state that decide what the patient reads at its link.
 MAIL_REFUSED = "The mail was refused."
 SENT_TOO_LATE = "The service did not send it in time."
+SKIPPED = "It was due before this host became the sender."
 RECORDED_LATE = "The infusion was recorded after this check-in's time."
 PLANNED_OTHERWISE = "The clinic's plan has this check-in no more."
 

@@ -10,9 +10,8 @@ from patients.models import write_event
 from reactions import site
 from reactions.checkins.resuming import mailed_and_open
 from reactions.models import CheckIn, OutboxMessage, Site
+from reactions.models.checkin import SKIPPED
 from reactions.vocabulary import CheckInState, MailState
-
-SKIPPED = "It was due before this host became the sender."
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from patients.views.patients import find_patient
 from patients.views.voiding import void_page
 from reactions import recording, safety
 from reactions.forms.infusion_entry import InfusionEntry
-from reactions.models import Infusion
+from reactions.models import Infusion, Report
 from reactions.views.records import find_infusion, find_infusion_to_change
 from reactions.views.running import running, warn_above_label
 from reactions.views.saved import saved_before
@@ -144,6 +144,19 @@ def void_infusion(request: StaffRequest, pk: int) -> HttpResponse:
         patient=infusion.patient,
         said="The infusion is void, and its check-ins are cancelled.",
         back=reverse("reactions:patient", args=[infusion.patient_id]),
+        caution=_reports_that_wait(infusion),
+    )
+
+
+def _reports_that_wait(infusion: Infusion) -> str:
+    """What a patient told about the infusion and nobody has decided about leaves the worklist with it."""
+    waiting = Report.objects.to_review().filter(infusion=infusion).count()
+    if not waiting:
+        return ""
+    reports = "1 report of the patient" if waiting == 1 else f"{waiting} reports of the patient"
+    return (
+        f"{reports} about this infusion waits for review and leaves the worklist with it. Decide about it first, or"
+        " record a reaction with the infusion that is the right one."
     )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -126,7 +127,7 @@ def silent_page(request: StaffRequest, pk: int) -> HttpResponse:
         "line": line,
         "form": form,
         "calls": patient.phone_calls.select_related("called_by"),
-        "was_asked": CheckIn.objects.filter(infusion__patient=patient).exists(),
+        "was_asked": _asked(patient).exists(),
     }
     return render(request, "reactions/silence.html", context)
 
@@ -136,9 +137,13 @@ def _line_of(patient: Patient, now: datetime) -> Silence | None:
     return lines[0] if lines else None
 
 
+def _asked(patient: Patient) -> QuerySet[CheckIn]:
+    return CheckIn.objects.filter(infusion__patient=patient, infusion__voided_at=None)
+
+
 def _last_asked(patient: Patient) -> CheckIn:
-    checkin = CheckIn.objects.filter(infusion__patient=patient).exclude(sent_at=None).order_by("-due_at").first()
-    checkin = checkin or CheckIn.objects.filter(infusion__patient=patient).order_by("due_at").first()
+    own = _asked(patient)
+    checkin = own.exclude(sent_at=None).order_by("-due_at").first() or own.order_by("due_at").first()
     if checkin is None:
         raise Http404("Nothing was asked.")
     return checkin

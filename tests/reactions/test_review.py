@@ -333,6 +333,15 @@ def test_what_is_void_is_nobodys_task(page: Client, infusion: Infusion, what: st
         assert page.post(address(name, answer)).status_code in {404, 405}
 
 
+def test_who_voids_an_infusion_is_told_of_the_report_that_goes_with_it(page: Client, infusion: Infusion) -> None:
+    address = reverse("reactions:void_infusion", args=[infusion.pk])
+    assert "waits for review" not in words_of(page.get(address))
+    answer = tell(infusion)
+    assert "1 report of the patient about this infusion waits for review" in words_of(page.get(address))
+    reject(page, answer)
+    assert "waits for review" not in words_of(page.get(address))
+
+
 def test_a_report_of_a_course_belongs_to_the_day_on_which_it_began(page: Client, patient: Patient) -> None:
     first = make_infusion(patient, ended_at=timezone.now() - timedelta(hours=52))
     second = make_infusion(patient, course=first.course)

@@ -460,3 +460,17 @@ def test_a_call_is_never_about_another_patients_check_in(silent: CheckIn, clinic
             now=timezone.now(),
         )
     assert not PhoneCall.objects.exists()
+
+
+def test_a_problem_told_after_its_infusion_was_voided_is_taken_down_about_another(
+    page: Client, silent: CheckIn, nurse: User
+) -> None:
+    other = make_infusion(silent.patient)
+    plan_checkins(other, now=timezone.now())
+    recording.void_infusion(
+        silent.infusion, by=nurse, reason="A slip", seen_version=silent.infusion.version, now=timezone.now()
+    )
+    answer = call(page, silent.patient, "problem")
+    assert answer.status_code == 302
+    assert page.get(answer.headers["Location"]).status_code == 200
+    assert PhoneCall.objects.get().checkin.infusion == other

@@ -153,6 +153,9 @@ def test_what_was_due_before_is_marked_missed_when_asked_and_the_rest_goes_out_i
     assert (due_checkin.state, due_checkin.state_reason) == (CheckInState.MISSED, recording.site.SKIPPED)
     assert OutboxMessage.objects.get().state == MailState.CANCELLED
     assert due.tick().mails == {}
+    # Nor does planning anew bring it back: the other host has sent it.
+    make_checkins(due_checkin.infusion)
+    assert due.tick().mails == {}
     CheckIn.objects.filter(state=CheckInState.PLANNED).update(
         due_at=timezone.now() - timedelta(minutes=1), closes_at=timezone.now() + timedelta(hours=1)
     )
