@@ -131,10 +131,12 @@ def _resume_held(pk: int, now: datetime) -> bool:
         or when_its_mail_leaves(checkin, now=max(now, checkin.due_at)) >= checkin.closes_at
     ):
         return False
-    _plan_again(checkin, because=checkin.state_reason, called_off=called_off)
+    _write(checkin, CheckInState.PLANNED, sent_at=None, because=checkin.state_reason)
     infusions = Infusion.objects.current().filter(course=checkin.course_id).exclude(ended_at=None)
     if latest := infusions.select_related("patient__clinic", "course").order_by("-ended_at", "-pk").first():
         plan_checkins(latest, now=now, plan_changed=True)
+    # Afterwards, since planning lets a mail that was called off wait again: this one takes its turn among the others.
+    _call_off(checkin, called_off)
     return True
 
 
@@ -162,7 +164,8 @@ def _send_to_new_address(pk: int, now: datetime) -> bool:
     sent_to = {mail.sent_to for mail in mails if mail.kind == MailKind.CHECKIN_INVITATION}
     if _is_being_sent(mails) or sent_to <= {"", address_digest(checkin.patient.email)}:
         return False
-    _plan_again(checkin, because=ADDRESS_CHANGED, called_off=ADDRESS_CHANGED)
+    _write(checkin, CheckInState.PLANNED, sent_at=None, because=ADDRESS_CHANGED)
+    _call_off(checkin, ADDRESS_CHANGED)
     return True
 
 
@@ -179,12 +182,11 @@ def _is_being_sent(mails: Collection[OutboxMessage]) -> bool:
     return any(mail.state == MailState.SENDING for mail in mails)
 
 
-def _plan_again(checkin: CheckIn, *, because: str, called_off: str) -> None:
-    """Plan it as if it had not been mailed. What was mailed about it counts no more; its mails say `called_off`."""
+def _call_off(checkin: CheckIn, called_off: str) -> None:
+    """What was mailed about it counts no more, as if it had not been; its mails say why."""
     checkin.mails.update(
         state=MailState.CANCELLED, last_error=called_off, sent_at=None, bounced_at=None, refused_address=""
     )
-    _write(checkin, CheckInState.PLANNED, sent_at=None, because=because)
 
 
 def _write(checkin: CheckIn, state: CheckInState, *, sent_at: datetime | None, because: str) -> None:
