@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from billiard.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, When
 
 from patients.models import Patient
 from reactions import alerts, outbox, site
 from reactions.checkins import replanning, resuming
-from reactions.checkins.each import OF_ALL, sum_over
+from reactions.checkins.each import sum_over
 from reactions.checkins.plan import when_its_mail_leaves
 from reactions.models import CheckIn, CheckInPlan, OutboxMessage
 from reactions.models.checkin import SENT_TOO_LATE, CheckInQuerySet
@@ -51,9 +52,9 @@ def tick() -> TickReport:
     def done(part: Callable[[datetime], int]) -> int:
         try:
             return part(now)
+        except SoftTimeLimitExceeded:
+            raise
         except Exception as error:
-            if isinstance(error, OF_ALL):
-                raise
             logger.exception("the tick could not %s", part.__name__)
             errors.append(error)
             return 0

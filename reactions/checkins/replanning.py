@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Q
 
-from reactions.checkins.each import OF_ALL, sum_over
+from reactions.checkins.each import PASSING, sum_over
 from reactions.checkins.plan import plan_checkins
 from reactions.models import CheckInPlan, Course, Infusion
 from reactions.models.plan import LATEST, LONGEST_WINDOW
@@ -33,7 +33,7 @@ def _apply(plan: CheckInPlan, now: datetime) -> int:
     own = CheckInPlan.objects.filter(pk=plan.pk, saved_at=plan.saved_at)
     try:
         planned = sum_over(ahead, lambda course: _plan_anew(course, now), what="planning a course anew")
-    except OF_ALL:
+    except PASSING:
         raise
     except Exception:
         # A course that could not be planned anew is in the log, and keeps nobody after it waiting.

@@ -7,13 +7,15 @@ from typing import Any
 from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
+from billiard.exceptions import SoftTimeLimitExceeded
 from django.core import mail
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, OperationalError, connection
 from django.utils import timezone
 
 from patients.models import Clinic, Patient, User
 from reactions import alerts, outbox, recording
 from reactions.checkins import due, resuming
+from reactions.checkins.each import sum_over
 from reactions.checkins.plan import plan_checkins
 from reactions.clinical.schedule import DEFAULT_PLAN
 from reactions.models import CheckIn, CheckInPlan, Course, Infusion, OutboxMessage, PlanStep
@@ -187,19 +189,38 @@ def test_what_goes_wrong_with_one_course_keeps_no_alert_from_leaving(
     assert [message.to for message in mail.outbox] == [[nurse.email]]
 
 
+@pytest.mark.parametrize("error", [IntegrityError("a row that cannot be"), OperationalError("cannot be: timeout")])
 def test_what_goes_wrong_with_one_part_keeps_no_check_in_from_leaving(
-    clinic: Clinic, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     planned(clinic, days_ago=1.1)
 
     def goes_wrong(now: datetime) -> None:
-        raise IntegrityError("a row that cannot be")
+        raise error
 
     monkeypatch.setattr(due.resuming, "resume", goes_wrong)
-    with pytest.raises(IntegrityError, match="cannot be"):
+    with pytest.raises(type(error), match="cannot be"):
         due.tick()
     assert len(mail.outbox) == 1
     assert "the tick could not goes_wrong" in caplog.text
+
+
+def test_a_row_with_which_the_database_has_trouble_keeps_no_other_waiting_and_a_time_limit_ends_it() -> None:
+    done: list[int] = []
+
+    def do(row: int) -> int:
+        if row == 1:
+            raise OperationalError("deadlock detected")
+        if row == 3:
+            raise SoftTimeLimitExceeded
+        done.append(row)
+        return 1
+
+    with pytest.raises(OperationalError, match="deadlock"):
+        sum_over([1, 2], do, what="a test")
+    with pytest.raises(SoftTimeLimitExceeded):
+        sum_over([4, 3, 5], do, what="a test")
+    assert done == [2, 4]
 
 
 def test_one_patient_of_whom_nothing_can_be_planned_keeps_nobody_else_waiting(
