@@ -259,3 +259,16 @@ def test_in_quiet_hours_the_tick_asks_as_much_for_many_silent_patients_as_for_on
         )
     with django_assert_max_num_queries(2):
         assert due.queue_reminders(now) == 0
+
+
+def test_an_infusion_recorded_anew_a_little_earlier_gets_a_check_in_of_its_own(clinic: Clinic, nurse: User) -> None:
+    """The patient holds a link that is closed; what was sent about the void one is not the later one."""
+    void = planned(clinic, days_ago=1.1)
+    due.tick()
+    recording.void_infusion(void, by=nurse, reason="A slip", seen_version=void.version, now=timezone.now())
+    right = planned(clinic, days_ago=1.11, patient=void.patient, course=void.course)
+    OutboxMessage.objects.update(sent_at=timezone.now() - DAY)
+    CheckIn.objects.filter(infusion=void, sent_at__isnull=False).update(sent_at=timezone.now() - DAY)
+    due.tick()
+    assert len(mail.outbox) == 2
+    assert states(right)["hours_24"] == "sent"
