@@ -110,6 +110,12 @@ class OfOwnClinicAdmin(ScopedAdmin):
             kwargs |= {"queryset": self.free(request), "initial": self.free(request).first()}
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """An empty list says what holds without a row."""
+        without = [str(clinic) for clinic in self.free(request)] if self.once else []
+        subtitle = f"Not set by {', '.join(without)}: there the usual settings hold." if without else None
+        return super().changelist_view(request, {"subtitle": subtitle} | (extra_context or {}))
+
     def mine(self, request: HttpRequest) -> QuerySet[Clinic]:
         return Clinic.objects.administered_by(signed_in(request))
 

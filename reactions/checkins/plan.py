@@ -18,7 +18,7 @@ from reactions.clinical.schedule import Step, before_next_course, when_it_closes
 from reactions.models import AnaphylaxisRecord, CheckIn, CheckInPlan, Course, Infusion, Reaction
 from reactions.models.checkin import PLANNED_OTHERWISE, RECORDED_LATE, SENT_TOO_LATE, SKIPPED
 from reactions.models.link import new_link
-from reactions.vocabulary import LABELS, CheckInKind, CheckInState
+from reactions.vocabulary import LABELS, CheckInKind, CheckInState, MailKind, MailState
 
 # After a reaction that meets criteria of anaphylaxis one more is asked the same evening, since symptoms can come back
 # (biphasic reactions, within 1 to 72 h). The hours are this project's own.
@@ -46,15 +46,14 @@ def plan_checkins(infusion: Infusion, *, now: datetime, plan_changed: bool = Fal
     latest = course.infusions.current().exclude(ended_at=None).order_by("-ended_at", "-pk").first()
     if latest is None or latest.ended_at is None:
         _planned(course).exclude(kind=CheckInKind.EVENING).update(state=CheckInState.CANCELLED, state_reason=NO_END)
-        _plan_evening(infusion, _evening_asked_of(infusion, plan, now), now, else_because=NO_END)
+        _plan_evening(infusion, plan, now, else_because=NO_END)
         return []
     steps = plan.steps_in_use()
     for step in steps:
         _plan_step(step, plan, course, latest, latest.ended_at, now, plan_changed=plan_changed)
     of_plan = {step.key for step in steps} | {CheckInKind.EVENING, CheckInKind.REPORT}
     _planned(course).exclude(kind__in=of_plan).update(state=CheckInState.CANCELLED, state_reason=PLANNED_OTHERWISE)
-    asked_of = _evening_asked_of(infusion, plan, now)
-    _plan_evening(infusion, asked_of, now, else_because=PLANNED_OTHERWISE)
+    _plan_evening(infusion, plan, now, else_because=PLANNED_OTHERWISE)
     return list(latest.checkins.all())
 
 
@@ -72,7 +71,7 @@ def _plan_step(
     due_at = ended_at + step.after_end
     if step.before_next_course:
         due_at = before_next_course(due_at, ended_at, _next_day(course, ended_at), zone)
-    closes_at = when_it_closes(step, due_at, zone, quiet_hours)
+    closes_at = when_it_closes(step.open_for, due_at, zone, quiet_hours)
     over = closes_at <= now
     values = {
         "infusion": latest,
@@ -87,6 +86,8 @@ def _plan_step(
     own = CheckIn.objects.filter(infusion=latest, kind=step.key).first()
     kept = own or _planned(course).filter(kind=step.key).order_by("-pk").first()
     if kept:
+        if _can_move(kept) and _has_left_meanwhile(kept):
+            return
         if _can_move(kept) and not _was_missed_at(kept, due_at) and not (plan_changed and over):
             # Not where its mail has left this moment.
             moved = CheckIn.objects.filter(pk=kept.pk, state=kept.state, sent_at=None).update(**values)
@@ -126,11 +127,16 @@ def plan_evening(infusion: Infusion, *, now: datetime) -> None:
     reason to ask the check-in is cancelled while it is not sent. Belongs inside the transaction of a verb.
     """
     Course.objects.select_for_update(no_key=True).get(pk=infusion.course_id)
-    asked_of = _evening_asked_of(infusion, CheckInPlan.of(infusion.patient.clinic), now)
-    _plan_evening(infusion, asked_of, now, else_because=NO_CRITERION)
+    _plan_evening(infusion, CheckInPlan.of(infusion.patient.clinic), now, else_because=NO_CRITERION)
 
 
-def _plan_evening(infusion: Infusion, asked_of: datetime | None, now: datetime, *, else_because: str) -> None:
+def _plan_evening(infusion: Infusion, plan: CheckInPlan, now: datetime, *, else_because: str) -> None:
+    zone, quiet_hours = infusion.patient.zone, plan.quiet_hours()
+    asked_of = _onset_of_anaphylaxis(infusion, now)
+    if asked_of:
+        quiet_hours = None
+    else:
+        asked_of = _end_of_day(infusion, plan)
     stored = CheckIn.objects.filter(infusion=infusion, kind=CheckInKind.EVENING)
     planned = stored.select_for_update(of=("self",), no_key=True).first()
     if asked_of is None:
@@ -139,16 +145,16 @@ def _plan_evening(infusion: Infusion, asked_of: datetime | None, now: datetime, 
         return
     waits = planned is not None and planned.state == CheckInState.PLANNED
     goes_on = planned is None or waits or _ended_for(planned, NO_CRITERION, NO_END, PLANNED_OTHERWISE)
-    if now - asked_of > EVENING_WITHIN or not goes_on:
+    if now - asked_of > EVENING_WITHIN or not goes_on or (planned and _has_left_meanwhile(planned)):
         return
-    evening = datetime.combine(asked_of.astimezone(infusion.patient.zone).date(), EVENING_AT, infusion.patient.zone)
+    evening = datetime.combine(asked_of.astimezone(zone).date(), EVENING_AT, zone)
     due_at = max(evening, now + EVENING_AT_THE_EARLIEST_IN)
     if planned and waits and evening <= planned.due_at < evening + timedelta(hours=24):
         return
-    values = {"due_at": due_at, "closes_at": due_at + EVENING_OPEN_FOR}
+    values = {"due_at": due_at, "closes_at": when_it_closes(EVENING_OPEN_FOR, due_at, zone, quiet_hours)}
     if planned:
         CheckIn.objects.filter(pk=planned.pk).update(state=CheckInState.PLANNED, state_reason="", **values)
-        outbox.move(planned, due_at=due_at, expires_at=values["closes_at"])
+        outbox.move(planned, due_at=when_to_send(due_at, zone, quiet_hours), expires_at=values["closes_at"])
         return
     nonce, link_hash = new_link()
     CheckIn.objects.create(
@@ -161,11 +167,6 @@ def _plan_evening(infusion: Infusion, asked_of: datetime | None, now: datetime, 
         link_hash=link_hash,
         **values,
     )
-
-
-def _evening_asked_of(infusion: Infusion, plan: CheckInPlan, now: datetime) -> datetime | None:
-    """The moment after which the evening is asked about the infusion; None where there is no reason to ask."""
-    return _onset_of_anaphylaxis(infusion, now) or _end_of_day(infusion, plan)
 
 
 def _end_of_day(infusion: Infusion, plan: CheckInPlan) -> datetime | None:
@@ -196,6 +197,17 @@ def _onset_of_anaphylaxis(infusion: Infusion, now: datetime) -> datetime | None:
     reactions = Reaction.objects.current().filter(infusion=infusion, anaphylaxis__in=records)
     unrecorded = infusion.ended_at or now
     return max((onset or unrecorded for onset in reactions.values_list("onset_at", flat=True)), default=None)
+
+
+def _has_left_meanwhile(checkin: CheckIn) -> bool:
+    """Its mail left in the moment in which it was called off; as it goes on, it is one that was sent."""
+    if checkin.state != CheckInState.CANCELLED or checkin.sent_at:
+        return False
+    left = checkin.mails.filter(kind=MailKind.CHECKIN_INVITATION, state=MailState.SENT).first()
+    if left is None:
+        return False
+    own = CheckIn.objects.filter(pk=checkin.pk, state=checkin.state)
+    return own.update(state=CheckInState.SENT, state_reason="", sent_at=left.sent_at) > 0
 
 
 def _can_move(checkin: CheckIn) -> bool:

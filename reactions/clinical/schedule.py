@@ -4,7 +4,7 @@ Signatures
     is_quiet(at, zone, quiet_hours) -> bool
     when_to_send(due_at, zone, quiet_hours) -> datetime
     before_next_course(due_at, ended_at, next_day, zone) -> datetime
-    when_it_closes(step, due_at, zone, quiet_hours) -> datetime
+    when_it_closes(open_for, due_at, zone, quiet_hours) -> datetime
 
 Quiet hours are clock times from one up to, and not including, another; from 21:00 to 08:00 they go over midnight. They
 are counted in the zone in which the patient lives at that moment, so that a move is followed. Where the clocks go
@@ -117,9 +117,11 @@ def when_to_send(due_at: datetime, zone: ZoneInfo, quiet_hours: QuietHours | Non
     return next(end for day in ends for end in day if end > moment and not is_quiet(end, zone, quiet_hours))
 
 
-def when_it_closes(step: Step, due_at: datetime, zone: ZoneInfo, quiet_hours: QuietHours | None) -> datetime:
-    """The end of the step's window, and never before it was open for OPEN_AT_LEAST outside the quiet hours' wait."""
-    return max(due_at + step.open_for, when_to_send(due_at, zone, quiet_hours) + OPEN_AT_LEAST)
+def when_it_closes(
+    open_for: timedelta, due_at: datetime, zone: ZoneInfo, quiet_hours: QuietHours | None
+) -> datetime:
+    """The end of the window, and never before it was open for OPEN_AT_LEAST outside the quiet hours' wait."""
+    return max(due_at + open_for, when_to_send(due_at, zone, quiet_hours) + OPEN_AT_LEAST)
 
 
 def before_next_course(due_at: datetime, ended_at: datetime, next_day: date | None, zone: ZoneInfo) -> datetime:

@@ -366,7 +366,30 @@ def test_the_evening_of_each_day_of_a_course_is_asked_where_the_plan_says_so(cli
     assert evenings.get(infusion=second).state_reason == PLANNED_OTHERWISE
 
 
+@pytest.mark.parametrize(
+    ("sends_from", "closes_in"), [(time(8), 24 * HOUR), (time(12, 30), 28 * HOUR + timedelta(minutes=30))]
+)
+def test_an_evening_whose_mail_waits_for_the_morning_is_open_for_that_day(
+    clinic: Clinic, sends_from: time, closes_in: timedelta
+) -> None:
+    CheckInPlan.objects.create(clinic=clinic, asks_same_evening=True, quiet_from=time(20), sends_from=sends_from)
+    first = make_infusion(make_patient(clinic), ended_at=MORNING + 4 * HOUR)
+    type(first.course).objects.update(planned_days=2)
+    first.refresh_from_db()
+    plan_checkins(first, now=first.ended_at)
+    evening = CheckIn.objects.get(kind="evening")
+    assert evening.closes_at - evening.due_at == closes_in
+
+
 def test_a_course_of_one_day_has_no_evening(clinic: Clinic) -> None:
     CheckInPlan.objects.create(clinic=clinic, asks_same_evening=True)
     planned(make_patient(clinic), MORNING)
     assert not CheckIn.objects.filter(kind="evening").exists()
+
+
+def test_the_empty_list_of_plans_says_that_the_usual_settings_hold(client: Client, administrator: User) -> None:
+    client.force_login(administrator)
+    page = client.get("/admin/reactions/checkinplan/").content.decode()
+    assert f"Not set by {administrator.roles.get().clinic}: there the usual settings hold." in page
+    CheckInPlan.objects.create(clinic=administrator.roles.get().clinic)
+    assert "usual settings hold" not in client.get("/admin/reactions/checkinplan/").content.decode()

@@ -230,6 +230,28 @@ def test_an_end_taken_back_cancels_what_was_planned(patient: Patient) -> None:
     assert set(states(infusion.course).values()) == {CheckInState.CANCELLED}
 
 
+def test_a_mail_that_left_while_the_end_was_taken_back_counts_as_sent_once_the_end_is_there_again(
+    patient: Patient,
+) -> None:
+    infusion = ended(patient, 25 * HOUR)
+    end = infusion.ended_at
+    plan_checkins(infusion, now=NOW)
+    queue_what_is_due(NOW)
+    infusion.ended_at = None
+    infusion.save()
+    plan_checkins(infusion, now=NOW)
+    # As the mark of the mail that was under way leaves it.
+    OutboxMessage.objects.update(state="sent", sent_at=NOW)
+    infusion.ended_at = end
+    infusion.save()
+    plan_checkins(infusion, now=NOW + HOUR)
+    first = CheckIn.objects.get(kind="hours_24")
+    assert (first.state, first.sent_at, first.state_reason) == (CheckInState.SENT, NOW, "")
+    assert states(infusion.course) == {kind: CheckInState.PLANNED for kind in states(infusion.course)} | {
+        "hours_24": CheckInState.SENT
+    }
+
+
 def test_an_end_taken_back_and_written_again_plans_them_again(patient: Patient) -> None:
     infusion = ended(patient, HOUR)
     end = infusion.ended_at
