@@ -117,9 +117,7 @@ def when_to_send(due_at: datetime, zone: ZoneInfo, quiet_hours: QuietHours | Non
     return next(end for day in ends for end in day if end > moment and not is_quiet(end, zone, quiet_hours))
 
 
-def when_it_closes(
-    open_for: timedelta, due_at: datetime, zone: ZoneInfo, quiet_hours: QuietHours | None
-) -> datetime:
+def when_it_closes(open_for: timedelta, due_at: datetime, zone: ZoneInfo, quiet_hours: QuietHours | None) -> datetime:
     """The end of the window, and never before it was open for OPEN_AT_LEAST outside the quiet hours' wait."""
     return max(due_at + open_for, when_to_send(due_at, zone, quiet_hours) + OPEN_AT_LEAST)
 

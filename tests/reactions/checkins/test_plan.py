@@ -247,7 +247,7 @@ def test_a_mail_that_left_while_the_end_was_taken_back_counts_as_sent_once_the_e
     plan_checkins(infusion, now=NOW + HOUR)
     first = CheckIn.objects.get(kind="hours_24")
     assert (first.state, first.sent_at, first.state_reason) == (CheckInState.SENT, NOW, "")
-    assert states(infusion.course) == {kind: CheckInState.PLANNED for kind in states(infusion.course)} | {
+    assert states(infusion.course) == dict.fromkeys(states(infusion.course), CheckInState.PLANNED) | {
         "hours_24": CheckInState.SENT
     }
 
