@@ -4,13 +4,16 @@ Beat calls it every minute; `manage.py tick` is the same from cron, without a br
 """
 
 import logging
+import random
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from billiard.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, When
+from django.db.models import Case, Exists, F, Max, Min, OuterRef, Q, QuerySet, When
 
 from patients.models import Patient
 from reactions import alerts, outbox, site
@@ -25,6 +28,8 @@ from reactions.vocabulary import CheckInState, MailKind, MailState
 logger = logging.getLogger(__name__)
 
 BATCH = 500
+# After so long what is queued so far is sent first: in a tick that only queues, no mail would leave.
+QUEUE_FOR_S = settings.OUTBOX_LEASE_S / 4
 # Between the mails about two courses of one patient. This project's own.
 APART = timedelta(hours=1)
 OVERTAKEN = "A later check-in of the course is due."
@@ -95,13 +100,24 @@ def queue_what_is_due(now: datetime) -> int:
 
 
 def _patients_with_due(now: datetime) -> Iterator[int]:
-    """Patients of check-ins that are due and have no mail, by key."""
-    seen = 0
-    due = _without_a_mail(CheckIn.objects.filter(state=CheckInState.PLANNED, due_at__lte=now))
-    while patients := list(_patients_of(due).filter(patient__gt=seen)[:BATCH]):
-        for row in patients:
-            seen = row["patient"]
-            yield seen
+    """Patients of check-ins that are due and have no mail, as many as there is time for; the next tick has the others.
+
+    From any of them on, so that several ticks at once do not wait for each other, and nobody is always the last.
+    """
+    until = time.monotonic() + QUEUE_FOR_S
+    due = _patients_of(_without_a_mail(CheckIn.objects.filter(state=CheckInState.PLANNED, due_at__lte=now)))
+    ends = due.aggregate(first=Min("patient"), last=Max("patient"))
+    if ends["first"] is None:
+        return
+    begin = random.randint(ends["first"], ends["last"])  # noqa: S311 - no secret
+    for part in (due.filter(patient__gte=begin), due.filter(patient__lt=begin)):
+        seen = 0
+        while patients := list(part.filter(patient__gt=seen)[:BATCH]):
+            for row in patients:
+                seen = row["patient"]
+                yield seen
+                if time.monotonic() > until:
+                    return
 
 
 def queue_reminders(now: datetime) -> int:

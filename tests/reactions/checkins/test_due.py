@@ -22,6 +22,7 @@ from reactions.models import CheckIn, CheckInPlan, Course, Infusion, OutboxMessa
 from reactions.models.checkin import SENT_TOO_LATE
 from reactions.vocabulary import CheckInState, MailState
 from tests.support.factories import make_checkins, make_infusion, make_patient
+from tests.support.smtp_sink import SmtpSink
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -272,3 +273,16 @@ def test_an_infusion_recorded_anew_a_little_earlier_gets_a_check_in_of_its_own(c
     due.tick()
     assert len(mail.outbox) == 2
     assert states(right)["hours_24"] == "sent"
+
+
+def test_where_time_is_short_some_are_mailed_now_and_the_others_by_the_next_ticks(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch, smtp_sink: SmtpSink
+) -> None:
+    for _ in range(3):
+        make_checkins(make_infusion(make_patient(clinic), ended_at=timezone.now() - timedelta(hours=25)))
+    monkeypatch.setattr(due, "QUEUE_FOR_S", 0)
+    mailed = []
+    for _ in range(3):
+        due.tick()
+        mailed.append(len(smtp_sink.messages))
+    assert mailed == [1, 2, 3]
