@@ -52,6 +52,7 @@ def tick() -> TickReport:
     """
     if site.sending_is_stopped():
         return TickReport(0, 0, outbox.dispatch())
+    begun_at = time.monotonic()
     now, errors = outbox.database_now(), []
 
     def done(part: Callable[[datetime], int]) -> int:
@@ -76,7 +77,7 @@ def tick() -> TickReport:
     ):
         done(part)
     queued = done(queue_what_is_due) + done(queue_reminders)
-    mails = outbox.dispatch()
+    mails = outbox.dispatch(task_begun_at=begun_at)
     if errors:
         raise errors[0]
     return TickReport(closed, queued, mails)

@@ -38,6 +38,9 @@ NOTED_FOR_S = 5.0
 AHEAD = 2
 # A dispatcher begins no further mail after this: one that hangs then still ends within the task's time limit.
 STOP_AFTER_S = LEASE.total_seconds() * 3 / 8
+# Nor after this, from the beginning of the task in which others have used time before it: a mail that is under way when
+# the task's limit comes is in doubt, and goes out twice.
+STOP_IN_TASK_AFTER_S = LEASE.total_seconds() * 13 / 32
 # And for so long after that it offers what became of its mails to a database that has gone away. Both together stay
 # below the task's soft limit, 3/4 of a lease, or that would end the offering and lose the mark.
 MARK_WITHIN_S = LEASE.total_seconds() * 5 / 16
@@ -68,23 +71,30 @@ class Ready:
         return time.monotonic() - self.read_at > FRESH_FOR_S
 
 
-def dispatch(*, batch: int = BATCH) -> dict[str, int]:
+def dispatch(*, batch: int = BATCH, task_begun_at: float | None = None) -> dict[str, int]:
     """Send what is due. Returns how many rows were sent, refused, cancelled, expired or overtaken, or wait, and why.
 
     A row is `waiting` when the mail server did not take it: no connection, our sender, its own trouble, the text. It is
     `put_off` when the server only did not take this recipient for now, `paced` when the limits hold it back, `moved`
     when its check-in is due later, and `unwritten` when it could not be written.
 
-    Without a connection to the mail server it stops at the first row; the others keep their turn.
+    Without a connection to the mail server it stops at the first row; the others keep their turn. `task_begun_at` is
+    when the task began of which this is a part, on the monotonic clock.
     """
     if stopped := site.sending_is_stopped():
         logger.error("%s", stopped)
         return {}
     outcomes: Counter[str] = Counter()
+    stop_at = time.monotonic() + STOP_AFTER_S
+    if task_begun_at is not None:
+        stop_at = min(stop_at, task_begun_at + STOP_IN_TASK_AFTER_S)
+    if not _may_go_on(stop_at):
+        logger.warning("no time is left to send in this task; the next tick sends")
+        return {}
     line = Line(get_connection())
     try:
         with stopping.sending():
-            _empty(line, batch, outcomes)
+            _empty(line, batch, stop_at, outcomes)
     except NoConnection:
         pass
     finally:
@@ -92,8 +102,7 @@ def dispatch(*, batch: int = BATCH) -> dict[str, int]:
     return dict(outcomes)
 
 
-def _empty(line: Line, batch: int, outcomes: Counter[str]) -> None:
-    stop_at = time.monotonic() + STOP_AFTER_S
+def _empty(line: Line, batch: int, stop_at: float, outcomes: Counter[str]) -> None:
     room_at: datetime | None = None
     while _may_go_on(stop_at):
         claimed = claims.claim(batch)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
 from billiard.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
 from django.core import mail
 from django.db import IntegrityError, OperationalError, connection
 from django.utils import timezone
@@ -20,6 +21,7 @@ from reactions.checkins.plan import plan_checkins
 from reactions.clinical.schedule import DEFAULT_PLAN
 from reactions.models import CheckIn, CheckInPlan, Course, Infusion, OutboxMessage, PlanStep
 from reactions.models.checkin import SENT_TOO_LATE
+from reactions.outbox import sending
 from reactions.vocabulary import CheckInState, MailState
 from tests.support.factories import make_checkins, make_infusion, make_patient
 from tests.support.smtp_sink import SmtpSink
@@ -286,3 +288,23 @@ def test_where_time_is_short_some_are_mailed_now_and_the_others_by_the_next_tick
         due.tick()
         mailed.append(len(smtp_sink.messages))
     assert mailed == [1, 2, 3]
+
+
+def test_a_tick_that_has_used_its_time_begins_no_mail_and_the_next_one_sends_it(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch, smtp_sink: SmtpSink
+) -> None:
+    """A mail that is under way when the task's time limit comes is in doubt, and goes out twice."""
+    make_checkins(make_infusion(make_patient(clinic), ended_at=timezone.now() - timedelta(hours=25)))
+    with monkeypatch.context() as patch:
+        patch.setattr(sending, "STOP_IN_TASK_AFTER_S", 0)
+        assert due.tick().mails == {}
+    assert [row.state for row in OutboxMessage.objects.all()] == [MailState.QUEUED]
+    assert due.tick().mails == {"sent": 1}
+    assert len(smtp_sink.messages) == 1
+
+
+def test_what_is_begun_in_a_task_ends_before_its_time_limit() -> None:
+    begun = sending.STOP_IN_TASK_AFTER_S
+    assert begun + settings.EMAIL_TIMEOUT < settings.CELERY_TASK_SOFT_TIME_LIMIT
+    assert begun + sending.MARK_WITHIN_S < settings.CELERY_TASK_SOFT_TIME_LIMIT
+    assert begun > due.QUEUE_FOR_S
