@@ -107,7 +107,8 @@ def test_a_link_with_a_slash_at_its_end_works_too(client: Client, sent: CheckIn,
 
 def test_a_link_that_is_wrong_gets_a_kind_page(client: Client, sent: CheckIn) -> None:
     token = stop_token(sent.link_hash, sent.patient.email)
-    bent = [token[:-1], "x" + token[1:], token[:-1] + ("A" if token[-1] != "A" else "B"), token + "x", "x", "ä" * 67]
+    first, last = ("y" if token[0] == "x" else "x"), ("B" if token[-1] == "A" else "A")
+    bent = [token[:-1], first + token[1:], token[:-1] + last, token + "x", "x", "ä" * 67]
     for wrong in [*bent, stop_token("00" * 32, sent.patient.email), sent.link_path().split("/")[2]]:
         for ask in (client.get, client.post):
             answer = ask(f"/c/stop/{wrong}/")
