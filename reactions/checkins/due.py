@@ -4,7 +4,7 @@ Beat calls it every minute; `manage.py tick` is the same from cron, without a br
 """
 
 import logging
-import random
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -110,7 +110,7 @@ def _patients_with_due(now: datetime) -> Iterator[int]:
     ends = due.aggregate(first=Min("patient"), last=Max("patient"))
     if ends["first"] is None:
         return
-    begin = random.randint(ends["first"], ends["last"])  # noqa: S311 - no secret
+    begin = ends["first"] + secrets.randbelow(ends["last"] - ends["first"] + 1)
     for part in (due.filter(patient__gte=begin), due.filter(patient__lt=begin)):
         seen = 0
         while patients := list(part.filter(patient__gt=seen)[:BATCH]):

@@ -86,7 +86,7 @@ def _plan_step(
     own = CheckIn.objects.filter(infusion=latest, kind=step.key).first()
     kept = own or _planned(course).filter(kind=step.key).order_by("-pk").first()
     if kept:
-        if _can_move(kept) and _has_left_meanwhile(kept):
+        if _can_move(kept) and _goes_on_as_sent(kept):
             return
         if _can_move(kept) and not _was_missed_at(kept, due_at) and not (plan_changed and over):
             # Not where its mail has left this moment.
@@ -145,7 +145,7 @@ def _plan_evening(infusion: Infusion, plan: CheckInPlan, now: datetime, *, else_
         return
     waits = planned is not None and planned.state == CheckInState.PLANNED
     goes_on = planned is None or waits or _ended_for(planned, NO_CRITERION, NO_END, PLANNED_OTHERWISE)
-    if now - asked_of > EVENING_WITHIN or not goes_on or (planned and _has_left_meanwhile(planned)):
+    if now - asked_of > EVENING_WITHIN or not goes_on or (planned and _goes_on_as_sent(planned)):
         return
     evening = datetime.combine(asked_of.astimezone(zone).date(), EVENING_AT, zone)
     due_at = max(evening, now + EVENING_AT_THE_EARLIEST_IN)
@@ -199,8 +199,8 @@ def _onset_of_anaphylaxis(infusion: Infusion, now: datetime) -> datetime | None:
     return max((onset or unrecorded for onset in reactions.values_list("onset_at", flat=True)), default=None)
 
 
-def _has_left_meanwhile(checkin: CheckIn) -> bool:
-    """Its mail left in the moment in which it was called off; as it goes on, it is one that was sent."""
+def _goes_on_as_sent(checkin: CheckIn) -> bool:
+    """Make one that was called off, in the moment in which its mail left, one that was sent. False for any other."""
     if checkin.state != CheckInState.CANCELLED or checkin.sent_at:
         return False
     left = checkin.mails.filter(kind=MailKind.CHECKIN_INVITATION, state=MailState.SENT).first()
