@@ -157,7 +157,7 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="check-in@clinic.exam
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 UNSUBSCRIBE_ADDRESS = env.str("UNSUBSCRIBE_ADDRESS", default="")
 BOUNCE_MAILBOX = env.str("BOUNCE_MAILBOX", default="")
-# Without a secret there is no address for events of a mail provider, and django-anymail need not be installed.
+# Without a secret there is no address for events of a mail provider.
 ANYMAIL_WEBHOOK_SECRET = env.str("ANYMAIL_WEBHOOK_SECRET", default="")
 ANYMAIL_PROVIDER = env.str("ANYMAIL_PROVIDER", default="")
 ANYMAIL = {"WEBHOOK_SECRET": ANYMAIL_WEBHOOK_SECRET}
