@@ -308,3 +308,10 @@ def test_what_is_begun_in_a_task_ends_before_its_time_limit() -> None:
     assert begun + settings.EMAIL_TIMEOUT < settings.CELERY_TASK_SOFT_TIME_LIMIT
     assert begun + sending.MARK_WITHIN_S < settings.CELERY_TASK_SOFT_TIME_LIMIT
     assert begun > due.QUEUE_FOR_S
+
+
+def test_wherever_a_tick_begins_it_comes_to_every_patient(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        make_checkins(make_infusion(make_patient(clinic), ended_at=timezone.now() - timedelta(hours=25)))
+    monkeypatch.setattr(due.secrets, "randbelow", lambda below: below - 1)
+    assert due.queue_what_is_due(timezone.now()) == 3

@@ -91,6 +91,19 @@ def test_the_evening_of_an_anaphylaxis_asks_once_more_unless_it_is_over(
     assert evening(anaphylaxis, later) == (due_at and (CheckInState.PLANNED, due_at, ""))
 
 
+def test_an_evening_whose_mail_left_while_it_was_called_off_counts_as_sent_when_asked_again(
+    anaphylaxis: Reaction,
+) -> None:
+    plan_evening(anaphylaxis.infusion, now=NOW)
+    evening = CheckIn.objects.get(kind="evening")
+    queue_what_is_due(evening.due_at)
+    CheckIn.objects.update(state="cancelled", state_reason=NO_CRITERION)
+    OutboxMessage.objects.update(state="sent", sent_at=evening.due_at)
+    plan_evening(anaphylaxis.infusion, now=NOW + HOUR)
+    evening.refresh_from_db()
+    assert (evening.state, evening.sent_at, evening.state_reason) == (CheckInState.SENT, evening.due_at, "")
+
+
 def test_an_evening_that_was_answered_after_it_was_called_off_stays_answered(
     anaphylaxis: Reaction, nurse: User
 ) -> None:
