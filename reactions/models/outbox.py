@@ -16,6 +16,8 @@ from reactions.models.infusion import Infusion
 from reactions.models.worklist import WorkItem
 from reactions.vocabulary import CheckInState, MailKind, MailState, choices, values
 
+# Mails that wait, are being sent or have left; the others ended otherwise.
+ALIVE = (MailState.QUEUED, MailState.SENDING, MailState.SENT)
 # Those that leave once more when the address is put right. Of its index and the query; why OR: models/checkin.py.
 NOT_TAKEN = Q(state="refused") | Q(state="bounced")
 # Why a mail does not count any more: the patient has another address, and gets what is open there from the start.
@@ -62,7 +64,7 @@ class OutboxQuerySet(models.QuerySet):
 
     def alive(self) -> Self:
         """Rows that wait, are being sent or have left; the others ended otherwise."""
-        return self.filter(state__in=[MailState.QUEUED, MailState.SENDING, MailState.SENT])
+        return self.filter(state__in=ALIVE)
 
     def called_off_for_now(self) -> Self:
         """Rows that did not go, or count no more, for a reason that may pass: they may go once more."""

@@ -10,7 +10,7 @@ import pytest
 from billiard.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.core import mail
-from django.db import IntegrityError, OperationalError, connection
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from patients.models import Clinic, Patient, User
@@ -283,6 +283,7 @@ def test_where_time_is_short_some_are_mailed_now_and_the_others_by_the_next_tick
     for _ in range(3):
         make_checkins(make_infusion(make_patient(clinic), ended_at=timezone.now() - timedelta(hours=25)))
     monkeypatch.setattr(due, "QUEUE_FOR_S", 0)
+    monkeypatch.setattr(due, "TOGETHER", 1)
     mailed = []
     for _ in range(3):
         due.tick()
@@ -315,3 +316,39 @@ def test_wherever_a_tick_begins_it_comes_to_every_patient(clinic: Clinic, monkey
         make_checkins(make_infusion(make_patient(clinic), ended_at=timezone.now() - timedelta(hours=25)))
     monkeypatch.setattr(due.secrets, "randbelow", lambda below: below - 1)
     assert due.queue_what_is_due(timezone.now()) == 3
+
+
+def test_queueing_for_many_patients_asks_little_for_each(clinic: Clinic, django_assert_max_num_queries: Any) -> None:
+    """After the service stood still there are thousands: what is asked for them together is not asked of each."""
+    patients = 20
+    for _ in range(patients):
+        make_checkins(make_infusion(make_patient(clinic), ended_at=timezone.now() - timedelta(hours=25)))
+    # Of each the row that may be there, and the new one between two marks of its transaction.
+    with django_assert_max_num_queries(4 * patients + 25):
+        assert due.queue_what_is_due(timezone.now()) == patients
+
+
+def test_a_batch_queues_for_each_patient_what_it_would_queue_for_that_one_alone(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(due.secrets, "randbelow", lambda below: 0)
+    for days_ago in ([9], [1.1], [3.5, 1.1], [9, 3.5], [0.1], [30, 1.1]):
+        patient = make_patient(clinic)
+        for course in days_ago:
+            planned(clinic, days_ago=course, patient=patient)
+    due.queue_what_is_due(timezone.now() - 1.5 * DAY)
+    OutboxMessage.objects.filter(pk=OutboxMessage.objects.earliest("pk").pk).update(state="refused")
+    now = timezone.now()
+
+    def queued(together: int) -> tuple[int, list[Any], list[Any]]:
+        monkeypatch.setattr(due, "TOGETHER", together)
+        with transaction.atomic():
+            count = due.queue_what_is_due(now)
+            mails = OutboxMessage.objects.order_by("checkin").values_list("checkin", "state", "due_at", "last_error")
+            found = count, list(mails), list(CheckIn.objects.order_by("pk").values_list("pk", "state"))
+            transaction.set_rollback(True)
+        return found
+
+    alone = queued(1)
+    assert alone[0] > 3
+    assert queued(50) == alone
