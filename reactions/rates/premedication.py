@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from math import isfinite
 
 from patients.models import Clinic
+from reactions.rates.kept import by_patient
 from reactions.rates.question import Question
 from reactions.rates.statistics import (
     Contrast,
@@ -20,7 +21,7 @@ from reactions.rates.statistics import (
     risk_difference,
     risk_ratio,
 )
-from reactions.rates.strata import Counts, Stratum, count_units
+from reactions.rates.strata import Counts, Stratum
 from reactions.vocabulary import PremedicationClass
 
 UNTREATED = str(PremedicationClass.NONE)
@@ -92,7 +93,7 @@ def compare(question: Question, clinics: Iterable[Clinic], *, is_hidden: bool = 
     asked = replace(question, by=("premedication", "prior_reaction", "first_infusion"), unit="infusion")
     if asked.interval == "cluster":
         asked = replace(asked, interval="wilson")
-    strata = count_units(asked, [asked.by], clinics, ["infusion"])["infusion"][0].strata
+    strata = by_patient(asked, clinics)
     given = _together(counts for stratum, counts in strata.items() if stratum[0] not in {UNTREATED, SILENT})
     none = _together(counts for stratum, counts in strata.items() if stratum[0] == UNTREATED)
     if is_hidden:

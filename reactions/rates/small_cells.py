@@ -35,8 +35,8 @@ Sum = tuple[Sequence[Key], Cell]
 def hidden(cells: Mapping[Key, Cell], sums: Sequence[Sum[Key]], least: int) -> frozenset[Key]:
     """The keys that are not shown, where `sums` are shown. None when `least` is 0 or no cell is small.
 
-    Every small cell that has infusions keeps a range of at least `least` infusions for whoever subtracts, and one that
-    has events a range of one event; where no hiding gives it that, all cells are hidden.
+    Every small cell that has infusions keeps a range of at least `least` infusions, and of one event, for whoever
+    subtracts; where no hiding gives it that, all cells are hidden.
     """
     small = {key for key, cell in cells.items() if cell.patients < least}
     if not small:
@@ -64,7 +64,6 @@ class _Knowledge:
     """What the shown cells and sums say of the hidden ones: linear equations over infusions and events."""
 
     def __init__(self, cells: Mapping[Key, Cell], sums: Sequence[Sum[Key]], out: set[Key]) -> None:
-        self.cells = cells
         self.places = {key: place for place, key in enumerate(key for key in cells if key in out)}
         self.rows: list[list[float]] = []
         self.values: list[float] = []
@@ -81,9 +80,9 @@ class _Knowledge:
             self.values.append(cell.events - sum(one.events for one in shown))
 
     def tells(self, key: Key, least: int) -> bool:
-        """Whether the cell's infusions are known to within `least`, or that it has events and how many."""
+        """Whether the cell's infusions are known to within `least`, or its events for sure."""
         place, width = self.places[key], len(self.places)
-        return self._range(place) < least or (self.cells[key].events > 0 and self._range(width + place) < 1)
+        return self._range(place) < least or self._range(width + place) < 1
 
     def _range(self, place: int) -> float:
         """The width of what the number at the place may be; events are never more than infusions."""

@@ -37,6 +37,7 @@ from patients.models import Clinic, IgaResult
 from reactions.clinical.onset import DELAYED_WITHIN, IMMEDIATE_WITHIN, LABEL_WINDOW_AFTER_END
 from reactions.models import Answer, CheckIn, Infusion, Premedication, RateStep, Reaction, Symptom
 from reactions.rates.question import DRUG_PREFIX, NOT_RECORDED, RATE_BANDS, UNITS, WATCHED, Question
+from reactions.rates.sums import Sums
 from reactions.vocabulary import (
     DRUGS,
     CheckInKind,
@@ -85,6 +86,22 @@ class Counts:
     def total(self) -> int:
         return sum(units for _, units in self.by_patient.values())
 
+    def sums(self) -> Sums:
+        """The same without the patients: all that a rate and its interval need."""
+        cells = self.by_patient.values()
+        return Sums(
+            patients=len(cells),
+            events=self.events,
+            total=self.total,
+            events_squared=sum(events * events for events, _ in cells),
+            events_by_total=sum(events * units for events, units in cells),
+            total_squared=sum(units * units for _, units in cells),
+            not_recorded=self.not_recorded,
+            asked=self.asked,
+            answered=self.answered,
+            silent=self.silent,
+        )
+
 
 @dataclass
 class Counted:
@@ -93,6 +110,16 @@ class Counted:
     strata: dict[Stratum, Counts]
     everything: Counts
     without_onset: int
+
+
+@dataclass
+class Divided:
+    """Of each unit: its members in every stratum of each grouping, and all together; and who has an unknown onset."""
+
+    strata: dict[str, list[dict[Stratum, Units]]]
+    everything: dict[str, Units]
+    # Infusions with a matching reaction of which nobody wrote down when it began.
+    untimed: QuerySet[Infusion]
 
 
 def count(question: Question, clinics: Iterable[Clinic]) -> Counted:
@@ -111,12 +138,34 @@ def count_units(
     Two queries. A course or a patient counts once in every stratum in which it has an infusion, and as an event there
     when one of those infusions has one.
     """
+    divided = divide(question, groupings, clinics, units)
+    without_onset = divided.untimed.count()
+    found: dict[str, list[Counted]] = {}
+    for unit in units:
+        total = counts_of(question, divided.everything[unit])
+        found[unit] = [
+            Counted({stratum: counts_of(question, seen) for stratum, seen in strata.items()}, total, without_onset)
+            for strata in divided.strata[unit]
+        ]
+    return found
+
+
+def divide(
+    question: Question,
+    groupings: Sequence[tuple[str, ...]],
+    clinics: Iterable[Clinic],
+    units: Collection[str] = UNITS,
+    patients: Collection[int] | None = None,
+) -> Divided:
+    """Read every infusion once, of these patients alone where some are given, and put its units into their strata."""
     keys = tuple(dict.fromkeys(key for grouping in groupings for key in grouping))
     places = [tuple(keys.index(key) for key in grouping) for grouping in groupings]
     divided: dict[str, list[dict[Stratum, Units]]] = {unit: [defaultdict(dict) for _ in groupings] for unit in units}
     everything: dict[str, Units] = {unit: {} for unit in units}
     infusions = infusions_of(question, clinics, keys)
-    for infusion, course, patient, bits, values in _rows(question, keys, infusions):
+    if patients is not None:
+        infusions = infusions.filter(patient__in=patients)
+    for infusion, course, patient, bits, values in rows_of(question, keys, infusions):
         strata = [tuple(values[place] for place in chosen) for chosen in places]
         numbers = {"infusion": infusion, "course": course, "patient": patient}
         for unit in units:
@@ -125,18 +174,11 @@ def count_units(
                 seen = division[stratum]
                 seen[member] = seen.get(member, 0) | bits
             everything[unit][member] = everything[unit].get(member, 0) | bits
-    without_onset = _without_onset(question, infusions)
-    found: dict[str, list[Counted]] = {}
-    for unit in units:
-        total = _counts(question, everything[unit])
-        found[unit] = [
-            Counted({stratum: _counts(question, seen) for stratum, seen in strata.items()}, total, without_onset)
-            for strata in divided[unit]
-        ]
-    return found
+    return Divided(divided, everything, without_onset(question, infusions))
 
 
-def _counts(question: Question, units: Units) -> Counts:
+def counts_of(question: Question, units: Units) -> Counts:
+    """The members of one stratum, counted."""
     counts, heard = Counts(), LOOKED if question.window in WATCHED else ANSWERED
     for (patient, _), bits in units.items():
         cell = counts.by_patient[patient]
@@ -149,7 +191,7 @@ def _counts(question: Question, units: Units) -> Counts:
     return counts
 
 
-def _rows(
+def rows_of(
     question: Question, by: tuple[str, ...], infusions: QuerySet[Infusion]
 ) -> Iterator[tuple[int, int, int, int, list[Any]]]:
     """(infusion, course, patient, what is known of it, its values of the keys) of each."""
@@ -182,7 +224,7 @@ def infusions_of(question: Question, clinics: Iterable[Clinic], by: tuple[str, .
     if not zones:
         return Infusion.objects.none()
     infusions = Infusion.objects.counted().filter(
-        reduce(or_, (Q(patient__clinic__in=ids) & _days(question, ZoneInfo(zone)) for zone, ids in zones.items()))
+        reduce(or_, (Q(patient__clinic__in=ids) & days_of(question, ZoneInfo(zone)) for zone, ids in zones.items()))
     )
     if question.product:
         infusions = infusions.filter(product__name=question.product)
@@ -196,7 +238,8 @@ def _day(zone: str) -> TruncDate:
     return TruncDate("started_at", tzinfo=ZoneInfo(zone))
 
 
-def _days(question: Question, zone: ZoneInfo) -> Q:
+def days_of(question: Question, zone: ZoneInfo) -> Q:
+    """The days of the question on the clocks of the zone, as limits of `started_at`."""
     within = Q()
     if question.first_day:
         within &= Q(started_at__gte=datetime.combine(question.first_day, time.min, zone))
@@ -309,11 +352,11 @@ def every_event_of(question: Question) -> QuerySet[Symptom]:
             return symptoms
 
 
-def _without_onset(question: Question, infusions: QuerySet[Infusion]) -> int:
-    """How many of the infusions have a matching reaction of which nobody wrote down when it began.
+def without_onset(question: Question, infusions: QuerySet[Infusion]) -> QuerySet[Infusion]:
+    """Those of the infusions with a matching reaction of which nobody wrote down when it began.
 
     They are events in the windows that are open at the start (WITHOUT_ONSET_COUNTS), and cannot be placed in others.
     """
     anywhere = replace(question, window="any")
     unknown = events_of(anywhere).filter(onset_at=None, reaction__onset_at=None)
-    return infusions.filter(Exists(unknown)).count()
+    return infusions.filter(Exists(unknown))

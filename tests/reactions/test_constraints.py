@@ -35,7 +35,9 @@ from reactions.models import (
     Premedication,
     Product,
     ProductRate,
+    RatesKept,
     RateStep,
+    RateSums,
     Reaction,
     ResponseMeasures,
     ReviewDecision,
@@ -225,6 +227,9 @@ BREAKS: dict[str, list[Break]] = {
     "reactions_planstep_question_set_known": [changed(question_set="whatever")],
     "reactions_site_only_one": [twice(id=2)],
     "reactions_site_has_id": [changed(site_id="")],
+    "reactions_rateskept_only_one": [twice(id=2)],
+    "reactions_ratesums_once": [twice()],
+    "reactions_ratesums_clinic_once": [twice({"patient": None})],
     "reactions_heartbeat_once": [twice()],
     "reactions_heartbeat_part_known": [changed(part="cat")],
     "reactions_heartbeat_trouble_is_whole": [changed(failing_since=LONG_AGO), changed(trouble="Refused")],
@@ -324,6 +329,8 @@ SOUND: dict[type[models.Model], Callable[[Infusion], models.Model]] = {
         starts_at=infusion.started_at,
         ends_at=infusion.started_at + timedelta(hours=8),
     ),
+    RatesKept: lambda infusion: RatesKept.objects.get(),
+    RateSums: lambda infusion: RateSums.objects.create(clinic=infusion.clinic, patient=infusion.patient),
     Site: lambda infusion: Site.objects.get(),
     Heartbeat: lambda infusion: Heartbeat.objects.create(
         part="worker", host="made-up", first_seen_at=LONG_AGO, seen_at=LONG_AGO

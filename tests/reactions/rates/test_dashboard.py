@@ -183,7 +183,6 @@ def test_with_too_few_patients_altogether_nothing_is_shown(page: Client, clinic:
 
 def test_small_groups_are_not_divided_by_three_keys(clinic: Clinic) -> None:
     Clinic.objects.filter(pk=clinic.pk).update(least_patients=5)
-    clinic.refresh_from_db()
     with pytest.raises(UnanswerableQuestion, match="two keys"):
         answer(Question(by=("iga", "premedication", "product")), [clinic])
     with pytest.raises(CommandError, match="two keys"):
