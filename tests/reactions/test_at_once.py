@@ -502,3 +502,29 @@ def test_a_check_in_is_missed_while_somebody_moves_it_and_neither_waits_for_ever
     assert at_once(move, miss) == [None, 1]
     first.refresh_from_db()
     assert first.state == "missed"
+
+
+def test_a_patient_whom_somebody_holds_keeps_nobody_else_from_being_asked(clinic: Clinic) -> None:
+    ended_at = timezone.now() - timedelta(hours=25)
+    busy, other = (make_infusion(make_patient(clinic), ended_at=ended_at) for _ in range(2))
+    for infusion in (busy, other):
+        make_checkins(infusion)
+    is_held, is_done = threading.Event(), threading.Event()
+    # SQLite has one writer: who holds one row holds all, and everybody waits for the end of it.
+    holds_one_row = connection.vendor == "postgresql"
+
+    def hold() -> bool:
+        with transaction.atomic():
+            Patient.objects.select_for_update(no_key=True).get(pk=busy.patient_id)
+            is_held.set()
+            return is_done.wait(5 if holds_one_row else 0.3)
+
+    def queue() -> int:
+        is_held.wait(5)
+        queued = due.queue_what_is_due(timezone.now())
+        is_done.set()
+        return queued
+
+    assert at_once(hold, queue) == ([True, 1] if holds_one_row else [False, 2])
+    due.queue_what_is_due(timezone.now())
+    assert {mail.checkin.infusion for mail in OutboxMessage.objects.all()} == {busy, other}
