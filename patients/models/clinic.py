@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 
 from patients.words import StaffRoleName
@@ -68,6 +68,14 @@ class Clinic(models.Model):
         "asks who is answering",
         default=False,
         help_text="Check-ins ask whether the patient or a parent or carer answers. Below 18 years they always do.",
+    )
+
+    least_patients = models.PositiveSmallIntegerField(
+        "fewest patients in a figure",
+        default=0,
+        validators=[MaxValueValidator(50)],
+        help_text="Rates of groups of fewer patients are not shown, nor what they could be worked out from."
+        " 0 shows all.",
     )
 
     objects = ClinicQuerySet.as_manager()

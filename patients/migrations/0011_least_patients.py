@@ -1,0 +1,20 @@
+import django.core.validators
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("patients", "0010_mail")]
+
+    operations = [
+        migrations.AddField(
+            model_name="clinic",
+            name="least_patients",
+            field=models.PositiveSmallIntegerField(
+                default=0,
+                help_text="Rates of groups of fewer patients are not shown, nor what they could be worked out from."
+                " 0 shows all.",
+                validators=[django.core.validators.MaxValueValidator(50)],
+                verbose_name="fewest patients in a figure",
+            ),
+        ),
+    ]
