@@ -12,7 +12,13 @@ from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.decorators import method_decorator
 
 from reactions.views.alert_times import alert_times_csv, alert_times_page
-from reactions.views.rates import reaction_rates, reaction_rates_csv
+from reactions.views.rates import (
+    rate_infusions,
+    reaction_rates,
+    reaction_rates_csv,
+    reaction_rates_json,
+    reaction_rates_pdf,
+)
 
 
 class IVIGTrackAdminSite(admin.AdminSite):
@@ -38,6 +44,9 @@ class IVIGTrackAdminSite(admin.AdminSite):
         return [
             path("rates/", self.admin_view(partial(reaction_rates, **site)), name="reaction_rates"),
             path("rates.csv", self.admin_view(partial(reaction_rates_csv, **site)), name="reaction_rates_csv"),
+            path("rates.pdf", self.admin_view(partial(reaction_rates_pdf, **site)), name="reaction_rates_pdf"),
+            path("rates.json", self.admin_view(partial(reaction_rates_json, **site)), name="reaction_rates_json"),
+            path("rates/infusions/", self.admin_view(partial(rate_infusions, **site)), name="rate_infusions"),
             path("alert-times/", self.admin_view(partial(alert_times_page, **site)), name="alert_times"),
             path("alert-times.csv", self.admin_view(partial(alert_times_csv, **site)), name="alert_times_csv"),
             *super().get_urls(),

@@ -248,4 +248,6 @@ LOGGING = {
     "filters": {"no_links": {"()": "ivigtrack.quiet_log.WithoutLinks"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["no_links"]}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    # It tells each letter of each printed report.
+    "loggers": {"fontTools": {"level": "WARNING"}},
 }

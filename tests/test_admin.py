@@ -186,6 +186,7 @@ def test_an_administrator_keeps_their_clinics_details_right(
         "phone": "+1 555 0199",
         "emergency_number": "911",
         "ctcae_version": "6.0",
+        "least_patients": 5,
     }
     assert client.post(_address("patients.clinic", "change", clinic.pk), data).status_code == 302
     clinic.refresh_from_db()
@@ -216,7 +217,8 @@ def test_not_even_a_superuser_deletes(client: Client, chief: User, clinic: Clini
 
 def test_set_up_leaves_a_trace(client: Client, administrator: User, clinic: Clinic) -> None:
     client.force_login(administrator)
-    data = {name: getattr(clinic, name) for name in ("name", "slug", "time_zone", "phone", "ctcae_version")}
+    typed = ("name", "slug", "time_zone", "phone", "ctcae_version", "least_patients")
+    data = {name: getattr(clinic, name) for name in typed}
     page = _address("patients.clinic", "change", clinic.pk)
     assert client.post(page, data | {"emergency_number": "112"}).status_code == 302
     event = AuditEvent.objects.get(act="clinic.changed")

@@ -10,7 +10,16 @@ from patients.models import Clinic
 from reactions.clinical.ctcae import TERMS
 from reactions.forms.clinics import ClinicsForm
 from reactions.models import Product
-from reactions.rates.question import DRUG_PREFIX, INTERVALS, UNITS, WINDOWS, Question, UnanswerableQuestion
+from reactions.rates.question import (
+    DRUG_PREFIX,
+    INTERVALS,
+    KEY_LABELS,
+    SOURCES,
+    UNITS,
+    WINDOWS,
+    Question,
+    UnanswerableQuestion,
+)
 from reactions.vocabulary import DRUGS
 
 INTERVAL_LABELS = {
@@ -19,6 +28,18 @@ INTERVAL_LABELS = {
     "poisson": "Exact Poisson",
     "cluster": "Cluster-robust",
 }
+
+
+# What the infusions are divided by in the second table; the first has IgA status and premedication.
+ALSO = ("product", "first_infusion", "prior_reaction", "diagnosis", "setting", "max_rate", "sex", "clinic")
+
+
+def _flat(options: Any) -> list[tuple[str, str]]:
+    """Choices without their groups."""
+    flat: list[tuple[str, str]] = []
+    for value, label in options:
+        flat.extend(label if isinstance(label, list | tuple) else [(str(value), str(label))])
+    return flat
 
 
 class RatesForm(ClinicsForm):
@@ -43,6 +64,12 @@ class RatesForm(ClinicsForm):
         label="Grade",
         choices=[("", "Any grade"), *((grade, f"{grade} or worse") for grade in range(2, 6))],
     )
+    serious = forms.ChoiceField(
+        required=False, label="Seriousness", choices=[("", "Serious or not"), ("yes", "Serious only (21 CFR 600.80)")]
+    )
+    source = forms.ChoiceField(
+        required=False, label="Source", choices=[(code, words.capitalize()) for code, words in SOURCES.items()]
+    )
     window = forms.ChoiceField(
         required=False, label="Began", choices=[(code, words.capitalize()) for code, words in WINDOWS.items()]
     )
@@ -50,6 +77,8 @@ class RatesForm(ClinicsForm):
     interval = forms.ChoiceField(
         required=False, label="95 % interval", choices=[(code, INTERVAL_LABELS[code]) for code in INTERVALS]
     )
+
+    also = forms.ChoiceField(required=False, label="Second table by", choices=[(key, KEY_LABELS[key]) for key in ALSO])
 
     def __init__(self, *args: Any, clinics: QuerySet[Clinic], **kwargs: Any) -> None:
         super().__init__(*args, clinics=clinics, **kwargs)
@@ -78,11 +107,28 @@ class RatesForm(ClinicsForm):
             window=values["window"] or "label72",
             reaction=values["reaction"],
             min_grade=values["min_grade"],
+            serious=values["serious"] == "yes",
+            source=values["source"] or "both",
             first_day=values["first_day"],
             last_day=values["last_day"],
             product=values["product"],
         )
 
+    def in_words(self) -> list[tuple[str, str]]:
+        """(label, what was chosen) of each filter that was set."""
+        return [
+            (str(field.label), dict(_flat(field.field.choices)).get(str(field.value()), str(field.value())))
+            if isinstance(field.field, forms.ChoiceField) and not isinstance(field.field, forms.ModelChoiceField)
+            else (str(field.label), str(self.cleaned_data[field.name]))
+            for field in self
+            if self.cleaned_data.get(field.name)
+        ]
+
     @property
     def premedication_key(self) -> str:
         return self.cleaned_data.get("premedication") or "premedication"
+
+    @property
+    def also_key(self) -> str:
+        """The key of the second table."""
+        return self.cleaned_data.get("also") or ALSO[0]

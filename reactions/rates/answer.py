@@ -2,44 +2,72 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product as every_combination
 from math import floor, log10
 from typing import Any
 
 from patients.models import Clinic
-from reactions.rates.question import WINDOWS, Question, values_of
-from reactions.rates.statistics import METHODS, ClusterEstimate, Interval, cluster_robust
-from reactions.rates.strata import WITHOUT_ONSET_COUNTS, Counted, Counts, Stratum, count_by
+from reactions.rates.question import SOURCES, UNITS, WATCHED, WINDOWS, Question, UnanswerableQuestion, values_of
+from reactions.rates.small_cells import Cell, Sum, hidden
+from reactions.rates.statistics import METHODS, ClusterEstimate, Interval, cluster_robust, upper_bound_of_none, wilson
+from reactions.rates.strata import WITHOUT_ONSET_COUNTS, Counted, Counts, Stratum, count_units
 from reactions.spreadsheet import safe_cell
 
+_UNIT_WORDS = {"infusion": "infusions", "course": "courses", "patient": "patients"}
 CONFOUNDING = "Premedication is mostly given to patients who reacted before. These rates cannot show what it does."
 
 
 @dataclass(frozen=True)
 class Rate:
-    """One stratum: events of total units, from so many patients. Without units there is no rate, and no interval."""
+    """One stratum: events of total units, from so many patients. Without units there is no rate, and no interval.
+
+    One that is hidden by the small-cell rule has no numbers.
+    """
 
     stratum: Stratum
-    events: int
-    total: int
-    patients: int
-    not_recorded: int
-    rate: float | None
-    interval: Interval | None
-    clustered: ClusterEstimate | None
+    events: int = 0
+    total: int = 0
+    patients: int = 0
+    not_recorded: int = 0
+    asked: int = 0
+    answered: int = 0
+    silent: int = 0
+    rate: float | None = None
+    interval: Interval | None = None
+    wilson: Interval | None = None
+    clustered: ClusterEstimate | None = None
+    is_hidden: bool = False
+
+    @property
+    def response(self) -> float | None:
+        """The share of the units asked about that were answered; None where nobody was asked."""
+        return self.answered / self.asked if self.asked else None
+
+    @property
+    def worst(self) -> float | None:
+        """The rate if each unit of which nobody told had an event. If none had, it is `rate`. None without units."""
+        return (self.events + self.silent) / self.total if self.total else None
 
 
 @dataclass(frozen=True)
 class RatesTable:
-    """The answer: every stratum in the order of its values, all together, and what a reader must know."""
+    """The answer: every stratum in the order of its values, all together, and what a reader must know.
+
+    `least_patients` is the small-cell rule that it was given under; 0 for none.
+    """
 
     question: Question
     strata: list[Rate]
     all: Rate
     notes: list[str]
     clinics: tuple[str, ...]
+    least_patients: int = 0
+
+    @property
+    def hides(self) -> bool:
+        return self.all.is_hidden or any(rate.is_hidden for rate in self.strata)
 
 
 def answer(question: Question, clinics: Iterable[Clinic]) -> RatesTable:
@@ -49,17 +77,95 @@ def answer(question: Question, clinics: Iterable[Clinic]) -> RatesTable:
 
 def answers(question: Question, groupings: Sequence[tuple[str, ...]], clinics: Iterable[Clinic]) -> list[RatesTable]:
     """The same question divided in several ways, as a table and its margins, in one pass over the infusions."""
+    return answers_by_unit(question, groupings, clinics, [question.unit])[question.unit]
+
+
+def answers_by_unit(
+    question: Question,
+    groupings: Sequence[tuple[str, ...]],
+    clinics: Iterable[Clinic],
+    units: Collection[str] = UNITS,
+) -> dict[str, list[RatesTable]]:
+    """The answers per infusion, per course and per patient, side by side and from one pass.
+
+    The strictest small-cell rule of the clinics holds for all of them, and the same strata are hidden in every unit.
+    Raises UnanswerableQuestion where the rule cannot be kept: for more than two keys at once.
+    """
     clinics = list(clinics)
     slugs = tuple(sorted(clinic.slug for clinic in clinics))
-    return [
-        _table(replace(question, by=by), counted, slugs)
-        for by, counted in zip(groupings, count_by(question, groupings, clinics), strict=True)
+    least = max((clinic.least_patients for clinic in clinics), default=0)
+    if least and any(len(by) > 2 for by in groupings):
+        raise UnanswerableQuestion("Small groups are not shown here: divide by two keys at most.")
+    margins = {(key,) for by in groupings if least for key in by}
+    every = list(dict.fromkeys([*groupings, *sorted(margins)]))
+    counted = count_units(question, every, clinics, {"infusion", *units} if least else units)
+    out = _hidden(question, every, counted["infusion"], least) if least else {}
+    found: dict[str, list[RatesTable]] = {}
+    for unit in units:
+        asked = _in_unit(question, unit)
+        by_grouping = dict(zip(every, counted[unit], strict=True))
+        found[unit] = [
+            _table(replace(asked, by=by), by_grouping[by], slugs, least, out.get(by, frozenset())) for by in groupings
+        ]
+    return found
+
+
+def _in_unit(question: Question, unit: str) -> Question:
+    """The question per this unit; patients are not repeated within patients."""
+    interval = "wilson" if unit == "patient" and question.interval == "cluster" else question.interval
+    return replace(question, unit=unit, interval=interval)
+
+
+def _hidden(
+    question: Question, every: Sequence[tuple[str, ...]], counted: Sequence[Counted], least: int
+) -> dict[tuple[str, ...], frozenset[Stratum]]:
+    """{keys: the strata that are not shown}. The margins of a table are hidden first, as where they are asked alone."""
+    total = _cell(counted[0].everything)
+    if total.patients < least:
+        return {
+            by: frozenset([(), *_strata(replace(question, by=by), one)]) for by, one in zip(every, counted, strict=True)
+        }
+    out: dict[tuple[str, ...], frozenset[Stratum]] = {}
+    cells_of = {
+        by: {stratum: _cell(one.strata.get(stratum, Counts())) for stratum in _strata(replace(question, by=by), one)}
+        for by, one in zip(every, counted, strict=True)
+    }
+    for by in sorted(every, key=len):
+        cells = cells_of[by]
+        sums: list[Sum[Stratum]] = [(list(cells), total)]
+        for place, key in enumerate(by if len(by) > 1 else ()):
+            for line, cell in cells_of[(key,)].items():
+                if line not in out[(key,)]:
+                    sums.append(([stratum for stratum in cells if stratum[place] == line[0]], cell))
+        out[by] = hidden(cells, sums, least) if by else frozenset()
+    return out
+
+
+def _cell(counts: Counts) -> Cell:
+    return Cell(counts.events, counts.total, len(counts.by_patient))
+
+
+def _table(
+    question: Question, counted: Counted, slugs: tuple[str, ...], least: int, out: frozenset[Stratum]
+) -> RatesTable:
+    strata = [
+        Rate(stratum, is_hidden=True)
+        if stratum in out
+        else _rate(question, stratum, counted.strata.get(stratum, Counts()))
+        for stratum in _strata(question, counted)
     ]
-
-
-def _table(question: Question, counted: Counted, slugs: tuple[str, ...]) -> RatesTable:
-    strata = [_rate(question, stratum, counted.strata.get(stratum, Counts())) for stratum in _strata(question, counted)]
-    return RatesTable(question, strata, _rate(question, (), counted.everything), _notes(question, counted), slugs)
+    if () in out:
+        notes = [f"There are fewer than {least} patients: the clinic shows no figures of so few."]
+        return RatesTable(question, strata, Rate((), is_hidden=True), notes, slugs, least)
+    notes = _notes(question, counted)
+    if not least:
+        notes += _on_few(question, counted.everything)
+    if any(rate.is_hidden for rate in strata):
+        notes.append(
+            f"Strata of fewer than {least} patients are hidden, as the clinic decided, and others where their numbers"
+            " could be worked out otherwise."
+        )
+    return RatesTable(question, strata, _rate(question, (), counted.everything), notes, slugs, least)
 
 
 def _strata(question: Question, counted: Counted) -> list[Stratum]:
@@ -76,7 +182,7 @@ def _strata(question: Question, counted: Counted) -> list[Stratum]:
 def _rate(question: Question, stratum: Stratum, counts: Counts) -> Rate:
     events, total, patients = counts.events, counts.total, len(counts.by_patient)
     if total == 0:
-        return Rate(stratum, 0, 0, 0, 0, None, None, None)
+        return Rate(stratum)
     clustered = None
     if question.unit != "patient":
         clustered = cluster_robust((reacted, units) for reacted, units in counts.by_patient.values())
@@ -84,20 +190,41 @@ def _rate(question: Question, stratum: Stratum, counts: Counts) -> Rate:
         interval = clustered.interval
     else:
         interval = METHODS[question.interval](events, total)
-    return Rate(stratum, events, total, patients, counts.not_recorded, events / total, interval, clustered)
+    return Rate(
+        stratum,
+        events=events,
+        total=total,
+        patients=patients,
+        not_recorded=counts.not_recorded,
+        asked=counts.asked,
+        answered=counts.answered,
+        silent=counts.silent,
+        rate=events / total,
+        interval=interval,
+        wilson=wilson(events, total),
+        clustered=clustered,
+    )
 
 
 def _notes(question: Question, counted: Counted) -> list[str]:
-    unit = {"infusion": "infusions", "course": "courses", "patient": "patients"}[question.unit]
+    unit = _UNIT_WORDS[question.unit]
     counts = counted.everything
+    serious = "serious (21 CFR 600.80) " if question.serious else ""
     notes = [
-        f"Unit: {unit} with at least one reaction recorded by clinicians that began {WINDOWS[question.window]}.",
+        f"Unit: {unit} with at least one {serious}reaction that began {WINDOWS[question.window]}.",
+        f"Source: reactions {SOURCES[question.source]}.",
     ]
     if counts.not_recorded:
         looked = counts.total - counts.not_recorded
         notes.append(
             f"For {counts.not_recorded} of {counts.total} {unit} nobody recorded whether there was a reaction; they"
             f" count as without. Among the other {looked}: {counts.events}/{looked}."
+        )
+    if counts.silent:
+        nobody = "nobody of the clinic was there to see" if question.window in WATCHED else "no patient answered"
+        notes.append(
+            f"Of {counts.silent} of the {unit} without a reaction {nobody}. The bounds of silence: the rate if none of"
+            " them had a reaction, and if each of them had one."
         )
     if counted.without_onset:
         infusions = "1 infusion" if counted.without_onset == 1 else f"{counted.without_onset} infusions"
@@ -116,12 +243,29 @@ def _notes(question: Question, counted: Counted) -> list[str]:
     return notes
 
 
+def _on_few(question: Question, counts: Counts) -> list[str]:
+    """What a reader must know where the figures rest on few patients. Not said where small groups are hidden."""
+    units = _UNIT_WORDS[question.unit]
+    if counts.total and not counts.events:
+        most = percent(upper_bound_of_none(counts.total))
+        return [f"No event in {counts.total} {units}: the rate lies below {most} % with 95 % confidence (one-sided)."]
+    notes = []
+    reacted = [events for events, _ in counts.by_patient.values() if events]
+    if len(reacted) == 1 and reacted[0] > 1:
+        notes.append(f"All {reacted[0]} events are of one patient: they tell of that patient more than of a rate.")
+    largest = max((own for _, own in counts.by_patient.values()), default=0)
+    if len(counts.by_patient) > 1 and largest * 4 > counts.total and question.unit != "patient" and largest > 1:
+        notes.append(f"One patient has {largest} of the {counts.total} {units}.")
+    return notes
+
+
 def as_json(table: RatesTable) -> dict[str, Any]:
     """The answer in the form that other programs read; rates are fractions at full precision."""
     question = table.question
     return {
         "unit": question.unit,
         "window": question.window,
+        "source": question.source,
         "interval": question.interval,
         "strata": [dict(zip(question.by, rate.stratum, strict=True)) | _numbers(rate) for rate in table.strata],
         "all": _numbers(table.all),
@@ -137,6 +281,8 @@ def as_csv(table: RatesTable) -> str:
     asked = {
         "reaction": question.term or "any",
         "min_grade": question.min_grade or "",
+        "serious": "yes" if question.serious else "",
+        "source": question.source,
         "from": question.first_day or "",
         "to": question.last_day or "",
         "product": safe_cell(question.product) or "all",
@@ -152,15 +298,25 @@ def as_csv(table: RatesTable) -> str:
 
 
 def _numbers(rate: Rate) -> dict[str, Any]:
-    interval = rate.interval
-    return {
+    """Every number of a stratum by its name; all of them None where it is hidden."""
+    interval, clustered = rate.interval, rate.clustered
+    robust = clustered.interval if clustered else None
+    numbers = {
         "events": rate.events,
         "total": rate.total,
         "patients": rate.patients,
         "rate": rate.rate,
         "low": interval.low if interval else None,
         "high": interval.high if interval else None,
+        "cluster_low": robust.low if robust else None,
+        "cluster_high": robust.high if robust else None,
+        "design_effect": clustered.design_effect if clustered else None,
+        "asked": rate.asked,
+        "answered": rate.answered,
+        "silent": rate.silent,
+        "worst": rate.worst,
     }
+    return dict.fromkeys(numbers) if rate.is_hidden else numbers
 
 
 def percent(fraction: float | None) -> str:

@@ -49,7 +49,7 @@ def draw(rates: Sequence[Rate], by: Sequence[str], *, narrow: bool = False) -> C
         return None
     width, left, right = (360, 10, 350) if narrow else (960, 390, 770)
     row = ROW_HEIGHT + (44 if narrow else 0)
-    step, top_of_scale = _scale(max(rate.interval.high for rate in shown if rate.interval))
+    step, top_of_scale = scale(max(rate.interval.high for rate in shown if rate.interval))
 
     def x(fraction: float) -> float:
         return round(left + (right - left) * min(fraction / top_of_scale, 1), 1)
@@ -74,7 +74,7 @@ def draw(rates: Sequence[Rate], by: Sequence[str], *, narrow: bool = False) -> C
     return Chart(width, bottom + 10, left, right, bottom, bars, ticks)
 
 
-def _scale(highest: float) -> tuple[float, float]:
+def scale(highest: float) -> tuple[float, float]:
     """(step, top) of an axis from 0 with round steps that reaches the highest bound, never beyond 100 %."""
     highest = min(max(highest, 1e-9), 1.0)
     power = 10.0 ** floor(log10(highest / 4))

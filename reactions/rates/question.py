@@ -6,22 +6,36 @@ from datetime import date
 from patients.clock import EARLIEST_YEAR, LATEST_YEAR
 from patients.iga import Status
 from reactions.clinical.ctcae import TERMS, find_term, suggest
-from reactions.vocabulary import DRUGS, LABELS, PremedicationClass
+from reactions.vocabulary import DRUGS, LABELS, PremedicationClass, Setting
 
 UNITS = ("infusion", "course", "patient")
 INTERVALS = ("wilson", "exact", "poisson", "cluster")
 WINDOWS: dict[str, str] = {
     "label72": "from the start until 72 h after the end",
+    "during": "while it ran",
     "immediate": "within 6 h of the start",
     "delayed": "later than 6 h and up to 7 days after the start",
     "any": "at any time",
 }
+# In these windows somebody of the clinic was there to see; later ones only the patient can tell of.
+WATCHED = frozenset({"during", "immediate"})
+SOURCES: dict[str, str] = {
+    "both": "recorded by clinicians, or told by patients and confirmed",
+    "clinician": "recorded by clinicians",
+    "patient": "told by patients first and confirmed by a clinician",
+}
+# Bands of the highest recorded rate, with their upper ends in mL/kg/h. Most reactions of one series came above 1.5
+# (PMID 30607191); 2.4 is the label's maximum of Octagam 10 % in dermatomyositis, 4.8 that of most 10 % solutions.
+RATE_BANDS: dict[str, float | None] = {"to_1.5": 1.5, "to_2.4": 2.4, "to_4.8": 4.8, "above_4.8": None}
+NOT_RECORDED = "not_recorded"
 
 # Keys by which infusions are divided; None where the values are whatever the records hold.
 KEYS: dict[str, tuple[object, ...] | None] = {
     "iga": tuple(str(status) for status in Status),
     "premedication": tuple(str(group) for group in PremedicationClass),
     "first_infusion": (True, False),
+    "prior_reaction": (True, False),
+    "max_rate": (*RATE_BANDS, NOT_RECORDED),
     "product": None,
     "setting": None,
     "diagnosis": None,
@@ -29,7 +43,19 @@ KEYS: dict[str, tuple[object, ...] | None] = {
     "clinic": None,
 }
 DRUG_PREFIX = "drug:"
-DRUG_VALUES = ("yes", "no", "not_recorded")
+DRUG_VALUES = ("yes", "no", NOT_RECORDED)
+KEY_LABELS: dict[str, str] = {
+    "iga": "IgA status",
+    "premedication": "Premedication",
+    "first_infusion": "First or later infusion",
+    "prior_reaction": "Reaction before",
+    "max_rate": "Highest rate",
+    "product": "Product",
+    "setting": "Setting",
+    "diagnosis": "Diagnosis",
+    "sex": "Sex",
+    "clinic": "Site",
+}
 
 
 class UnanswerableQuestion(ValueError):
@@ -44,8 +70,10 @@ class Question:
     unit: str = "infusion"
     interval: str = "wilson"
     window: str = "label72"
+    source: str = "both"
     reaction: str = ""
     min_grade: int | None = None
+    serious: bool = False
     first_day: date | None = None
     last_day: date | None = None
     product: str = ""
@@ -58,6 +86,7 @@ class Question:
         _one_of("unit", self.unit, UNITS)
         _one_of("interval", self.interval, INTERVALS)
         _one_of("window", self.window, tuple(WINDOWS))
+        _one_of("source", self.source, tuple(SOURCES))
         for day in (self.first_day, self.last_day):
             if day and not EARLIEST_YEAR <= day.year <= LATEST_YEAR:
                 raise UnanswerableQuestion(f"The day {day} is outside the years that can be recorded. Check the year.")
@@ -107,7 +136,30 @@ def label_of(key: str, value: object) -> str:
         return LABELS[PremedicationClass][str(value)]
     if key == "first_infusion":
         return "First" if value else "Later"
-    return str(value).replace("_", " ").capitalize() if key == "iga" or key.startswith(DRUG_PREFIX) else str(value)
+    if key == "prior_reaction":
+        return "Had reacted before" if value else "Had not"
+    if key == "max_rate":
+        return _band(str(value))
+    if key == "setting":
+        return LABELS[Setting].get(str(value), str(value))
+    if key in {"iga", "sex"} or key.startswith(DRUG_PREFIX):
+        return str(value).replace("_", " ").capitalize()
+    return str(value) or "Not recorded"
+
+
+def key_label(key: str) -> str:
+    """What a key divides by, as staff read it."""
+    return KEY_LABELS.get(key) or DRUGS[key.removeprefix(DRUG_PREFIX)][0]
+
+
+def _band(code: str) -> str:
+    if code == NOT_RECORDED:
+        return "Rate or weight not recorded"
+    ends = list(RATE_BANDS.values())
+    place = list(RATE_BANDS).index(code)
+    if place == 0:
+        return f"Up to {ends[0]} mL/kg/h"
+    return f"Above {ends[place - 1]}" + (f" to {ends[place]}" if ends[place] else "") + " mL/kg/h"
 
 
 def _one_of(what: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -6,25 +6,52 @@ question's window.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import BooleanField, Case, CharField, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
-from django.db.models.functions import Coalesce, TruncDate
+from django.db.models import (
+    BooleanField,
+    Case,
+    CharField,
+    DateField,
+    Exists,
+    F,
+    FloatField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
+from django.db.models.functions import Cast, Coalesce, TruncDate
+from django.db.models.lookups import IsNull, LessThanOrEqual
 
 from patients.iga import Status
 from patients.models import Clinic, IgaResult
 from reactions.clinical.onset import DELAYED_WITHIN, IMMEDIATE_WITHIN, LABEL_WINDOW_AFTER_END
-from reactions.models import Infusion, Premedication, Symptom
-from reactions.rates.question import DRUG_PREFIX, Question
-from reactions.vocabulary import DRUGS, DrugGroup, PremedicationClass, PremedicationRecord, ReactionRecord
+from reactions.models import Answer, CheckIn, Infusion, Premedication, RateStep, Reaction, Symptom
+from reactions.rates.question import DRUG_PREFIX, NOT_RECORDED, RATE_BANDS, UNITS, WATCHED, Question
+from reactions.vocabulary import (
+    DRUGS,
+    CheckInKind,
+    DrugGroup,
+    PremedicationClass,
+    PremedicationRecord,
+    ReactionRecord,
+)
 
 Stratum = tuple[object, ...]
-# (patient, unit): [whether it had an event, whether anybody looked]
-Units = dict[tuple[int, int], list[bool]]
+# What is known of a unit, as bits: it had an event; somebody of the clinic watched; a check-in about its course left;
+# the patient answered one.
+REACTED, LOOKED, ASKED, ANSWERED = 1, 2, 4, 8
+# (patient, unit): its bits
+Units = dict[tuple[int, int], int]
 
 CORTICOSTEROIDS = [code for code, (_, group) in DRUGS.items() if group == DrugGroup.CORTICOSTEROID]
 ANTIPYRETICS_AND_ANTIHISTAMINES = [
@@ -43,6 +70,12 @@ class Counts:
     by_patient: dict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     # Units of which nobody wrote down whether there was a reaction.
     not_recorded: int = 0
+    # Units whose course a check-in asked about, and those of them that a patient answered.
+    asked: int = 0
+    answered: int = 0
+    # Units without an event of which nobody said that there was none: who watched in the windows in which somebody of
+    # the clinic is there, the patient in the others.
+    silent: int = 0
 
     @property
     def events(self) -> int:
@@ -64,79 +97,112 @@ class Counted:
 
 def count(question: Question, clinics: Iterable[Clinic]) -> Counted:
     """Count the question's units in the given clinics, divided by its keys."""
-    return count_by(question, [question.by], clinics)[0]
+    return count_units(question, [question.by], clinics, [question.unit])[question.unit][0]
 
 
-def count_by(question: Question, groupings: Sequence[tuple[str, ...]], clinics: Iterable[Clinic]) -> list[Counted]:
-    """Count once, divided by each of the groupings: one pass for a table and both of its margins.
+def count_units(
+    question: Question,
+    groupings: Sequence[tuple[str, ...]],
+    clinics: Iterable[Clinic],
+    units: Collection[str] = UNITS,
+) -> dict[str, list[Counted]]:
+    """Count several units in one pass, each divided by each of the groupings, as a table and its margins.
 
-    One query for each time zone, and one for unknown onsets. A course or a patient counts once in every stratum in
-    which it has an infusion, and as an event there when one of those infusions has one.
+    Two queries. A course or a patient counts once in every stratum in which it has an infusion, and as an event there
+    when one of those infusions has one.
     """
     keys = tuple(dict.fromkeys(key for grouping in groupings for key in grouping))
     places = [tuple(keys.index(key) for key in grouping) for grouping in groupings]
-    divided: list[dict[Stratum, Units]] = [defaultdict(dict) for _ in groupings]
-    everything: Units = {}
-    without_onset = 0
-    for infusions in _by_zone(question, keys, clinics):
-        for patient, unit, reacted, recorded, *values in _rows(question, keys, infusions):
-            strata = [
-                division[tuple(values[place] for place in chosen)]
-                for division, chosen in zip(divided, places, strict=True)
-            ]
-            for units in (*strata, everything):
-                seen = units.setdefault((patient, unit), [False, False])
-                seen[0] |= reacted
-                seen[1] |= reacted or recorded
-        without_onset += _without_onset(question, infusions)
-    total = _counts(everything)
-    return [
-        Counted({stratum: _counts(units) for stratum, units in strata.items()}, total, without_onset)
-        for strata in divided
-    ]
+    divided: dict[str, list[dict[Stratum, Units]]] = {unit: [defaultdict(dict) for _ in groupings] for unit in units}
+    everything: dict[str, Units] = {unit: {} for unit in units}
+    infusions = infusions_of(question, clinics, keys)
+    for infusion, course, patient, bits, values in _rows(question, keys, infusions):
+        strata = [tuple(values[place] for place in chosen) for chosen in places]
+        numbers = {"infusion": infusion, "course": course, "patient": patient}
+        for unit in units:
+            member = (patient, numbers[unit])
+            for division, stratum in zip(divided[unit], strata, strict=True):
+                seen = division[stratum]
+                seen[member] = seen.get(member, 0) | bits
+            everything[unit][member] = everything[unit].get(member, 0) | bits
+    without_onset = _without_onset(question, infusions)
+    found: dict[str, list[Counted]] = {}
+    for unit in units:
+        total = _counts(question, everything[unit])
+        found[unit] = [
+            Counted({stratum: _counts(question, seen) for stratum, seen in strata.items()}, total, without_onset)
+            for strata in divided[unit]
+        ]
+    return found
 
 
-def _counts(units: Units) -> Counts:
-    counts = Counts()
-    for (patient, _), (reacted, recorded) in units.items():
+def _counts(question: Question, units: Units) -> Counts:
+    counts, heard = Counts(), LOOKED if question.window in WATCHED else ANSWERED
+    for (patient, _), bits in units.items():
         cell = counts.by_patient[patient]
-        cell[0] += reacted
+        cell[0] += bits & REACTED
         cell[1] += 1
-        counts.not_recorded += not recorded
+        counts.not_recorded += not bits & LOOKED
+        counts.asked += bool(bits & ASKED)
+        counts.answered += bool(bits & ANSWERED)
+        counts.silent += not bits & (REACTED | heard)
     return counts
 
 
-def _rows(question: Question, by: tuple[str, ...], infusions: QuerySet[Infusion]) -> Iterator[Any]:
-    unit = {"infusion": "pk", "course": "course_id", "patient": "patient_id"}[question.unit]
-    recorded = Case(
-        When(reaction_record=ReactionRecord.OBSERVED, then=True), default=False, output_field=BooleanField()
-    )
+def _rows(
+    question: Question, by: tuple[str, ...], infusions: QuerySet[Infusion]
+) -> Iterator[tuple[int, int, int, int, list[Any]]]:
+    """(infusion, course, patient, what is known of it, its values of the keys) of each."""
+    about = CheckIn.objects.filter(course=OuterRef("course_id"), infusion__voided_at=None)
+    asked = about.filter(sent_at__isnull=False).exclude(kind=CheckInKind.REPORT)
+    answers = Answer.objects.filter(checkin__course=OuterRef("course_id"), checkin__infusion__voided_at=None)
+    answered = answers.exclude(checkin__kind=CheckInKind.REPORT)
+    looked = Case(When(reaction_record=ReactionRecord.OBSERVED, then=True), default=False, output_field=BooleanField())
     keys = [f"key_{number}" for number in range(len(by))]
-    columns = infusions.annotate(reacted=Exists(_symptoms(question)), recorded=recorded).values_list(
-        "patient_id", unit, "reacted", "recorded", *keys
-    )
-    return columns.order_by().iterator(chunk_size=10_000)
+    rows = infusions.annotate(
+        reacted=Exists(events_of(question)), looked=looked, asked=Exists(asked), answered=Exists(answered)
+    ).values_list("pk", "course_id", "patient_id", "reacted", "looked", "asked", "answered", *keys)
+    for infusion, course, patient, reacted, was_looked, was_asked, did_answer, *values in rows.order_by().iterator(
+        chunk_size=10_000
+    ):
+        bits = REACTED | LOOKED if reacted else LOOKED if was_looked else 0
+        # What was taken down by telephone was asked as well.
+        bits |= (ASKED | ANSWERED) if did_answer else ASKED if was_asked else 0
+        yield infusion, course, patient, bits, values
 
 
-def _by_zone(question: Question, by: tuple[str, ...], clinics: Iterable[Clinic]) -> Iterator[QuerySet[Infusion]]:
+def infusions_of(question: Question, clinics: Iterable[Clinic], by: tuple[str, ...] = ()) -> QuerySet[Infusion]:
+    """The infusions that the question is about, each with its day on its clinic's clocks (`local_day`).
+
+    With `key_0`, `key_1` … for the keys of `by`.
+    """
     zones: dict[str, list[int]] = defaultdict(list)
     for clinic in clinics:
         zones[clinic.time_zone].append(clinic.pk)
-    for zone, ids in zones.items():
-        yield _infusions(question, by, ZoneInfo(zone), ids)
-
-
-def _infusions(question: Question, by: tuple[str, ...], zone: ZoneInfo, clinic_ids: list[int]) -> QuerySet[Infusion]:
-    infusions = Infusion.objects.current().filter(patient__clinic__in=clinic_ids, patient__voided_at=None)
-    if question.first_day:
-        infusions = infusions.filter(started_at__gte=datetime.combine(question.first_day, time.min, zone))
-    if question.last_day:
-        after = question.last_day + timedelta(days=1)
-        infusions = infusions.filter(started_at__lt=datetime.combine(after, time.min, zone))
+    if not zones:
+        return Infusion.objects.none()
+    infusions = Infusion.objects.counted().filter(
+        reduce(or_, (Q(patient__clinic__in=ids) & _days(question, ZoneInfo(zone)) for zone, ids in zones.items()))
+    )
     if question.product:
         infusions = infusions.filter(product__name=question.product)
-    infusions = infusions.alias(local_day=TruncDate("started_at", tzinfo=zone))
+    days = [When(patient__clinic__in=ids, then=_day(zone)) for zone, ids in zones.items()]
+    day = _day(next(iter(zones))) if len(zones) == 1 else Case(*days, output_field=DateField())
+    infusions = infusions.annotate(local_day=day)
     return infusions.annotate(**{f"key_{number}": _value_of(key) for number, key in enumerate(by)})
+
+
+def _day(zone: str) -> TruncDate:
+    return TruncDate("started_at", tzinfo=ZoneInfo(zone))
+
+
+def _days(question: Question, zone: ZoneInfo) -> Q:
+    within = Q()
+    if question.first_day:
+        within &= Q(started_at__gte=datetime.combine(question.first_day, time.min, zone))
+    if question.last_day:
+        within &= Q(started_at__lt=datetime.combine(question.last_day + timedelta(days=1), time.min, zone))
+    return within
 
 
 def _value_of(key: str) -> Any:
@@ -154,6 +220,14 @@ def _value_of(key: str) -> Any:
                 patient=OuterRef("patient_id"), started_at__lt=OuterRef("started_at")
             )
             return ~Exists(earlier)
+        case "prior_reaction":
+            return Exists(
+                Reaction.objects.counted().filter(
+                    infusion__patient=OuterRef("patient_id"), infusion__started_at__lt=OuterRef("started_at")
+                )
+            )
+        case "max_rate":
+            return _rate_band()
         case "product":
             return F("product__name")
         case "clinic":
@@ -185,20 +259,48 @@ def _premedication_class() -> Case:
     )
 
 
-def _symptoms(question: Question) -> QuerySet[Symptom]:
-    """Symptoms of the infusion at hand that make it an event. A symptom without an onset has its reaction's."""
-    symptoms = Symptom.objects.filter(reaction__infusion=OuterRef("pk"), reaction__voided_at=None)
+def _rate_band() -> Case:
+    """The highest rate that was recorded, by body weight. A thousandth of a mL/h more is no more: SQLite has floats."""
+    steps = RateStep.objects.current().filter(infusion=OuterRef("pk")).order_by("-rate_ml_per_h")
+    highest = Cast(Subquery(steps.values("rate_ml_per_h")[:1]), FloatField())
+    weight = Cast(F("weight_kg"), FloatField())
+    bands = [
+        When(LessThanOrEqual(highest, weight * Value(end) + Value(0.001)), then=Value(code))
+        for code, end in RATE_BANDS.items()
+        if end is not None
+    ]
+    unknown = When(IsNull(highest * weight, True), then=Value(NOT_RECORDED))
+    return Case(unknown, *bands, default=Value(list(RATE_BANDS)[-1]), output_field=CharField())
+
+
+def events_of(question: Question) -> QuerySet[Symptom]:
+    """Symptoms of the infusion at hand that make it an event."""
+    return every_event_of(question).filter(reaction__infusion=OuterRef("pk"))
+
+
+def every_event_of(question: Question) -> QuerySet[Symptom]:
+    """Symptoms that make their infusions events, each with `began`: its onset, or else its reaction's."""
+    symptoms = Symptom.objects.filter(reaction__voided_at=None)
     symptoms = symptoms.annotate(began=Coalesce("onset_at", "reaction__onset_at"))
     if question.term:
         symptoms = symptoms.filter(term=question.term)
+    if question.serious:
+        symptoms = symptoms.filter(reaction__is_serious=True)
+    told_first = Reaction.objects.patient_confirmed_only().values("pk")
+    if question.source == "patient":
+        symptoms = symptoms.filter(reaction__in=told_first)
+    elif question.source == "clinician":
+        symptoms = symptoms.exclude(reaction__in=told_first)
     if question.min_grade is not None:
         symptoms = symptoms.filter(grade__gte=question.min_grade)
     start, end = F("reaction__infusion__started_at"), F("reaction__infusion__ended_at")
+    still_running = Q(reaction__infusion__ended_at=None)
     match question.window:
         case "label72":
-            still_running = Q(reaction__infusion__ended_at=None)
             in_time = still_running | Q(began__lte=end + LABEL_WINDOW_AFTER_END)
             return symptoms.filter(Q(began=None) | Q(began__gte=start) & in_time)
+        case "during":
+            return symptoms.filter(Q(began__gte=start) & (still_running | Q(began__lte=end)))
         case "immediate":
             return symptoms.filter(began__gte=start, began__lte=start + IMMEDIATE_WITHIN)
         case "delayed":
@@ -213,5 +315,5 @@ def _without_onset(question: Question, infusions: QuerySet[Infusion]) -> int:
     They are events in the windows that are open at the start (WITHOUT_ONSET_COUNTS), and cannot be placed in others.
     """
     anywhere = replace(question, window="any")
-    unknown = _symptoms(anywhere).filter(onset_at=None, reaction__onset_at=None)
+    unknown = events_of(anywhere).filter(onset_at=None, reaction__onset_at=None)
     return infusions.filter(Exists(unknown)).count()

@@ -1,26 +1,25 @@
 """How rates are written on pages."""
 
+from collections.abc import Sequence
+from urllib.parse import urlencode
+
 from django import template
 
-from reactions.rates.answer import Rate, percent
+from reactions.rates.answer import percent
+from reactions.rates.premedication import ratio_words
+from reactions.rates.words import clustered, interval, wilson_words
 
 register = template.Library()
 
 register.filter("percent", percent)
+register.filter("interval", interval)
+register.filter("wilson", wilson_words)
+register.filter("clustered", clustered)
+register.filter("ratio", ratio_words)
 
 
-@register.filter
-def interval(rate: Rate) -> str:
-    """“0.85 to 7.09 %”; empty without an interval."""
-    return f"{percent(rate.interval.low)} to {percent(rate.interval.high)} %" if rate.interval else ""
-
-
-@register.filter
-def clustered(rate: Rate) -> str:
-    """The cluster-robust interval with its design effect; says why where there is none."""
-    if rate.clustered is None:
-        return ""
-    if rate.clustered.design_effect is None:
-        return "no spread between patients"
-    low, high = percent(rate.clustered.interval.low), percent(rate.clustered.interval.high)
-    return f"{low} to {high} %, design effect {rate.clustered.design_effect:.2f}"
+@register.simple_tag
+def cell_query(keys: Sequence[str], stratum: Sequence[object], filters: str = "") -> str:
+    """The query of the page with the infusions of a stratum, behind the filters of the page of rates."""
+    pairs = [("key", key) for key in keys] + [("value", str(value)) for value in stratum]
+    return "&".join(part for part in (filters, urlencode(pairs)) if part)

@@ -1,29 +1,39 @@
-"""The page “Reaction rates” of the admin, and its CSV."""
+"""The page “Reaction rates” of the admin, its files, and the infusions behind each of its figures."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from urllib.parse import urlencode
 
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest, HttpResponse
+from django.core.paginator import Paginator
+from django.db.models import Exists
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from patients.access import signed_in
-from patients.models import STATUS_LABELS, Clinic
+from patients.models import Clinic
 from reactions.forms.rates import RatesForm
-from reactions.rates.answer import CONFOUNDING, Rate, RatesTable, answer, answers, as_csv
+from reactions.rates.answer import CONFOUNDING, RatesTable, answer, as_csv, as_json
 from reactions.rates.chart import draw
-from reactions.rates.question import label_of, values_of
+from reactions.rates.dashboard import dashboard
+from reactions.rates.pictures.drawing import Gallery
+from reactions.rates.question import key_label, label_of
+from reactions.rates.report import Report, as_pdf, product_version
+from reactions.rates.series import gallery
+from reactions.rates.strata import events_of, every_event_of, infusions_of
 from reactions.views.csv_file import csv_file, no_file
 
+INFUSIONS_A_PAGE = 50
+NO_SUCH_FIGURE = "This figure is not on the page of rates. Go back and choose it there."
+HIDDEN = "Small groups are not shown at this clinic, and no list from which they could be told."
 
-@dataclass(frozen=True)
-class Line:
-    """One IgA status: its strata by premedication, and all of them together."""
 
-    label: str
-    cells: list[Rate]
-    total: Rate
+def _gallery(table: RatesTable, clinics: Sequence[Clinic]) -> Gallery:
+    infusions = infusions_of(table.question, clinics)
+    reacted = infusions.annotate(reacted=Exists(events_of(table.question)))
+    symptoms = every_event_of(table.question).filter(reaction__infusion__in=infusions.values("pk"))
+    return gallery(reacted, symptoms, least_patients=table.least_patients)
 
 
 def _form(request: HttpRequest) -> RatesForm:
@@ -32,24 +42,24 @@ def _form(request: HttpRequest) -> RatesForm:
 
 @require_safe
 def reaction_rates(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
-    """IgA status × premedication: events of total, rate and interval, drawn and in a table."""
+    """IgA status × premedication, and by a second key: events of total, rate and intervals, drawn and in tables."""
     form = _form(request)
     context = site.each_context(request) | {"title": "Reaction rates", "form": form}
     if form.is_valid():
         key, clinics = form.premedication_key, form.chosen_clinics()
-        groupings = [("iga", key), ("iga",), (key,)]
-        table, by_iga, by_drugs = answers(form.question(("iga", key)), groupings, clinics)
+        found = dashboard(form.question(("iga", key)), key, form.also_key, clinics)
         context |= {
-            "table": table,
-            "lines": _lines(table, by_iga),
-            "columns": [label_of(key, value) for value in values_of(key) or ()],
-            "totals": by_drugs.strata,
-            "chart": draw(table.strata, table.question.by),
-            "narrow_chart": draw(table.strata, table.question.by, narrow=True),
+            "found": found,
+            "table": found.table,
+            "also_label": key_label(form.also_key),
+            "chart": draw(found.table.strata, found.table.question.by),
+            "narrow_chart": draw(found.table.strata, found.table.question.by, narrow=True),
             "confounding": CONFOUNDING,
-            "notes": [note for note in table.notes if note != CONFOUNDING],
+            "notes": [note for note in found.table.notes if note != CONFOUNDING],
             "clinics": clinics,
             "asked_at": timezone.now(),
+            "filters": request.GET.urlencode(),
+            "gallery": _gallery(found.table, clinics),
         }
     return render(request, "admin/reaction_rates.html", context, status=200 if form.is_valid() else 400)
 
@@ -64,9 +74,83 @@ def reaction_rates_csv(request: HttpRequest, *, site: AdminSite) -> HttpResponse
     return csv_file("reaction-rates.csv", as_csv(table))
 
 
-def _lines(table: RatesTable, by_iga: RatesTable) -> list[Line]:
-    width = len(table.strata) // len(by_iga.strata)
-    return [
-        Line(STATUS_LABELS[str(total.stratum[0])], table.strata[number * width : (number + 1) * width], total)
-        for number, total in enumerate(by_iga.strata)
-    ]
+@require_safe
+def reaction_rates_pdf(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
+    """The page on paper: filters, date, definitions, tables and pictures."""
+    form = _form(request)
+    if not form.is_valid():
+        return no_file(form)
+    key, clinics = form.premedication_key, form.chosen_clinics()
+    found = dashboard(form.question(("iga", key)), key, form.also_key, clinics)
+    report = Report(
+        title="Reaction rates",
+        asked_at=timezone.localtime(timezone.now(), clinics[0].zone) if clinics else timezone.now(),
+        filters=form.in_words(),
+        clinics=[clinic.name for clinic in clinics],
+        definitions=found.table.notes,
+        tables=[found.table, found.by_iga, found.by_drugs, found.also],
+        version=product_version(),
+        gallery=_gallery(found.table, clinics),
+    )
+    return HttpResponse(
+        as_pdf(report),
+        content_type="application/pdf",
+        headers={"Content-Disposition": 'attachment; filename="reaction-rates.pdf"'},
+    )
+
+
+@require_safe
+def reaction_rates_json(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
+    """The same answer for programs, as the command gives it."""
+    form = _form(request)
+    if not form.is_valid():
+        return JsonResponse({"errors": form.errors}, status=400)
+    table = answer(form.question(("iga", form.premedication_key)), form.chosen_clinics())
+    return JsonResponse(as_json(table))
+
+
+@require_safe
+def rate_infusions(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
+    """The infusions behind one figure: those of its stratum, with whether each counts as an event."""
+    form = _form(request)
+    back = request.GET.copy()
+    for name in ("key", "value", "only", "page"):
+        back.pop(name, None)
+    context = site.each_context(request) | {
+        "title": "Infusions behind a rate",
+        "form": form,
+        "filters": back.urlencode(),
+    }
+    if not form.is_valid():
+        return render(request, "admin/rate_infusions.html", context, status=400)
+    keys, wanted = tuple(request.GET.getlist("key")), request.GET.getlist("value")
+    clinics, main = form.chosen_clinics(), ("iga", form.premedication_key)
+    if keys not in {main, ("iga",), (form.premedication_key,), (form.also_key,), ()} or len(keys) != len(wanted):
+        return render(request, "admin/rate_infusions.html", context | {"why_not": NO_SUCH_FIGURE}, status=404)
+    question = form.question(keys)
+    table = answer(question, clinics)
+    rates = [rate for rate in (table.strata if keys else [table.all]) if [str(v) for v in rate.stratum] == wanted]
+    if not rates:
+        return render(request, "admin/rate_infusions.html", context | {"why_not": NO_SUCH_FIGURE}, status=404)
+    if table.hides or (table.least_patients and answer(form.question(main), clinics).hides):
+        return render(request, "admin/rate_infusions.html", context | {"why_not": HIDDEN}, status=403)
+    rate = rates[0]
+    infusions = infusions_of(question, clinics, keys).annotate(reacted=Exists(events_of(question)))
+    infusions = infusions.filter(**{f"key_{place}": value for place, value in enumerate(rate.stratum)})
+    if request.GET.get("only") == "events":
+        infusions = infusions.filter(reacted=True)
+    infusions = infusions.select_related("patient__clinic", "product").prefetch_related(
+        "premedications", "reactions__symptoms"
+    )
+    page = Paginator(infusions.order_by("-started_at", "-pk"), INFUSIONS_A_PAGE).get_page(request.GET.get("page"))
+    here = [(name, value) for name in ("key", "value", "only") for value in request.GET.getlist(name)]
+    context |= {
+        "rate": rate,
+        "stratum": ", ".join(label_of(key, value) for key, value in zip(keys, rate.stratum, strict=True)) or "All",
+        "question": question,
+        "page": page,
+        "only_events": request.GET.get("only") == "events",
+        "here": urlencode(here),
+        "cell": urlencode([pair for pair in here if pair[0] != "only"]),
+    }
+    return render(request, "admin/rate_infusions.html", context)

@@ -249,7 +249,12 @@ def test_rates_of_a_full_clinic(new_person: NewPage, no_broker: None, capsys: py
     password = capsys.readouterr().out.split("password ")[1].split()[0]
     sign_in(page, User.objects.get(username="admin"), "/admin/rates/", password=password)
     expect(page.locator("svg.wide circle").first).to_be_visible()
+    page.locator("summary", has_text="Every stratum in full").click()
     look_at(page, "full-rates")
+    page.locator("td strong a").first.click()
+    expect(page.get_by_role("link", name="Back to the rates")).to_be_visible()
+    look_at(page, "full-rates-infusions")
+    page.get_by_role("link", name="Back to the rates").click()
     page.get_by_label("Premedication", exact=True).select_option("drug:acetaminophen")
     page.get_by_label("Unit", exact=True).select_option("course")
     page.get_by_role("button", name="Show").click()

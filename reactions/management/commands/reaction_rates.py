@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentTypeError
+from dataclasses import fields
 from datetime import date
 from typing import Any
 
@@ -10,7 +11,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from patients.models import Clinic
 from reactions.models import Product
 from reactions.rates.answer import Rate, RatesTable, answer, as_csv, as_json, percent
-from reactions.rates.question import INTERVALS, UNITS, WINDOWS, Question, UnanswerableQuestion, label_of
+from reactions.rates.question import INTERVALS, SOURCES, UNITS, WINDOWS, Question, UnanswerableQuestion, label_of
+
+# What a question has besides the keys, each with an option of the same name.
+ASKED = [field.name for field in fields(Question) if field.name != "by"]
 
 
 class Command(BaseCommand):
@@ -25,6 +29,8 @@ class Command(BaseCommand):
         parser.add_argument("--interval", default="wilson", choices=INTERVALS)
         parser.add_argument("--reaction", default="", metavar="TERM", help="a CTCAE term, such as headache")
         parser.add_argument("--min-grade", type=int, metavar="G")
+        parser.add_argument("--serious", action="store_true", help="only serious reactions (21 CFR 600.80)")
+        parser.add_argument("--source", default="both", choices=list(SOURCES), help="who told of the reaction first")
         parser.add_argument("--window", default="label72", choices=list(WINDOWS))
         parser.add_argument("--from", dest="first_day", type=_day, metavar="DATE", help="first day, YYYY-MM-DD")
         parser.add_argument("--to", dest="last_day", type=_day, metavar="DATE", help="last day, YYYY-MM-DD")
@@ -41,9 +47,8 @@ class Command(BaseCommand):
                 raise CommandError(f"There is no clinic “{options['clinic']}”. Clinics: {known}.")
         if options["product"] and not Product.objects.filter(name=options["product"]).exists():
             raise CommandError(f"There is no product “{options['product']}”.")
-        names = ("unit", "interval", "reaction", "min_grade", "window", "first_day", "last_day", "product")
         try:
-            question = Question(by=tuple(options["by"]), **{name: options[name] for name in names})
+            question = Question(by=tuple(options["by"]), **{name: options[name] for name in ASKED})
             table = answer(question, clinics)
         except UnanswerableQuestion as error:
             raise CommandError(str(error)) from error
@@ -74,6 +79,8 @@ def _table(table: RatesTable) -> str:
 
 
 def _cells(rate: Rate) -> list[str]:
+    if rate.is_hidden:
+        return ["hidden", "–", "small group", "–"]
     if rate.interval is None:
         return ["0/0", "–", "no infusions", "0"]
     bounds = f"{percent(rate.interval.low)} to {percent(rate.interval.high)}"

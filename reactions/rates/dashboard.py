@@ -1,0 +1,87 @@
+"""Everything the page “Reaction rates” says: two tables and their margins in three units, from one pass."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from patients.models import STATUS_LABELS, Clinic
+from reactions.rates.answer import Rate, RatesTable, answers_by_unit
+from reactions.rates.premedication import Comparison, compare
+from reactions.rates.question import UNITS, Question, label_of, values_of
+
+
+@dataclass(frozen=True)
+class InFull:
+    """One stratum with all that is known of it; `by_unit` per infusion, per course and per patient."""
+
+    label: str
+    rate: Rate
+    by_unit: tuple[Rate, ...]
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One IgA status: its strata by premedication, and all of them together."""
+
+    label: str
+    cells: list[Rate]
+    total: Rate
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """The answer by IgA status and premedication, its margins, and the answer by a second key."""
+
+    table: RatesTable
+    by_iga: RatesTable
+    by_drugs: RatesTable
+    lines: list[Line]
+    columns: list[str]
+    also: RatesTable
+    in_full: list[InFull]
+    also_in_full: list[InFull]
+    everything: InFull
+    comparison: Comparison
+    no_keys: tuple[str, ...] = ()
+
+    @property
+    def hides(self) -> bool:
+        """The small-cell rule hides something, so that no list of infusions is shown from which it could be told."""
+        return self.table.hides or self.also.hides
+
+
+def dashboard(question: Question, premedication: str, also: str, clinics: Sequence[Clinic]) -> Dashboard:
+    """Answer the question for the clinics. `premedication` is that key or one drug's, `also` the second table's key."""
+    groupings = [("iga", premedication), ("iga",), (premedication,), (also,)]
+    by_unit = answers_by_unit(question, groupings, clinics)
+    table, by_iga, by_drugs, second = by_unit[question.unit]
+    width = len(by_drugs.strata)
+    lines = [
+        Line(STATUS_LABELS[str(total.stratum[0])], table.strata[number * width : (number + 1) * width], total)
+        for number, total in enumerate(by_iga.strata)
+    ]
+    return Dashboard(
+        table=table,
+        by_iga=by_iga,
+        by_drugs=by_drugs,
+        lines=lines,
+        columns=[label_of(premedication, value) for value in values_of(premedication) or ()],
+        also=second,
+        in_full=_in_full([by_unit[unit][0] for unit in UNITS], table),
+        also_in_full=_in_full([by_unit[unit][3] for unit in UNITS], second),
+        everything=InFull("All", table.all, tuple(by_unit[unit][0].all for unit in UNITS), ()),
+        comparison=compare(question, clinics, is_hidden=table.all.is_hidden or by_drugs.hides),
+    )
+
+
+def _in_full(tables: Sequence[RatesTable], asked: RatesTable) -> list[InFull]:
+    keys = asked.question.by
+    return [
+        InFull(
+            label=", ".join(label_of(key, value) for key, value in zip(keys, rate.stratum, strict=True)),
+            rate=rate,
+            by_unit=tuple(table.strata[number] for table in tables),
+            keys=keys,
+        )
+        for number, rate in enumerate(asked.strata)
+    ]

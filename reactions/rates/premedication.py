@@ -1,0 +1,198 @@
+"""Premedicated infusions against those without, as honestly as records allow: crude, adjusted, within patients, first.
+
+Premedication goes to patients who reacted before. The crude comparison therefore mostly shows who was premedicated; the
+others lessen that, none removes it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from math import isfinite
+
+from patients.models import Clinic
+from reactions.rates.question import Question
+from reactions.rates.statistics import (
+    Contrast,
+    Table,
+    mantel_haenszel_odds_ratio,
+    mantel_haenszel_risk_ratio,
+    mcnemar,
+    mcnemar_p,
+    risk_difference,
+    risk_ratio,
+)
+from reactions.rates.strata import Counts, Stratum, count_units
+from reactions.vocabulary import PremedicationClass
+
+UNTREATED = str(PremedicationClass.NONE)
+SILENT = str(PremedicationClass.NOT_RECORDED)
+# With fewer patients on one of the sides the counts are shown, and nothing is compared. This project's own.
+LEAST_TO_COMPARE = 10
+
+
+@dataclass(frozen=True)
+class Side:
+    """Infusions with an event, infusions, and the patients who had them."""
+
+    events: int
+    total: int
+    patients: int
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Patients who had infusions both with premedication and without, by where they reacted."""
+
+    both: int
+    with_only: int
+    without_only: int
+    neither: int
+    contrast: Contrast
+    p: float
+
+    @property
+    def patients(self) -> int:
+        return self.both + self.with_only + self.without_only + self.neither
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """With premedication against without, four ways. Contrasts are None where there are too few patients.
+
+    `why_not` says why nothing is compared; `is_opposite` that crude and adjusted point opposite ways.
+    """
+
+    given: Side
+    none: Side
+    why_not: str
+    crude: Contrast | None = None
+    difference: Contrast | None = None
+    adjusted: Contrast | None = None
+    adjusted_odds: Contrast | None = None
+    strata_used: int = 0
+    pairs: Pairs | None = None
+    within: Contrast | None = None
+    first_given: Side | None = None
+    first_none: Side | None = None
+    first: Contrast | None = None
+
+    @property
+    def is_opposite(self) -> bool:
+        """Crude and adjusted ratio lie on different sides of 1."""
+        crude = self.crude.estimate if self.crude else None
+        adjusted = self.adjusted.estimate if self.adjusted else None
+        return crude is not None and adjusted is not None and (crude - 1) * (adjusted - 1) < 0
+
+
+def compare(question: Question, clinics: Iterable[Clinic], *, is_hidden: bool = False) -> Comparison:
+    """The question's infusions with any premedication against those with none; what was not recorded is left out.
+
+    Adjusted is Mantel-Haenszel over {reacted before or not} × {first or later infusion}. `is_hidden` where the
+    small-cell rule hides one of the sides.
+    """
+    asked = replace(question, by=("premedication", "prior_reaction", "first_infusion"), unit="infusion")
+    if asked.interval == "cluster":
+        asked = replace(asked, interval="wilson")
+    strata = count_units(asked, [asked.by], clinics, ["infusion"])["infusion"][0].strata
+    given = _together(counts for stratum, counts in strata.items() if stratum[0] not in {UNTREATED, SILENT})
+    none = _together(counts for stratum, counts in strata.items() if stratum[0] == UNTREATED)
+    if is_hidden:
+        nothing = Side(0, 0, 0)
+        return Comparison(nothing, nothing, "The groups are too small to be shown at this clinic.")
+    why_not = _why_not(given, none)
+    if why_not:
+        return Comparison(_side(given), _side(none), why_not)
+    tables = _tables(strata)
+    first_given = _together(c for s, c in strata.items() if s[2] and s[0] not in {UNTREATED, SILENT})
+    first_none = _together(c for s, c in strata.items() if s[2] and s[0] == UNTREATED)
+    sides = (*_counts(given), *_counts(none))
+    return Comparison(
+        _side(given),
+        _side(none),
+        "",
+        crude=risk_ratio(*sides),
+        difference=risk_difference(*sides),
+        adjusted=mantel_haenszel_risk_ratio(tables),
+        adjusted_odds=mantel_haenszel_odds_ratio(tables),
+        strata_used=sum(1 for _, n1, _, n0 in tables if n1 and n0),
+        pairs=_pairs(given, none),
+        within=mantel_haenszel_risk_ratio(_by_patient(given, none)),
+        first_given=_side(first_given),
+        first_none=_side(first_none),
+        first=None if _why_not(first_given, first_none) else risk_ratio(*_counts(first_given), *_counts(first_none)),
+    )
+
+
+def ratio_words(contrast: Contrast | None) -> str:
+    """“0.62 (0.41 to 0.94)”; says so where there is no ratio or no interval."""
+    if contrast is None or contrast.estimate is None:
+        return "not defined"
+    if contrast.interval is None:
+        return f"{_number(contrast.estimate)} (no interval)"
+    return f"{_number(contrast.estimate)} ({_number(contrast.interval.low)} to {_number(contrast.interval.high)})"
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if isfinite(value) else "∞"
+
+
+def _why_not(given: Counts, none: Counts) -> str:
+    fewest = min(len(given.by_patient), len(none.by_patient))
+    if fewest == 0:
+        return "One of the two groups has no infusions."
+    if fewest < LEAST_TO_COMPARE:
+        return f"One of the two groups has fewer than {LEAST_TO_COMPARE} patients: too few to compare."
+    return ""
+
+
+def _together(several: Iterable[Counts]) -> Counts:
+    """Strata added up; a patient's units of all of them count together."""
+    whole = Counts()
+    for counts in several:
+        for patient, (events, units) in counts.by_patient.items():
+            cell = whole.by_patient[patient]
+            cell[0] += events
+            cell[1] += units
+    return whole
+
+
+def _tables(strata: dict[Stratum, Counts]) -> list[Table]:
+    tables = []
+    for rest in dict.fromkeys(stratum[1:] for stratum in strata):
+        here = {stratum[0]: counts for stratum, counts in strata.items() if stratum[1:] == rest}
+        given = _together(counts for group, counts in here.items() if group not in {UNTREATED, SILENT})
+        tables.append((*_counts(given), *_counts(here.get(UNTREATED, Counts()))))
+    return tables
+
+
+def _by_patient(given: Counts, none: Counts) -> list[Table]:
+    """A table for each patient with infusions of both kinds: one with many infusions of a kind counts fairly."""
+    both = sorted(given.by_patient.keys() & none.by_patient.keys())
+    tables = []
+    for patient in both:
+        (given_events, given_total), (none_events, none_total) = given.by_patient[patient], none.by_patient[patient]
+        tables.append((given_events, given_total, none_events, none_total))
+    return tables
+
+
+def _pairs(given: Counts, none: Counts) -> Pairs:
+    reacted = [
+        (given.by_patient[patient][0] > 0, none.by_patient[patient][0] > 0)
+        for patient in given.by_patient.keys() & none.by_patient.keys()
+    ]
+    with_only, without_only = reacted.count((True, False)), reacted.count((False, True))
+    return Pairs(
+        both=reacted.count((True, True)),
+        with_only=with_only,
+        without_only=without_only,
+        neither=reacted.count((False, False)),
+        contrast=mcnemar(with_only, without_only),
+        p=mcnemar_p(with_only, without_only),
+    )
+
+
+def _counts(counts: Counts) -> tuple[int, int]:
+    return counts.events, counts.total
+
+
+def _side(counts: Counts) -> Side:
+    return Side(counts.events, counts.total, len(counts.by_patient))

@@ -1,0 +1,320 @@
+"""What the page tells beside n/N: units side by side, answers and silence, small groups, and the infusions behind."""
+
+import io
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.utils import timezone
+from pypdf import PdfReader
+
+from patients.models import Clinic, Patient, User
+from reactions.models import CheckIn, ReviewDecision
+from reactions.rates.answer import answer, answers_by_unit
+from reactions.rates.question import Question, UnanswerableQuestion
+from reactions.rates.strata import count
+from tests.support.factories import make_checkins, make_infusion, make_patient, make_reaction
+from tests.support.logs import reaction_rates
+
+pytestmark = pytest.mark.django_db
+PAGE, FILE, JSON, PDF = "/admin/rates/", "/admin/rates.csv", "/admin/rates.json", "/admin/rates.pdf"
+BEHIND = "/admin/rates/infusions/"
+START = datetime(2026, 5, 4, 14, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def page(client: Client, administrator: User) -> Client:
+    client.force_login(administrator)
+    return client
+
+
+def all_of(clinic: Clinic, **question: Any) -> tuple[int, int]:
+    counted = count(Question(**question), [clinic]).everything
+    return counted.events, counted.total
+
+
+def by(clinic: Clinic, key: str) -> dict[object, tuple[int, int]]:
+    strata = count(Question(by=(key,)), [clinic]).strata
+    return {stratum[0]: (counts.events, counts.total) for stratum, counts in strata.items()}
+
+
+@pytest.mark.parametrize(("after_start", "is_event"), [(timedelta(0), 1), (4 * HOUR, 1), (4.01 * HOUR, 0)])
+def test_during_is_from_start_to_end(clinic: Clinic, patient: Patient, after_start: timedelta, is_event: int) -> None:
+    make_reaction(make_infusion(patient, started_at=START), onset_at=START + after_start)
+    assert all_of(clinic, window="during") == (is_event, 1)
+
+
+def test_serious_reactions_alone(clinic: Clinic, patient: Patient) -> None:
+    make_reaction(make_infusion(patient, started_at=START), is_serious=True, serious_criteria=["hospital"])
+    make_reaction(make_infusion(patient, started_at=START + 24 * HOUR), is_serious=False)
+    make_reaction(make_infusion(patient, started_at=START + 48 * HOUR))
+    assert all_of(clinic, serious=True) == (1, 3)
+
+
+def confirm(infusion: Any) -> None:
+    """What a patient told of first, accepted by a clinician."""
+    make_checkins(infusion)
+    checkin = infusion.checkins.earliest("due_at")
+    told = checkin.answers.create(version=1, submitted_at=timezone.now(), has_problem=True)
+    ReviewDecision.objects.create(
+        checkin=checkin, answer=told, version=1, verdict="accepted", reaction=make_reaction(infusion),
+        decided_at=timezone.now(), decided_by=infusion.created_by, submission_id=uuid4(),
+    )  # fmt: skip
+
+
+def test_each_source_alone_and_both(clinic: Clinic) -> None:
+    confirm(make_infusion(make_patient(clinic), started_at=START))
+    make_reaction(make_infusion(make_patient(clinic), started_at=START))
+    make_infusion(make_patient(clinic), started_at=START)
+    assert all_of(clinic, source="patient") == (1, 3)
+    assert all_of(clinic, source="clinician") == (1, 3)
+    assert all_of(clinic, source="both") == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("rates", "weight", "band"),
+    [
+        ([30, 105], 70, "to_1.5"),
+        ([105.1], 70, "to_2.4"),
+        ([168, 30], 70, "to_2.4"),
+        ([336], 70, "to_4.8"),
+        ([337], 70, "above_4.8"),
+        ([], 70, "not_recorded"),
+        ([30], None, "not_recorded"),
+    ],
+)
+def test_bands_of_the_highest_rate(
+    clinic: Clinic, patient: Patient, rates: list[float], weight: int | None, band: str
+) -> None:
+    infusion = make_infusion(patient, started_at=START, weight_kg=weight)
+    for number, rate in enumerate(rates):
+        infusion.rate_steps.create(
+            at=START + number * HOUR, rate_ml_per_h=Decimal(str(rate)), reason="start" if number == 0 else "step_up",
+            created_by=infusion.created_by,
+        )  # fmt: skip
+    assert by(clinic, "max_rate") == {band: (0, 1)}
+
+
+def test_a_reaction_before_is_one_to_an_earlier_infusion_that_counts(clinic: Clinic, patient: Patient) -> None:
+    first = make_infusion(patient, started_at=START)
+    make_infusion(patient, started_at=START + 24 * HOUR)
+    reaction = make_reaction(first)
+    assert by(clinic, "prior_reaction") == {False: (1, 1), True: (0, 1)}
+    reaction.voided_at, reaction.voided_by, reaction.void_reason = START, first.created_by, "A slip"
+    reaction.save()
+    assert by(clinic, "prior_reaction") == {False: (0, 2)}
+
+
+def test_units_stand_side_by_side(clinic: Clinic, patient: Patient) -> None:
+    first = make_infusion(patient, started_at=START)
+    make_infusion(patient, started_at=START + 24 * HOUR, course=first.course, day=2)
+    make_infusion(patient, started_at=START + 700 * HOUR)
+    make_reaction(first)
+    found = answers_by_unit(Question(interval="cluster"), [("iga",)], [clinic])
+    assert {unit: (table.all.events, table.all.total) for unit, [table] in found.items()} == {
+        "infusion": (1, 3),
+        "course": (1, 2),
+        "patient": (1, 1),
+    }
+
+
+def test_answers_and_silence(clinic: Clinic) -> None:
+    """Four infusions: one with a reaction, one answered, one asked in vain, one never asked."""
+    reacted, answered, silent, _ = (make_infusion(make_patient(clinic), started_at=START) for _ in range(4))
+    make_reaction(reacted)
+    for infusion in (answered, silent):
+        make_checkins(infusion)
+        CheckIn.objects.filter(pk=infusion.checkins.earliest("due_at").pk).update(
+            state="sent", sent_at=START + 30 * HOUR
+        )
+    answered.checkins.earliest("due_at").answers.create(version=1, submitted_at=timezone.now(), has_problem=False)
+    rate = answer(Question(), [clinic]).all
+    assert (rate.asked, rate.answered, rate.silent) == (2, 1, 2)
+    assert (rate.rate, rate.response, rate.worst) == (0.25, 0.5, 0.75)
+    # While it runs somebody of the clinic is there, and answers do not count.
+    assert answer(Question(window="during"), [clinic]).all.silent == 0
+
+
+def several(clinic: Clinic, counts: dict[str, int], *, reacts: int = 1) -> None:
+    """That many patients of each premedication record, each with one infusion; the first `reacts` of each react."""
+    for record, patients in counts.items():
+        for number in range(patients):
+            infusion = make_infusion(make_patient(clinic), started_at=START, premedication_record=record)
+            if record == "given":
+                infusion.premedications.create(drug="acetaminophen")
+            if number < reacts:
+                make_reaction(infusion)
+
+
+def test_small_groups_are_nowhere_in_the_answers(page: Client, clinic: Clinic) -> None:
+    Clinic.objects.filter(pk=clinic.pk).update(least_patients=5)
+    several(clinic, {"none": 12, "given": 8, "not_recorded": 2})
+    command = reaction_rates("--by=premedication")
+    shown = {s["premedication"]: (s["events"], s["total"]) for s in command["strata"]}
+    assert shown["not_recorded"] == (None, None)
+    assert shown["antipyretic_antihistamine"] == (None, None), "the total less the others would tell"
+    assert shown["none"] == (1, 12)
+    html = page.get(PAGE).content.decode()
+    assert "small group" in html
+    for told in (">1/2<", ">1/8<", "rates/infusions"):
+        assert told not in html
+    assert page.get(f"{BEHIND}?key=premedication&value=not_recorded").status_code == 403
+    assert page.get(f"{BEHIND}?key=premedication&value=none").status_code == 403
+    assert "12" not in re.findall(r"\d+", page.get(JSON).content.decode().split('"strata"')[0])
+
+
+def test_with_too_few_patients_altogether_nothing_is_shown(page: Client, clinic: Clinic) -> None:
+    Clinic.objects.filter(pk=clinic.pk).update(least_patients=5)
+    several(clinic, {"none": 3})
+    assert reaction_rates("--by=iga")["all"]["total"] is None
+    html = page.get(PAGE).content.decode()
+    assert "fewer than 5 patients" in html
+    assert "1/3" not in html
+    assert "1 of 3" not in html
+    assert page.get(PDF).status_code == 200
+
+
+def test_small_groups_are_not_divided_by_three_keys(clinic: Clinic) -> None:
+    Clinic.objects.filter(pk=clinic.pk).update(least_patients=5)
+    clinic.refresh_from_db()
+    with pytest.raises(UnanswerableQuestion, match="two keys"):
+        answer(Question(by=("iga", "premedication", "product")), [clinic])
+    with pytest.raises(CommandError, match="two keys"):
+        call_command("reaction_rates", "--by=iga", "--by=premedication", "--by=product", stdout=io.StringIO())
+
+
+def test_json_and_the_command_are_the_same(page: Client, clinic: Clinic) -> None:
+    several(clinic, {"none": 12, "given": 8, "not_recorded": 2})
+    assert json.loads(page.get(JSON).content) == reaction_rates("--by=iga", "--by=premedication")
+
+
+def test_the_printed_report_has_the_pages_digits(page: Client, clinic: Clinic) -> None:
+    several(clinic, {"none": 12, "given": 8, "not_recorded": 2})
+    answered = page.get(PDF)
+    assert answered["Content-Type"] == "application/pdf"
+    printed = "".join(one.extract_text() for one in PdfReader(io.BytesIO(answered.content)).pages)
+    html = page.get(PAGE).content.decode()
+    cells = re.findall(r">(\d+/\d+)</a></strong>\s*<span>([\d.]+) % \(([\d.]+ to [\d.]+) %\)", html)
+    assert len(cells) >= 4
+    for counts, _, interval in cells:
+        assert counts in printed
+        assert interval in printed
+    assert clinic.name in printed
+
+
+def test_from_a_figure_to_its_infusions_and_back(page: Client, clinic: Clinic) -> None:
+    several(clinic, {"none": 12, "given": 8}, reacts=3)
+    html = page.get(f"{PAGE}?min_grade=2").content.decode()
+    link = re.search(r'href="([^"]*rates/infusions/\?[^"]*value=none)">3/12<', html)
+    assert link
+    behind = page.get(link[1].replace("&amp;", "&")).content.decode()
+    assert "12 infusions" in behind
+    assert "3/12" in behind
+    only = page.get(link[1].replace("&amp;", "&") + "&only=events").content.decode()
+    assert "3 infusions" in only
+    assert only.count("<td>Yes</td>") == 3
+    back = re.search(r'href="([^"]*)">Back to the rates', behind)
+    assert back
+    assert back[1] == f"{PAGE}?min_grade=2"
+
+
+def test_every_figure_of_the_tables_leads_to_as_many_infusions(page: Client, clinic: Clinic) -> None:
+    several(clinic, {"none": 4, "given": 3, "not_recorded": 2})
+    html = page.get(PAGE).content.decode()
+    links = set(re.findall(r'href="([^"]*rates/infusions/\?[^"]*)">\d+/(\d+)<', html))
+    assert len(links) >= 5
+    for address, total in links:
+        assert f"{total} infusion" in page.get(address.replace("&amp;", "&")).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("key=iga&value=nonsense", 404),
+        ("key=weather&value=1", 404),
+        ("key=iga", 404),
+        ("key=iga&key=premedication&value=normal&value=none", 200),
+        ("first_day=yesterday", 400),
+        ("", 200),
+        ("page=99", 200),
+    ],
+)
+def test_figures_that_are_not_there(page: Client, clinic: Clinic, query: str, status: int) -> None:
+    several(clinic, {"none": 1})
+    assert page.get(f"{BEHIND}?{query}").status_code == status
+
+
+def test_another_clinics_infusions_are_not_behind_any_figure(
+    page: Client, clinic: Clinic, other_clinic: Clinic
+) -> None:
+    several(clinic, {"none": 1})
+    several(other_clinic, {"none": 2})
+    assert "1 infusion<" in page.get(BEHIND).content.decode()
+    assert page.get(f"{BEHIND}?clinic={other_clinic.slug}").status_code == 400
+
+
+def test_more_infusions_behind_a_figure_ask_no_more_queries(
+    page: Client, clinic: Clinic, django_assert_max_num_queries: Any
+) -> None:
+    several(clinic, {"none": 2})
+    with django_assert_max_num_queries(30) as few:
+        page.get(BEHIND)
+    several(clinic, {"none": 9})
+    with django_assert_max_num_queries(len(few)):
+        page.get(BEHIND)
+
+
+def test_names_on_the_page_are_text(page: Client, clinic: Clinic, patient: Patient) -> None:
+    patient.diagnosis = "<script>alert(1)</script>"
+    patient.save()
+    make_infusion(patient, started_at=START)
+    html = page.get(f"{PAGE}?also=diagnosis").content.decode()
+    assert "&lt;script&gt;alert(1)" in html
+    assert "<script>alert" not in html
+
+
+def notes_of(clinic: Clinic, **question: Any) -> str:
+    return " ".join(answer(Question(**question), [clinic]).notes)
+
+
+def test_no_event_is_told_with_what_it_leaves_open(page: Client, clinic: Clinic) -> None:
+    several(clinic, {"none": 3}, reacts=0)
+    # 1 − 0.05^(1/3), Hanley & Lippman-Hand.
+    assert "No event in 3 infusions: the rate lies below 63.2 %" in notes_of(clinic)
+    html = page.get(PAGE).content.decode()
+    assert "0/3" in html
+    assert "0 % (0 to 56.1 %)" in html
+
+
+def test_events_of_one_patient_alone_are_told(clinic: Clinic, patient: Patient) -> None:
+    several(clinic, {"none": 20}, reacts=0)
+    for month in range(4):
+        infusion = make_infusion(patient, started_at=START + 700 * month * HOUR)
+        make_reaction(infusion)
+    assert "All 4 events are of one patient" in notes_of(clinic)
+    assert "One patient has" not in notes_of(clinic)
+    Clinic.objects.filter(pk=clinic.pk).update(least_patients=5)
+    clinic.refresh_from_db()
+    assert "of one patient" not in notes_of(clinic)
+
+
+def test_one_patient_with_much_of_all_is_told(clinic: Clinic, patient: Patient) -> None:
+    several(clinic, {"none": 5}, reacts=2)
+    for month in range(6):
+        make_infusion(patient, started_at=START + 700 * month * HOUR)
+    assert "One patient has 6 of the 11 infusions." in notes_of(clinic)
+    assert "One patient has" not in notes_of(clinic, unit="patient")
+
+
+def test_a_drug_that_was_never_recorded_has_an_empty_stratum(page: Client, clinic: Clinic) -> None:
+    several(clinic, {"none": 3})
+    html = page.get(f"{PAGE}?premedication=drug:naproxen").content.decode()
+    assert "no infusions" in html
+    assert "One of the two groups has no infusions." in html
