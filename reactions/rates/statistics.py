@@ -5,6 +5,7 @@ Signatures (events and totals are counts, level is the confidence level)
     clopper_pearson(events, total, level=0.95) -> Interval
     poisson_exact(events, exposure, level=0.95) -> Interval          rate per unit of exposure
     cluster_robust(cells, level=0.95) -> ClusterEstimate             cells: (events, units) of each patient
+    cluster_robust_from_sums(k, x, n, xx, xn, nn, level=0.95) -> ClusterEstimate     the same from sums over patients
     upper_bound_of_none(total, level=0.95) -> float                  one-sided, for 0 events
     risk_difference(a, n1, c, n0, level=0.95) -> Contrast            a of n1 exposed, c of n0 unexposed had an event
     risk_ratio(a, n1, c, n0, level=0.95) -> Contrast
@@ -122,20 +123,45 @@ def cluster_robust(cells: Iterable[tuple[int, int]], level: float = 0.95) -> Clu
     N / design effect. With fewer than two patients, or when none or all units have an event, no variance can be
     estimated between patients: the interval is then Wilson's and its method says so.
     """
+    pairs = [(events, units) for events, units in cells if units]
+    return cluster_robust_from_sums(
+        len(pairs),
+        sum(x for x, _ in pairs),
+        sum(n for _, n in pairs),
+        sum(x * x for x, _ in pairs),
+        sum(x * n for x, n in pairs),
+        sum(n * n for _, n in pairs),
+        level,
+    )
+
+
+def cluster_robust_from_sums(
+    clusters: int,
+    events: int,
+    total: int,
+    events_squared: int,
+    events_by_total: int,
+    total_squared: int,
+    level: float = 0.95,
+) -> ClusterEstimate:
+    """`cluster_robust` from k, Σx, Σn, Σx², Σxn and Σn² over the k patients that have units.
+
+    With X = Σx and N = Σn, Σ(xᵢ − p nᵢ)² = (N² Σx² − 2XN Σxn + X² Σn²) / N². The bracket is a whole number, so that
+    patients without spread are told exactly, and no digit is lost to a difference of large numbers.
+    """
     from scipy.special import expit, stdtrit  # noqa: PLC0415
 
-    pairs = [(events, units) for events, units in cells if units]
-    events, total, clusters = sum(x for x, _ in pairs), sum(n for _, n in pairs), len(pairs)
     _check(events, total, level)
     p = events / total
-    variance = 0.0
-    if clusters > 1:
-        variance = clusters / (clusters - 1) * sum((x - p * n) ** 2 for x, n in pairs) / total**2
-    if clusters < 2 or events in (0, total) or variance == 0:
+    spread = total**2 * events_squared - 2 * events * total * events_by_total + events**2 * total_squared
+    if spread < 0:
+        raise ValueError("These sums cannot be of any patients.")
+    if clusters < 2 or events in (0, total) or spread == 0:
         plain = wilson(events, total, level)
         return ClusterEstimate(
             p, Interval(plain.low, plain.high, "wilson, no spread between patients"), clusters, None, None
         )
+    variance = clusters * spread / ((clusters - 1) * total**4)
     design_effect = variance / (p * (1 - p) / total)
     half = float(stdtrit(clusters - 1, 0.5 + level / 2)) * sqrt(variance) / (p * (1 - p))
     logit = log(p / (1 - p))

@@ -1,5 +1,6 @@
 """Intervals against printed values and against statsmodels, and what must hold for any counts."""
 
+from fractions import Fraction
 from math import ceil, floor
 
 import pytest
@@ -8,7 +9,14 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 from statsmodels.stats.proportion import proportion_confint
 
-from reactions.rates.statistics import clopper_pearson, cluster_robust, poisson_exact, upper_bound_of_none, wilson
+from reactions.rates.statistics import (
+    clopper_pearson,
+    cluster_robust,
+    cluster_robust_from_sums,
+    poisson_exact,
+    upper_bound_of_none,
+    wilson,
+)
 
 counts = st.integers(1, 5000).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total)))
 
@@ -133,6 +141,29 @@ def test_cluster_robust_holds_its_rate(cells: list[tuple[int, int]]) -> None:
     assume(0 < sum(x for x, _ in cells) < sum(n for _, n in cells))
     found = cluster_robust(cells)
     assert 0 <= found.interval.low <= found.rate <= found.interval.high <= 1
+
+
+@given(
+    st.lists(st.integers(1, 20).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), min_size=2, max_size=40)
+)
+def test_sums_over_patients_are_as_good_as_the_patients(cells: list[tuple[int, int]]) -> None:
+    """Against the formula in fractions, which round nothing."""
+    events, total, k = sum(x for x, _ in cells), sum(n for _, n in cells), len(cells)
+    assume(0 < events < total)
+    p = Fraction(events, total)
+    variance = Fraction(k, k - 1) * sum((x - p * n) ** 2 for x, n in cells) / total**2
+    found = cluster_robust_from_sums(
+        k, events, total, sum(x * x for x, _ in cells), sum(x * n for x, n in cells), sum(n * n for _, n in cells)
+    )
+    assert found == cluster_robust(cells)
+    assert (found.design_effect is None) == (variance == 0)
+    if found.design_effect is not None:
+        assert found.design_effect == pytest.approx(float(variance / (p * (1 - p) / total)), rel=1e-12)
+
+
+def test_sums_of_no_patients_are_refused() -> None:
+    with pytest.raises(ValueError, match="sums"):
+        cluster_robust_from_sums(2, 1, 4, 0, 5, 0)
 
 
 def test_none_of_many_is_about_three_over_n() -> None:
