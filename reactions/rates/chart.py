@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from math import ceil, floor, log10
 
 from reactions.rates.answer import Rate, percent
-from reactions.rates.question import label_of
+from reactions.rates.question import in_words
+from reactions.rates.words import interval
 
 ROW_HEIGHT = 34
 TOP = 34
@@ -47,7 +48,7 @@ def draw(rates: Sequence[Rate], by: Sequence[str], *, narrow: bool = False) -> C
     shown = [rate for rate in rates if rate.total and rate.interval]
     if not shown:
         return None
-    width, left, right = (360, 10, 350) if narrow else (960, 390, 770)
+    width, left, right = (360, 10, 350) if narrow else (960, 380, 720)
     row = ROW_HEIGHT + (44 if narrow else 0)
     step, top_of_scale = scale(max(rate.interval.high for rate in shown if rate.interval))
 
@@ -56,8 +57,8 @@ def draw(rates: Sequence[Rate], by: Sequence[str], *, narrow: bool = False) -> C
 
     bars = [
         Bar(
-            label=", ".join(label_of(key, value) for key, value in zip(by, rate.stratum, strict=True)) or "All",
-            value=f"{rate.events}/{rate.total} · {percent(rate.rate)} %",
+            label=in_words(by, rate.stratum),
+            value=f"{rate.events}/{rate.total} · {percent(rate.rate)} % ({interval(rate)})",
             y=TOP + row * number + (58 if narrow else row / 2),
             label_y=TOP + row * number + 22,
             value_y=TOP + row * number + 40,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from patients.models import STATUS_LABELS, Clinic
 from reactions.rates.answer import Rate, RatesTable, answers_by_unit
 from reactions.rates.premedication import Comparison, compare
-from reactions.rates.question import UNITS, Question, label_of, values_of
+from reactions.rates.question import UNITS, Question, in_words, label_of, values_of
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _in_full(tables: Sequence[RatesTable], asked: RatesTable) -> list[InFull]:
     keys = asked.question.by
     return [
         InFull(
-            label=", ".join(label_of(key, value) for key, value in zip(keys, rate.stratum, strict=True)),
+            label=in_words(keys, rate.stratum),
             rate=rate,
             by_unit=tuple(table.strata[number] for table in tables),
             keys=keys,

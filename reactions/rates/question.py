@@ -1,5 +1,6 @@
 """What can be asked about reaction rates, and what cannot. No database."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -55,6 +56,16 @@ KEY_LABELS: dict[str, str] = {
     "diagnosis": "Diagnosis",
     "sex": "Sex",
     "clinic": "Site",
+}
+
+
+# What was given, told without a column's head.
+PREMEDICATION_IN_WORDS: dict[PremedicationClass, str] = {
+    PremedicationClass.NONE: "no premedication",
+    PremedicationClass.ANTIPYRETIC_ANTIHISTAMINE: "antipyretic and/or antihistamine",
+    PremedicationClass.CORTICOSTEROID: "with corticosteroid",
+    PremedicationClass.OTHER: "other premedication only",
+    PremedicationClass.NOT_RECORDED: "premedication not recorded",
 }
 
 
@@ -150,6 +161,23 @@ def label_of(key: str, value: object) -> str:
 def key_label(key: str) -> str:
     """What a key divides by, as staff read it."""
     return KEY_LABELS.get(key) or DRUGS[key.removeprefix(DRUG_PREFIX)][0]
+
+
+def in_words(by: Sequence[str], stratum: Sequence[object]) -> str:
+    """A stratum as it is understood away from its table: “IgA not tested, no premedication”; “All” without keys."""
+    words = ", ".join(_named(key, value) for key, value in zip(by, stratum, strict=True)) or "all"
+    return words[0].upper() + words[1:]
+
+
+def _named(key: str, value: object) -> str:
+    words = label_of(key, value)
+    if key == "iga":
+        return f"IgA {words.lower()}"
+    if key == "premedication":
+        return PREMEDICATION_IN_WORDS[PremedicationClass(str(value))]
+    if key in {"product", "diagnosis", "clinic"} and value:
+        return words
+    return f"{key_label(key)}: {words.lower()}"
 
 
 def _band(code: str) -> str:

@@ -4,15 +4,22 @@ from patients.models import STATUS_LABELS
 from reactions.rates.answer import Rate, percent
 from reactions.rates.question import label_of
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
 
 def interval(rate: Rate) -> str:
-    """“0.85 to 7.09 %”; empty without an interval."""
-    return f"{percent(rate.interval.low)} to {percent(rate.interval.high)} %" if rate.interval else ""
+    """“0.85 to 7.09 %”, in one piece; empty without an interval."""
+    return _bounds(rate.interval.low, rate.interval.high) if rate.interval else ""
 
 
 def wilson_words(rate: Rate) -> str:
     """Wilson's interval as `interval` writes one, whatever interval was asked for."""
-    return f"{percent(rate.wilson.low)} to {percent(rate.wilson.high)} %" if rate.wilson else ""
+    return _bounds(rate.wilson.low, rate.wilson.high) if rate.wilson else ""
+
+
+def bounds_of_silence(rate: Rate) -> str:
+    """The rate if no unit of which nobody told had an event, and if each of them had one; empty without units."""
+    return _bounds(rate.rate, rate.worst) if rate.total else ""
 
 
 def clustered(rate: Rate) -> str:
@@ -21,8 +28,13 @@ def clustered(rate: Rate) -> str:
         return ""
     if rate.clustered.design_effect is None:
         return "no spread between patients"
-    low, high = percent(rate.clustered.interval.low), percent(rate.clustered.interval.high)
-    return f"{low} to {high} %, design effect {rate.clustered.design_effect:.2f}"
+    bounds = _bounds(rate.clustered.interval.low, rate.clustered.interval.high)
+    return f"{bounds}, design effect {rate.clustered.design_effect:.2f}"
+
+
+def _bounds(low: float | None, high: float | None) -> str:
+    """In one piece, so that a narrow column does not break it."""
+    return f"{percent(low)} to {percent(high)} %".replace(" ", NO_BREAK)
 
 
 def stratum_label(key: str, value: object) -> str:

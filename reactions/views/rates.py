@@ -18,7 +18,7 @@ from reactions.rates.answer import CONFOUNDING, RatesTable, answer, as_csv, as_j
 from reactions.rates.chart import draw
 from reactions.rates.dashboard import dashboard
 from reactions.rates.pictures.drawing import Gallery
-from reactions.rates.question import key_label, label_of
+from reactions.rates.question import in_words, key_label
 from reactions.rates.report import Report, as_pdf, product_version
 from reactions.rates.series import gallery
 from reactions.rates.strata import events_of, every_event_of, infusions_of
@@ -51,7 +51,9 @@ def reaction_rates(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
         context |= {
             "found": found,
             "table": found.table,
+            "premedication_label": key_label(key),
             "also_label": key_label(form.also_key),
+            "also_caption": f"{key_label(form.also_key)}, every stratum in full",
             "chart": draw(found.table.strata, found.table.question.by),
             "narrow_chart": draw(found.table.strata, found.table.question.by, narrow=True),
             "confounding": CONFOUNDING,
@@ -146,7 +148,7 @@ def rate_infusions(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     here = [(name, value) for name in ("key", "value", "only") for value in request.GET.getlist(name)]
     context |= {
         "rate": rate,
-        "stratum": ", ".join(label_of(key, value) for key, value in zip(keys, rate.stratum, strict=True)) or "All",
+        "stratum": in_words(keys, rate.stratum),
         "question": question,
         "page": page,
         "only_events": request.GET.get("only") == "events",

@@ -46,11 +46,11 @@ def from_the_page(html: str) -> dict[tuple[str, str], tuple[str, str]]:
     """{(row, column): (n/N, rate and interval)} of the table's cells with infusions."""
     start = html.index('aria-label="Rates by IgA status and premedication"')
     table = html[start : html.index("</table>", start)]
-    columns = re.findall(r'<th scope="col">(.*?)</th>', table)
+    columns = [*re.findall(r'<th scope="col">(.*?)</th>', table), "All"]
     cells = {}
-    for row in re.findall(r"<tr.*?</tr>", table, re.DOTALL)[1:]:
+    for row in re.findall(r"<tr.*?</tr>", table, re.DOTALL)[2:]:
         name = re.search(r'<th scope="row">(.*?)</th>', row)[1]
-        for column, cell in zip(columns[1:], re.findall(r"<td.*?</td>", row, re.DOTALL), strict=True):
+        for column, cell in zip(columns, re.findall(r"<td.*?</td>", row, re.DOTALL), strict=True):
             if found := re.search(r"<strong>(?:<a[^>]*>)?([^<]*)(?:</a>)?</strong>\s*<span>(.*?)</span>", cell):
                 cells[name, column] = (found[1], found[2])
     return cells
@@ -170,7 +170,8 @@ def test_the_chart_is_drawn_on_the_server_and_named(page: Client, clinic: Clinic
     assert 'role="img"' in chart
     assert "aria-label=" in chart
     assert chart.count("<circle") == 4
-    assert "Deficient" in chart
+    assert "IgA deficient, no premedication" in chart
+    assert "0/3 · 0 % (0 to 56.1 %)" in " ".join(chart.split())
 
 
 def test_cells_of_the_file_are_no_formulas(page: Client, clinic: Clinic, db: None) -> None:
