@@ -28,7 +28,15 @@ INTERVAL_LABELS = {
     "poisson": "Exact Poisson",
     "cluster": "Cluster-robust",
 }
-
+# Short, for a narrow list; the notes below the tables have them in full.
+SOURCE_LABELS = {"both": "Any source", "clinician": "Clinicians", "patient": "Patients, confirmed"}
+WINDOW_LABELS = {
+    "label72": "Until 72 h after",
+    "during": "While it ran",
+    "immediate": "Within 6 h",
+    "delayed": "6 h to 7 days",
+    "any": "At any time",
+}
 
 # What the infusions are divided by in the second table; the first has IgA status and premedication.
 ALSO = ("product", "first_infusion", "prior_reaction", "diagnosis", "setting", "max_rate", "sex", "clinic")
@@ -68,11 +76,9 @@ class RatesForm(ClinicsForm):
         required=False, label="Seriousness", choices=[("", "Serious or not"), ("yes", "Serious only (21 CFR 600.80)")]
     )
     source = forms.ChoiceField(
-        required=False, label="Source", choices=[(code, words.capitalize()) for code, words in SOURCES.items()]
+        required=False, label="Source", choices=[(code, SOURCE_LABELS[code]) for code in SOURCES]
     )
-    window = forms.ChoiceField(
-        required=False, label="Began", choices=[(code, words.capitalize()) for code, words in WINDOWS.items()]
-    )
+    window = forms.ChoiceField(required=False, label="Began", choices=[(code, WINDOW_LABELS[code]) for code in WINDOWS])
     unit = forms.ChoiceField(required=False, label="Unit", choices=[(unit, f"{unit.capitalize()}s") for unit in UNITS])
     interval = forms.ChoiceField(
         required=False, label="95 % interval", choices=[(code, INTERVAL_LABELS[code]) for code in INTERVALS]

@@ -6,7 +6,6 @@ others lessen that, none removes it.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from math import isfinite
 
 from patients.models import Clinic
 from reactions.rates.question import Question
@@ -120,19 +119,6 @@ def compare(question: Question, clinics: Iterable[Clinic], *, is_hidden: bool = 
         first_none=_side(first_none),
         first=None if _why_not(first_given, first_none) else risk_ratio(*_counts(first_given), *_counts(first_none)),
     )
-
-
-def ratio_words(contrast: Contrast | None) -> str:
-    """“0.62 (0.41 to 0.94)”; says so where there is no ratio or no interval."""
-    if contrast is None or contrast.estimate is None:
-        return "not defined"
-    if contrast.interval is None:
-        return f"{_number(contrast.estimate)} (no interval)"
-    return f"{_number(contrast.estimate)} ({_number(contrast.interval.low)} to {_number(contrast.interval.high)})"
-
-
-def _number(value: float) -> str:
-    return f"{value:.2f}" if isfinite(value) else "∞"
 
 
 def _why_not(given: Counts, none: Counts) -> str:

@@ -21,8 +21,9 @@ from fpdf.prefs import ViewerPreferences
 
 from reactions.rates.answer import Rate, RatesTable
 from reactions.rates.pictures.drawing import DOT_RADIUS, OPEN, Drawing, Gallery, Picture, Table, share
-from reactions.rates.question import key_label
-from reactions.rates.words import clustered, interval, stratum_label
+from reactions.rates.premedication_words import ComparisonInWords
+from reactions.rates.question import in_words, key_label
+from reactions.rates.words import bounds_of_silence, clustered, interval, stratum_label
 
 FONT, REGULAR, BOLD = "FiraSans", "FiraSans-Regular.ttf", "FiraSans-SemiBold.ttf"
 # What the font has no sign for, as of a script that is not Latin, Greek or Cyrillic, prints as this.
@@ -49,6 +50,9 @@ class Report:
     tables: Sequence[RatesTable]
     version: str
     gallery: Gallery | None = None
+    # Those of which answers and silence are printed too.
+    with_answers: Sequence[RatesTable] = ()
+    comparison: ComparisonInWords | None = None
 
     @property
     def asked(self) -> str:
@@ -71,6 +75,10 @@ def as_pdf(report: Report) -> bytes:
     page.head()
     for table in report.tables:
         page.rates(table)
+    if report.comparison:
+        page.comparison(report.comparison)
+    for table in report.with_answers:
+        page.answers(table)
     if report.gallery:
         for picture in report.gallery.pictures:
             page.picture(picture)
@@ -166,6 +174,28 @@ class _Paper(FPDF):
         else:
             rows = [row[:-1] for row in rows]
         self._grid([heads, *rows], (*(30 for _ in by or [""]), 31, 38, 15, *((48,) if repeated else ())))
+
+    def comparison(self, comparison: ComparisonInWords) -> None:
+        self.start_section("With premedication and without", level=1)
+        for words in (comparison.premedicated, comparison.opposite, comparison.groups, comparison.why_not):
+            if words:
+                self._paragraph(words)
+        if comparison.lines:
+            heads = ("Comparison", "Risk ratio, 95 % interval", "What it rests on")
+            rows = [
+                (f"{line.name}, {line.how}" if line.how else line.name, line.ratio, line.rests_on)
+                for line in comparison.lines
+            ]
+            self._grid([heads, *rows], (42, 34, 102))
+
+    def answers(self, table: RatesTable) -> None:
+        """What check-ins say of each stratum: how many answered, and what silence may hide."""
+        by = [key_label(key) for key in table.question.by]
+        self.start_section(self.printable(f"Answers and silence, by {' and '.join(map(_inside, by))}"), level=1)
+        heads = (", ".join(by), "Check-ins answered", "If silence hides no reaction, or one each")
+        rows = [(in_words(table.question.by, rate.stratum), *_silence(rate)) for rate in table.strata]
+        rows.append(("All", *_silence(table.all)))
+        self._grid([heads, *rows], (68, 50, 60))
 
     def picture(self, picture: Picture) -> None:
         drawing = picture.wide
@@ -264,6 +294,14 @@ def _numbers(rate: Rate, unit: str) -> tuple[str, ...]:
         return f"no {unit}s", "", "", ""
     method = f" ({rate.interval.method})" if rate.interval else ""
     return share(rate.events, rate.total), interval(rate) + method, str(rate.patients), clustered(rate)
+
+
+def _silence(rate: Rate) -> tuple[str, str]:
+    if rate.is_hidden:
+        return "hidden: small group", ""
+    answered = share(rate.answered, rate.asked) if rate.asked else "nobody was asked"
+    worst = rate.events + rate.silent
+    return answered, f"{bounds_of_silence(rate)} ({rate.events} to {worst} of {rate.total})" if rate.total else ""
 
 
 def _inside(words: str) -> str:

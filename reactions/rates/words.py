@@ -1,10 +1,25 @@
-"""A rate in words, the same on the page and in the printed report."""
+"""A rate in words, and what the words mean: the same on the page and in the printed report."""
 
 from patients.models import STATUS_LABELS
 from reactions.rates.answer import Rate, percent
-from reactions.rates.question import label_of
+from reactions.rates.question import Question, label_of
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
+
+
+def definitions(question: Question) -> list[str]:
+    """What the words of the tables mean, whatever was found."""
+    return [
+        "What patients answered in check-ins is not counted until a clinician accepts it as a reaction. How cases are"
+        " found changes rates many times over.",
+        f"Check-ins answered: of the {question.unit}s whose course a check-in asked about, those of which the patient"
+        " answered one.",
+        "IgA status is the result in force on the day of the infusion: deficient below 7 mg/dL, partial below the"
+        " laboratory's range, indeterminate where a result such as “< 25 mg/dL” leaves it open.",
+        "Premedication is what was given before the start. “With corticosteroid” counts whatever else was given;"
+        " antihistamines are H1 blockers; “other only” is none of these groups; “not recorded” is silence, not “none”.",
+        "0 events do not mean that reactions cannot happen: the upper bound says how often they still could.",
+    ]
 
 
 def interval(rate: Rate) -> str:

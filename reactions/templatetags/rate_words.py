@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 from django import template
 
 from reactions.rates.answer import percent
-from reactions.rates.premedication import ratio_words
 from reactions.rates.words import bounds_of_silence, clustered, interval, wilson_words
 
 register = template.Library()
@@ -16,7 +15,6 @@ register.filter("interval", interval)
 register.filter("wilson", wilson_words)
 register.filter("clustered", clustered)
 register.filter("silence", bounds_of_silence)
-register.filter("ratio", ratio_words)
 
 
 @register.simple_tag

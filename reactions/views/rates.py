@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 from patients.access import signed_in
 from patients.models import Clinic
 from reactions.forms.rates import RatesForm
+from reactions.rates import premedication_words
 from reactions.rates.answer import CONFOUNDING, RatesTable, answer, as_csv, as_json
 from reactions.rates.chart import draw
 from reactions.rates.dashboard import dashboard
@@ -22,6 +23,7 @@ from reactions.rates.question import in_words, key_label
 from reactions.rates.report import Report, as_pdf, product_version
 from reactions.rates.series import gallery
 from reactions.rates.strata import events_of, every_event_of, infusions_of
+from reactions.rates.words import definitions
 from reactions.views.csv_file import csv_file, no_file
 
 INFUSIONS_A_PAGE = 50
@@ -57,6 +59,8 @@ def reaction_rates(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
             "chart": draw(found.table.strata, found.table.question.by),
             "narrow_chart": draw(found.table.strata, found.table.question.by, narrow=True),
             "confounding": CONFOUNDING,
+            "comparison": premedication_words.in_words(found.comparison),
+            "definitions": definitions(found.table.question),
             "notes": [note for note in found.table.notes if note != CONFOUNDING],
             "clinics": clinics,
             "asked_at": timezone.now(),
@@ -89,8 +93,10 @@ def reaction_rates_pdf(request: HttpRequest, *, site: AdminSite) -> HttpResponse
         asked_at=timezone.localtime(timezone.now(), clinics[0].zone) if clinics else timezone.now(),
         filters=form.in_words(),
         clinics=[clinic.name for clinic in clinics],
-        definitions=found.table.notes,
+        definitions=[*found.table.notes, *definitions(found.table.question)],
         tables=[found.table, found.by_iga, found.by_drugs, found.also],
+        with_answers=[found.by_iga, found.by_drugs, found.also],
+        comparison=premedication_words.in_words(found.comparison),
         version=product_version(),
         gallery=_gallery(found.table, clinics),
     )

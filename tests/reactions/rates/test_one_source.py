@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
 
@@ -60,7 +60,7 @@ def page(client: Client, administrator: User, clinic: Clinic) -> Client:
 
 
 # The records stay as they are: each example only asks.
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=questions)
 def test_one_question_has_one_answer(page: Client, asked: dict[str, str]) -> None:
     query = urlencode(asked)

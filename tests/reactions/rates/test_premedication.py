@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from patients.models import Clinic, Patient
-from reactions.rates.premedication import Comparison, compare, ratio_words
+from reactions.rates.premedication import Comparison, compare
+from reactions.rates.premedication_words import in_words, ratio_words
 from reactions.rates.question import Question
 from reactions.rates.statistics import Contrast, Interval
 from tests.support.factories import make_infusion, make_patient, make_reaction
@@ -57,6 +58,12 @@ def test_opposite_directions_are_noticed(clinic: Clinic) -> None:
     assert found.adjusted.estimate == pytest.approx(top / bottom)
     assert found.strata_used == 2
     assert found.is_opposite
+    told = in_words(found)
+    assert "opposite ways" in told.opposite
+    assert [line.name for line in told.lines] == ["Adjusted", "Crude", "Within patients", "First infusions only"]
+    assert (told.lines[0].ratio[:4], told.lines[1].ratio[:4]) == ("0.54", "2.41")
+    # 6/14 − 16/90.
+    assert "difference +25.1 points" in told.lines[1].rests_on
 
 
 def test_within_patients_only_those_with_both_count(clinic: Clinic) -> None:

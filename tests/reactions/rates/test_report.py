@@ -13,6 +13,7 @@ from pypdf import PdfReader
 from reactions.rates.answer import Rate, RatesTable, percent
 from reactions.rates.pictures import lots, over_time, response
 from reactions.rates.pictures.drawing import Gallery
+from reactions.rates.premedication_words import ComparisonInWords, ComparisonLine
 from reactions.rates.question import KEYS, Question
 from reactions.rates.report import Report, as_pdf, product_version
 from reactions.rates.statistics import cluster_robust, wilson
@@ -150,6 +151,24 @@ def test_pictures_are_printed_with_their_words_and_numbers() -> None:
             assert " ".join(" ".join(row).split()) in printed
         for drawn in picture.wide.texts if picture.wide else ():
             assert drawn.words in printed
+
+
+def test_premedication_and_silence_are_printed() -> None:
+    comparison = ComparisonInWords(
+        "Patients are premedicated because they reacted before.",
+        "They point opposite ways.",
+        "With any 3/60; without 2/40.",
+        "",
+        [ComparisonLine("Crude", "all infusions", "1.00 (0.17 to 5.74)", "3/60 against 2/40")],
+    )
+    asked = replace(rate(("normal",), 3, 60), asked=40, answered=30, silent=27)
+    some = RatesTable(Question(by=("iga",)), [asked, Rate(("pending",))], asked, [], ("synthetic",))
+    printed = text(as_pdf(report(tables=[], comparison=comparison, with_answers=[some])))
+    for words in (comparison.premedicated, comparison.opposite, comparison.groups, "Crude, all infusions 1.00 (0.17"):
+        assert words in printed
+    assert "Answers and silence, by IgA status" in printed
+    assert "IgA normal 30/40 (75.0 %) 5.00 to 50.0 % (3 to 30 of 60)" in printed
+    assert "IgA pending nobody was asked" in printed
 
 
 def test_a_table_without_keys_and_one_by_drug_have_heads() -> None:

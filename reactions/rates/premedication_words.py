@@ -1,0 +1,122 @@
+"""The comparison of premedicated infusions with those without, in words: the same on the page and on paper."""
+
+from dataclasses import dataclass
+from math import isfinite
+
+from reactions.rates.premedication import Comparison, Side
+from reactions.rates.statistics import Contrast
+
+PREMEDICATED = "Patients are premedicated because they reacted before. This table cannot show what premedication does."
+OPPOSITE = (
+    "The crude and the adjusted comparison point opposite ways. The crude one mixes patients who had reacted before"
+    " with those who had not; the adjusted one stands first."
+)
+
+
+@dataclass(frozen=True)
+class ComparisonLine:
+    """One way to compare: its name, how it is done, the risk ratio, and the counts it rests on."""
+
+    name: str
+    how: str
+    ratio: str
+    rests_on: str
+
+
+@dataclass(frozen=True)
+class ComparisonInWords:
+    """What page and report say of premedication. Empty where it does not apply; no lines where nothing is compared."""
+
+    premedicated: str
+    opposite: str
+    groups: str
+    why_not: str
+    lines: list[ComparisonLine]
+
+
+def in_words(comparison: Comparison) -> ComparisonInWords:
+    """The comparison as page and report write it."""
+    return ComparisonInWords(
+        premedicated=PREMEDICATED,
+        opposite=OPPOSITE if comparison.is_opposite else "",
+        groups=_groups(comparison),
+        why_not=f"{comparison.why_not} Nothing is compared." if comparison.why_not else "",
+        lines=_lines(comparison),
+    )
+
+
+def _groups(comparison: Comparison) -> str:
+    given, none = comparison.given, comparison.none
+    if not given.total and not none.total:
+        return ""
+    return (
+        f"With any premedication {_side(given)} infusions of {_patients(given.patients)}; without {_side(none)} of"
+        f" {_patients(none.patients)}. Infusions without a record of premedication are in neither."
+    )
+
+
+def _lines(comparison: Comparison) -> list[ComparisonLine]:
+    """The adjusted first where it and the crude point opposite ways."""
+    pairs, first_given, first_none = comparison.pairs, comparison.first_given, comparison.first_none
+    if not pairs or not first_given or not first_none:
+        return []
+    crude = ComparisonLine(
+        "Crude",
+        "all infusions",
+        ratio_words(comparison.crude),
+        f"{_side(comparison.given)} against {_side(comparison.none)}; difference {_points(comparison.difference)}.",
+    )
+    adjusted = ComparisonLine(
+        "Adjusted",
+        "Mantel-Haenszel, by reacted before or not × first or later infusion",
+        ratio_words(comparison.adjusted),
+        f"Odds ratio {ratio_words(comparison.adjusted_odds)}; {comparison.strata_used} of 4 strata have both groups.",
+    )
+    within = ComparisonLine(
+        "Within patients",
+        "who had infusions of both kinds; Mantel-Haenszel by patient",
+        ratio_words(comparison.within),
+        f"{_patients(pairs.patients)}: {pairs.with_only} reacted only with premedication, {pairs.without_only} only"
+        f" without, {pairs.both} in both, {pairs.neither} in neither. Odds ratio of the pairs"
+        f" {ratio_words(pairs.contrast)}, McNemar exact p {pairs.p:.3f}. Who had more infusions of a kind had more"
+        " chances to react in it.",
+    )
+    first = ComparisonLine(
+        "First infusions only",
+        "",
+        ratio_words(comparison.first) if comparison.first else "too few patients",
+        f"{_side(first_given)} against {_side(first_none)}. First that is recorded here.",
+    )
+    return [*((adjusted, crude) if comparison.is_opposite else (crude, adjusted)), within, first]
+
+
+def _side(side: Side) -> str:
+    return f"{side.events}/{side.total}"
+
+
+def _patients(number: int) -> str:
+    return "1 patient" if number == 1 else f"{number} patients"
+
+
+def _points(contrast: Contrast | None) -> str:
+    """A difference of two rates in percentage points, with its interval."""
+    if contrast is None or contrast.estimate is None or contrast.interval is None:
+        return "not defined"
+    estimate, low, high = (
+        f"{100 * value:+.1f}".replace("-", "−")
+        for value in (contrast.estimate, contrast.interval.low, contrast.interval.high)
+    )
+    return f"{estimate} points ({low} to {high})"
+
+
+def ratio_words(contrast: Contrast | None) -> str:
+    """“0.62 (0.41 to 0.94)”; says so where there is no ratio or no interval."""
+    if contrast is None or contrast.estimate is None:
+        return "not defined"
+    if contrast.interval is None:
+        return f"{_number(contrast.estimate)} (no interval)"
+    return f"{_number(contrast.estimate)} ({_number(contrast.interval.low)} to {_number(contrast.interval.high)})"
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if isfinite(value) else "∞"
