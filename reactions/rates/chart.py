@@ -48,7 +48,7 @@ def draw(rates: Sequence[Rate], by: Sequence[str], *, narrow: bool = False) -> C
     shown = [rate for rate in rates if rate.total and rate.interval]
     if not shown:
         return None
-    width, left, right = (360, 10, 350) if narrow else (1060, 372, 700)
+    width, left, right = (360, 10, 350) if narrow else (1060, 390, 710)
     row = ROW_HEIGHT + (44 if narrow else 0)
     step, top_of_scale = scale(max(rate.interval.high for rate in shown if rate.interval))
 

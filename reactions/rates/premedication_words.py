@@ -5,6 +5,7 @@ from math import isfinite
 
 from reactions.rates.premedication import Comparison, Side
 from reactions.rates.statistics import Contrast
+from reactions.rates.words import NO_BREAK
 
 PREMEDICATED = "Patients are premedicated because they reacted before. This table cannot show what premedication does."
 OPPOSITE = (
@@ -110,12 +111,13 @@ def _points(contrast: Contrast | None) -> str:
 
 
 def ratio_words(contrast: Contrast | None) -> str:
-    """“0.62 (0.41 to 0.94)”; says so where there is no ratio or no interval."""
+    """“0.62 (0.41 to 0.94)”, the interval in one piece; says so where there is no ratio or no interval."""
     if contrast is None or contrast.estimate is None:
         return "not defined"
     if contrast.interval is None:
         return f"{_number(contrast.estimate)} (no interval)"
-    return f"{_number(contrast.estimate)} ({_number(contrast.interval.low)} to {_number(contrast.interval.high)})"
+    bounds = f"({_number(contrast.interval.low)} to {_number(contrast.interval.high)})"
+    return f"{_number(contrast.estimate)} {bounds.replace(' ', NO_BREAK)}"
 
 
 def _number(value: float) -> str:
