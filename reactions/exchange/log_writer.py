@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from django.db import connection
@@ -18,6 +19,7 @@ from django.utils import timezone
 from patients.iga import Reading
 from patients.models import Clinic, IgaResult, Patient, User
 from patients.words import AntiIga
+from reactions.exchange.bulk import insert_all
 from reactions.exchange.log_rows import DETAILS, IDENTITY, LogRow, Problem, before_birth, is_known, patients_in
 from reactions.models import Course, Infusion, Premedication, Product, Reaction, Symptom, Vial
 from reactions.vocabulary import Action
@@ -147,7 +149,7 @@ class LogWriter:
                 self.iga[result.patient_id].append((result.in_force_from, key))
 
     def _create(self, model: Any, objects: list[Any]) -> None:
-        model.objects.bulk_create(objects, batch_size=BATCH)
+        insert_all(model, objects)
         self.report.written[str(model._meta.verbose_name_plural)] += len(objects)
 
     def _add_patients(self, rows: Sequence[LogRow]) -> None:
@@ -250,7 +252,7 @@ class LogWriter:
             self.report.warn("Longer than 24 hours.", row.line)
         return Infusion(
             patient_id=self.patients[row.patient],
-            course=course,
+            course_id=course.pk,
             day=row.day,
             product_id=self.products[_plain(row.product)],
             setting=row.setting,
@@ -260,7 +262,7 @@ class LogWriter:
             weight_kg=row.weight_kg,
             premedication_record=row.premedication_record,
             reaction_record=row.reaction_record,
-            created_by=self.by,
+            created_by_id=self.by.pk,
         )
 
     def _add_vials(self, rows: Sequence[LogRow], infusions: Sequence[Infusion]) -> None:
@@ -275,7 +277,7 @@ class LogWriter:
                     self.report.warn("A lot had expired before the infusion.", row.line)
                 vials.append(
                     Vial(
-                        infusion=infusion,
+                        infusion_id=infusion.pk,
                         lot=lot.lot,
                         expires_on=lot.expires_on,
                         grams=lot.grams,
@@ -290,7 +292,7 @@ class LogWriter:
     def _add_premedications(self, rows: Sequence[LogRow], infusions: Sequence[Infusion]) -> None:
         drugs = [
             Premedication(
-                infusion=infusion,
+                infusion_id=infusion.pk,
                 drug=drug.drug,
                 other_drug=drug.other_drug,
                 dose=drug.dose,
@@ -323,7 +325,7 @@ class LogWriter:
         self.report.serious += [reaction for reaction in reactions if reaction.is_serious]
         symptoms = [
             Symptom(
-                reaction=reaction,
+                reaction_id=reaction.pk,
                 term=symptom.term,
                 other_text=symptom.other_text,
                 grade=symptom.grade,
@@ -373,6 +375,7 @@ def _products() -> list[tuple[str, int]]:
     return list(Product.objects.order_by("label_version").values_list("name", "pk"))
 
 
+@lru_cache(maxsize=1024)
 def _plain(name: str) -> str:
     """A product's name without spaces, signs and capitals: “Octagam 10%” is “Octagam 10 %”."""
     return "".join(sign for sign in name.lower() if sign.isalnum())

@@ -14,6 +14,7 @@ from patients.models import Clinic, Patient, StaffRole, User
 from patients.registering import register_patient
 from patients.words import Sex, StaffRoleName
 from reactions import recording
+from reactions.exchange.bulk import without_garbage_collection
 from reactions.exchange.demo import demo_rows
 from reactions.exchange.log_writer import BATCH, LogWriter
 from reactions.models import ClinicProtocol, Product
@@ -59,6 +60,7 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, default=1)
         parser.add_argument("--force", action="store_true", help="even beside clinics that are not demonstrations")
 
+    @without_garbage_collection()
     def handle(self, *args: Any, **options: Any) -> None:
         patients, infusions, seed = options["patients"], options["infusions"], options["seed"]
         if patients < 1 or infusions < patients:

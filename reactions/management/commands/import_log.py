@@ -15,6 +15,7 @@ from django.utils.text import slugify
 from patients.models import Clinic, User, validate_time_zone, write_event
 from reactions import worklist
 from reactions.exchange.account import IMPORTER, NoSuchAccount, named_account, service_account
+from reactions.exchange.bulk import without_garbage_collection
 from reactions.exchange.log_rows import STRIDE, Log, Problem, read_log
 from reactions.exchange.log_writer import Report, problems_with_records, write_log
 
@@ -35,6 +36,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
 
+    @without_garbage_collection()
     def handle(self, *args: Any, **options: Any) -> None:
         """What need not be in the transaction happens before it: on SQLite nobody else can save while it lasts."""
         data = self._read(options["file"])
