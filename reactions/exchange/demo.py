@@ -3,7 +3,7 @@
 Shares are chosen to look like practice, none is a finding: onset mostly 10 to 240 minutes after the start (PMID
 25257732) with a part of delayed headaches (PMC2083046); first infusions react more often, some patients more than
 others; premedication mostly goes to those who reacted before. IgA deficiency is rarer in life than here (1 in 100 to
-1 in 1,000, Merck Manual): a demonstration needs a few.
+1 in 1,000, Merck Manual): a demonstration needs a few. One lot is made worse than the others, and is called ODD.
 """
 
 import random
@@ -37,6 +37,8 @@ TREES = (
 GIVEN_NAMES = ("Synthia", "Demo", "Testa", "Sample", "Fable", "Mocka", "Proxy", "Exa")
 DIAGNOSES = ("Dermatomyositis", "Polymyositis", "Immune-mediated necrotizing myopathy", "Antisynthetase syndrome")
 PRODUCTS = ("Octagam 10 %", "Privigen", "Gamunex-C", "Gammagard Liquid", "Panzyga")
+# The product whose lot of the last whole quarter stands out, and how many times as often it is followed by a reaction.
+ODD_PRODUCT, ODD_FACTOR = PRODUCTS[0], 2.0
 VIAL_GRAMS = (Decimal(20), Decimal(10), Decimal(5))
 # Commonest terms of published series, with weights.
 TERMS = {
@@ -105,9 +107,11 @@ class _Person:
         first_day = last_course - timedelta(days=28 * (courses - 1))
         for index in range(count):
             course, day = divmod(index, self.days)
-            yield self.infusion(first_day + timedelta(days=28 * course + day), course + 1, day + 1, index == 0)
+            on = first_day + timedelta(days=28 * course + day)
+            is_odd = self.product == ODD_PRODUCT and _quarter(on) == _quarter(today - timedelta(days=91))
+            yield self.infusion(on, course + 1, day + 1, is_first=index == 0, is_odd=is_odd)
 
-    def infusion(self, day: date, course: int, day_of_course: int, is_first: bool) -> LogRow:
+    def infusion(self, day: date, course: int, day_of_course: int, *, is_first: bool, is_odd: bool) -> LogRow:
         chance = self.chance
         started = datetime.combine(day, time(8 + chance.randrange(5), chance.randrange(60)), self.zone)
         started = started.astimezone(UTC)
@@ -130,18 +134,17 @@ class _Person:
             days=self.days,
             setting=chance.choices((Setting.CLINIC, Setting.HOSPITAL, Setting.HOME), (80, 12, 8))[0],
             weight_kg=self.weight,
-            lots=self.lots(day, dose),
+            lots=self.lots(day, dose, is_odd),
         )
         if is_first:
             self.test_iga(row, day)
         self.premedicate(row)
-        self.react(row, is_first)
+        self.react(row, (2.2 if is_first else 1) * (ODD_FACTOR if is_odd else 1))
         return row
 
-    def lots(self, day: date, dose: Decimal) -> tuple[LotCell, ...]:
+    def lots(self, day: date, dose: Decimal, is_odd: bool) -> tuple[LotCell, ...]:
         """Vials that add up to the dose, of the lot that its product had in that quarter."""
-        quarter = f"{day.year % 100}{(day.month - 1) // 3 + 1}"
-        lot = f"DEMO{PRODUCTS.index(self.product)}{quarter}{'ABC'[self.number % 3]}"
+        lot = f"DEMO{PRODUCTS.index(self.product)}{_quarter(day)}{'ODD' if is_odd else 'ABC'[self.number % 3]}"
         vials, left = [], dose
         for grams in VIAL_GRAMS:
             while left >= grams:
@@ -182,9 +185,9 @@ class _Person:
         else:
             row.premedication_record = PremedicationRecord.NONE
 
-    def react(self, row: LogRow, is_first: bool) -> None:
+    def react(self, row: LogRow, factor: float) -> None:
         chance = self.chance
-        likely = min(0.6, (0.03 + self.proneness) * (2.2 if is_first else 1) * (0.8 if row.premedications else 1))
+        likely = min(0.6, (0.03 + self.proneness) * factor * (0.8 if row.premedications else 1))
         if chance.random() >= likely:
             row.reaction_record = ReactionRecord.OBSERVED if chance.random() < 0.93 else ReactionRecord.NOT_RECORDED
             return
@@ -202,3 +205,8 @@ class _Person:
         grade = chance.choices(allowed, [GRADE_WEIGHTS[grade] for grade in allowed])[0]
         minutes = chance.randrange(10, 240) if chance.random() < 0.75 else chance.randrange(360, 4_000)
         return SymptomCell(term, "", grade, V5, float(minutes))
+
+
+def _quarter(day: date) -> str:
+    """Such as 264 for the last quarter of 2026."""
+    return f"{day.year % 100}{(day.month - 1) // 3 + 1}"

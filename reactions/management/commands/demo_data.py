@@ -16,6 +16,7 @@ from patients.words import Sex, StaffRoleName
 from reactions import recording
 from reactions.exchange.bulk import without_garbage_collection
 from reactions.exchange.demo import demo_rows
+from reactions.exchange.demo_checkins import add_checkins
 from reactions.exchange.log_writer import BATCH, LogWriter
 from reactions.models import ClinicProtocol, Product
 from reactions.vocabulary import (
@@ -58,6 +59,7 @@ class Command(BaseCommand):
         parser.add_argument("--patients", type=int, default=60)
         parser.add_argument("--infusions", type=int, default=600)
         parser.add_argument("--seed", type=int, default=1)
+        parser.add_argument("--no-checkins", action="store_true", help="no check-ins after the infusions of long ago")
         parser.add_argument("--force", action="store_true", help="even beside clinics that are not demonstrations")
 
     @without_garbage_collection()
@@ -79,6 +81,9 @@ class Command(BaseCommand):
             nurse, _, other_nurse = (self.make_account(*account) for account in ACCOUNTS)
             self.fill(first, nurse, patients=patients, infusions=infusions, seed=seed)
             self.fill(second, other_nurse, seed=seed + 1, **SECOND_CLINIC)
+            if not options["no_checkins"]:
+                add_checkins(first, by=nurse, seed=seed, now=timezone.now())
+                add_checkins(second, by=other_nurse, seed=seed + 1, now=timezone.now())
             self.start_checkins(first, nurse, seed)
             self.start_chairside(first, nurse, seed)
         return self.tell_logins()
