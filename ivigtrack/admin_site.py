@@ -19,6 +19,7 @@ from reactions.views.rates import (
     reaction_rates_json,
     reaction_rates_pdf,
 )
+from reactions.views.signals import signal_page, signals_page
 
 
 class IVIGTrackAdminSite(admin.AdminSite):
@@ -49,5 +50,7 @@ class IVIGTrackAdminSite(admin.AdminSite):
             path("rates/infusions/", self.admin_view(partial(rate_infusions, **site)), name="rate_infusions"),
             path("alert-times/", self.admin_view(partial(alert_times_page, **site)), name="alert_times"),
             path("alert-times.csv", self.admin_view(partial(alert_times_csv, **site)), name="alert_times_csv"),
+            path("signals/", self.admin_view(partial(signals_page, **site)), name="signals"),
+            path("signals/<int:pk>/", self.admin_view(partial(signal_page, **site)), name="signal"),
             *super().get_urls(),
         ]

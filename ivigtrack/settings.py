@@ -200,6 +200,8 @@ CELERY_TASK_TIME_LIMIT = OUTBOX_LEASE_S * 5 / 6
 TICK_EXPIRES_S = TICK_S * 11 / 12
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "reactions.tasks.tick", "schedule": Steady(TICK_S), "options": {"expires": TICK_EXPIRES_S}},
+    # Once a day, and what nobody took by then is overtaken by the next.
+    "signals": {"task": "reactions.tasks.look_for_signals", "schedule": Steady(86_400), "options": {"expires": 82_800}},
 }
 CELERY_BEAT_SCHEDULER = "ivigtrack.beat:Scheduler"
 # Beat sleeps no longer than this, so that it notices a clock that was set.

@@ -21,8 +21,10 @@ from celery.signals import (
 )
 from django.conf import settings
 from django.db import connection, transaction
+from django.utils import timezone
 
-from reactions import outbox, watch
+from patients.models import Clinic
+from reactions import outbox, raising, watch
 from reactions.checkins import due
 from reactions.vocabulary import WatchedPart
 
@@ -36,6 +38,16 @@ IMPATIENT = {"socket_timeout": 1, "socket_connect_timeout": 1}
 def tick() -> None:
     with watch.turn(WatchedPart.WORKER) as turn:
         turn.mails = due.tick().mails
+
+
+@shared_task(name="reactions.tasks.look_for_signals")
+def look_for_signals() -> None:
+    """Trouble with one clinic keeps no other from being looked at."""
+    for clinic in Clinic.objects.order_by("pk"):
+        try:
+            raising.raise_signals(clinic, now=timezone.now())
+        except Exception:
+            logger.exception("clinic %s could not be looked at for signals", clinic.pk)
 
 
 @beat_init.connect

@@ -145,6 +145,26 @@ class WorkKind(StrEnum):
     SERIOUS_REACTION = "serious_reaction"
     BOUNCED = "bounced"
     UNSUBSCRIBED = "unsubscribed"
+    SIGNAL = "signal"
+
+
+class SignalKind(StrEnum):
+    """What stands out."""
+
+    LOT = "lot"
+    PRODUCT = "product"
+    SITE = "site"
+
+
+class SignalVerdict(StrEnum):
+    """What a named person decided about a signal, in the words of their own beside it."""
+
+    NO_CAUSE = "no_cause"
+    CHANCE = "chance"
+    EXPLAINED = "explained"
+    QUARANTINED = "quarantined"
+    REPORTED = "reported"
+    WATCHING = "watching"
 
 
 class ReviewVerdict(StrEnum):
@@ -386,6 +406,16 @@ LABELS: dict[type[StrEnum], dict[str, str]] = {
         "serious_reaction": "Serious reaction to follow through",
         "bounced": "Mail to the patient came back",
         "unsubscribed": "The patient stopped the mails",
+        "signal": "Something stands out",
+    },
+    SignalKind: {"lot": "Lot", "product": "Product", "site": "Site"},
+    SignalVerdict: {
+        "no_cause": "Looked into: no cause found",
+        "chance": "Looked into: taken for chance",
+        "explained": "Looked into: explained by something else",
+        "quarantined": "Product set aside",
+        "reported": "Reported to the manufacturer or the authority",
+        "watching": "Watched further",
     },
     ReviewVerdict: {
         "accepted": "Accepted as a reaction",

@@ -1,4 +1,4 @@
-"""Follow-through: a serious reaction stays on the worklist until it is complete and signed.
+"""Follow-through: a serious reaction stays on the worklist until it is complete and signed, a signal until decided.
 
 A new item is mailed to the clinic's administrators; the mail says no more than that.
 """
@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from patients.models import Clinic, Patient, StaffRole
 from patients.words import StaffRoleName
 from reactions import outbox
-from reactions.models import AnaphylaxisRecord, Reaction, WorkItem
+from reactions.models import AnaphylaxisRecord, Reaction, Signal, WorkItem
 from reactions.vocabulary import MailKind, Outcome, WorkKind
 
 BATCH = 500
@@ -78,6 +78,19 @@ def follow_patient(patient: Patient, kind: WorkKind, *, now: datetime) -> None:
 def drop_about_patient(patient: Patient, kind: WorkKind, *, because: str, now: datetime) -> None:
     """Close the patient's open item of this kind."""
     WorkItem.objects.open().filter(patient=patient, kind=kind).update(closed_at=now, closed_because=because)
+
+
+def follow_signal(signal: Signal, *, now: datetime) -> None:
+    """Open the item of a signal that was raised. Belongs inside the transaction that raised it."""
+    opened = {"clinic": signal.clinic, "opened_at": now}
+    item, is_new = WorkItem.objects.get_or_create(kind=WorkKind.SIGNAL, signal=signal, closed_at=None, defaults=opened)
+    if is_new:
+        _tell_administrators(item, now)
+
+
+def drop_signal(signal: Signal, *, because: str, now: datetime) -> None:
+    """Close the signal's open item."""
+    WorkItem.objects.open().filter(signal=signal).update(closed_at=now, closed_because=because)
 
 
 def _tell_administrators(item: WorkItem, now: datetime) -> None:

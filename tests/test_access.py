@@ -48,6 +48,7 @@ ADMIN_PAGES = (
     "/admin/rates/infusions/",
     "/admin/alert-times/",
     "/admin/alert-times.csv",
+    "/admin/signals/",
     "/admin/patients/patient/",
 )
 PATIENT_PAGES = {

@@ -14,6 +14,7 @@ from reactions.models.reaction import Reaction, Symptom, Treatment
 from reactions.models.response import ResponseMeasures
 from reactions.models.review import Report, ReviewDecision
 from reactions.models.safety import PatientRisk, SafetyCheck
+from reactions.models.signal import Signal, SignalDecision, SignalLook
 from reactions.models.silence import PhoneCall, SilentPatient, silent_checkins, silent_patients
 from reactions.models.watch import Heartbeat, Site
 from reactions.models.worklist import WorkItem
@@ -49,6 +50,9 @@ __all__ = [
     "ResponseMeasures",
     "ReviewDecision",
     "SafetyCheck",
+    "Signal",
+    "SignalDecision",
+    "SignalLook",
     "Signature",
     "SilentPatient",
     "Site",

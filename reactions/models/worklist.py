@@ -9,9 +9,10 @@ from django.db.models import Case, CharField, Q, Value, When
 
 from patients.models import Clinic, Patient, User
 from reactions.models.reaction import Reaction
+from reactions.models.signal import Signal
 from reactions.vocabulary import WorkKind, choices
 
-# Kinds about a patient; the others are about a reaction.
+# Kinds about a patient; the others are about a reaction or a signal.
 ABOUT_A_PATIENT = [WorkKind.BOUNCED.value, WorkKind.UNSUBSCRIBED.value]
 
 # What settles an item about a patient, and why it is closed then; the first that holds is said. The lists leave it out
@@ -28,8 +29,9 @@ IS_SETTLED = reduce(or_, (when for when, _ in SETTLED))
 
 class WorkItemQuerySet(models.QuerySet):
     def visible_to(self, user: User) -> Self:
-        """Items of the clinics in which the user works."""
-        return self.filter(clinic__in=Clinic.objects.visible_to(user))
+        """Items of the clinics in which the user works; signals are for the administrators."""
+        administered = Clinic.objects.administered_by(user)
+        return self.filter(Q(signal=None) | Q(clinic__in=administered), clinic__in=Clinic.objects.visible_to(user))
 
     def open(self) -> Self:
         return self.filter(closed_at=None)
@@ -64,6 +66,7 @@ class WorkItem(models.Model):
     kind = models.CharField(max_length=20, choices=choices(WorkKind))
     reaction = models.ForeignKey(Reaction, models.PROTECT, related_name="work", null=True, blank=True)
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="work", null=True, blank=True)
+    signal = models.ForeignKey(Signal, models.PROTECT, related_name="work", null=True, blank=True)
     opened_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
     closed_because = models.CharField(max_length=200, blank=True)
@@ -79,14 +82,18 @@ class WorkItem(models.Model):
             models.UniqueConstraint(
                 fields=["kind", "patient"], condition=Q(closed_at=None), name="reactions_workitem_patient_open_once"
             ),
+            models.UniqueConstraint(
+                fields=["kind", "signal"], condition=Q(closed_at=None), name="reactions_workitem_signal_open_once"
+            ),
             models.CheckConstraint(
                 name="reactions_workitem_closed_is_whole",
                 condition=Q(closed_at=None, closed_because="") | Q(closed_at__isnull=False) & ~Q(closed_because=""),
             ),
             models.CheckConstraint(
                 name="reactions_workitem_about_its_record",
-                condition=Q(kind="serious_reaction", reaction__isnull=False, patient=None)
-                | Q(kind__in=ABOUT_A_PATIENT, patient__isnull=False, reaction=None),
+                condition=Q(kind="serious_reaction", reaction__isnull=False, patient=None, signal=None)
+                | Q(kind__in=ABOUT_A_PATIENT, patient__isnull=False, reaction=None, signal=None)
+                | Q(kind="signal", signal__isnull=False, reaction=None, patient=None),
             ),
         ]
         indexes = [models.Index(fields=["clinic"], condition=Q(closed_at=None), name="reactions_workitem_open")]

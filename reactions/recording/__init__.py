@@ -7,8 +7,8 @@ infusions.py: the infusion as a whole; courses.py: booking the next course; chai
 infusion runs; rate_steps.py: that its rates can follow each other; reactions.py: the reaction; anaphylaxis.py: what is
 done when it is suspected; judging.py: seriousness, cause and signature; answers.py: check-ins and alerts; mail.py: what
 comes back of mails; review.py: what a clinician makes of an answer; silence.py: calling who did not answer;
-patients.py: the person; planning.py: a clinic's plan of check-ins; exports.py: what leaves as a file; site.py: which
-host sends.
+signals.py: what is decided about a signal; patients.py: the person; planning.py: a clinic's plan of check-ins;
+exports.py: what leaves as a file; site.py: which host sends.
 """
 
 from reactions.recording.anaphylaxis import (
@@ -64,6 +64,7 @@ from reactions.recording.planning import plan_changed, plan_snapshot
 from reactions.recording.rate_steps import ImpossibleSteps, StepOutside
 from reactions.recording.reactions import correct_reaction, reaction_snapshot, record_reaction, void_reaction
 from reactions.recording.review import DecidedMeanwhile, accept_report, merge_report, reject_report
+from reactions.recording.signals import decide_signal
 from reactions.recording.silence import answer_by_telephone, record_call
 from reactions.recording.site import adopt_site, due_mails
 from reactions.recording.writing import AlreadyThere, ReactionStands, SentBefore
@@ -103,6 +104,7 @@ __all__ = [
     "correct_step",
     "correct_treatment",
     "correct_vitals",
+    "decide_signal",
     "due_mails",
     "export_call_list",
     "give_treatment",

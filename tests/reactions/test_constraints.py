@@ -40,6 +40,8 @@ from reactions.models import (
     ResponseMeasures,
     ReviewDecision,
     SafetyCheck,
+    Signal,
+    SignalDecision,
     Signature,
     Site,
     Symptom,
@@ -48,7 +50,7 @@ from reactions.models import (
     Vitals,
     WorkItem,
 )
-from tests.support.factories import make_checkins, make_reaction, make_response
+from tests.support.factories import make_checkins, make_reaction, make_response, make_signal
 
 pytestmark = pytest.mark.django_db
 
@@ -87,6 +89,12 @@ def named_without_a_reason(check: SafetyCheck) -> None:
 
 def about_its_patient_twice(item: WorkItem) -> None:
     changed(kind="bounced", reaction=None, patient=item.reaction.patient)(item)
+    item.refresh_from_db()
+    twice()(item)
+
+
+def about_its_signal_twice(item: WorkItem) -> None:
+    changed(kind="signal", reaction=None, signal=make_signal(item.clinic))(item)
     item.refresh_from_db()
     twice()(item)
 
@@ -169,8 +177,23 @@ BREAKS: dict[str, list[Break]] = {
     "reactions_anaphylaxis_brown_1_to_3": [changed(brown_grade=0), changed(brown_grade=4)],
     "reactions_workitem_open_once": [twice()],
     "reactions_workitem_patient_open_once": [about_its_patient_twice],
+    "reactions_workitem_signal_open_once": [about_its_signal_twice],
     "reactions_workitem_closed_is_whole": [changed(closed_because="Signed"), changed(closed_at=LONG_AGO)],
-    "reactions_workitem_about_its_record": [changed(reaction=None), changed(kind="bounced")],
+    "reactions_workitem_about_its_record": [changed(reaction=None), changed(kind="bounced"), changed(kind="signal")],
+    "reactions_signal_open_once": [twice()],
+    "reactions_signal_is_about_its_kind": [
+        changed(lot=""),
+        changed(product=""),
+        changed(period="2026"),
+        changed(setting="home"),
+        changed(kind="product"),
+        changed(kind="site"),
+        changed(kind="nurse"),
+        changed(kind="product", lot=""),
+        changed(kind="site", lot="", product=""),
+    ],
+    "reactions_signaldecision_verdict_known": [changed(verdict="forgotten")],
+    "reactions_signaldecision_has_words": [changed(words="")],
     "reactions_checkin_kind_once": [twice(link_hash="another")],
     "reactions_checkin_closes_after_due": [changed(closes_at=F("due_at"))],
     "reactions_checkin_answered_is_whole": [changed(state="answered"), changed(answered_at=LONG_AGO)],
@@ -263,6 +286,20 @@ def a_decision(infusion: Infusion) -> ReviewDecision:
     )
 
 
+def a_decision_about_a_signal(infusion: Infusion) -> SignalDecision:
+    return SignalDecision.objects.create(
+        signal=make_signal(infusion.clinic),
+        verdict="chance",
+        words="Looked into",
+        figures="4 reactions in 10 infusions",
+        events=4,
+        infusions=10,
+        decided_at=timezone.now(),
+        decided_by=infusion.created_by,
+        submission_id=uuid4(),
+    )
+
+
 # A sound row of each model with a constraint, about the infusion.
 SOUND: dict[type[models.Model], Callable[[Infusion], models.Model]] = {
     StaffRole: lambda infusion: infusion.created_by.roles.get(),
@@ -313,6 +350,8 @@ SOUND: dict[type[models.Model], Callable[[Infusion], models.Model]] = {
         called_by=infusion.created_by,
         submission_id=uuid4(),
     ),
+    Signal: lambda infusion: make_signal(infusion.clinic),
+    SignalDecision: a_decision_about_a_signal,
     CheckInPlan: lambda infusion: CheckInPlan.objects.create(clinic=infusion.patient.clinic),
     PlanStep: lambda infusion: SOUND[CheckInPlan](infusion).steps.create(
         key="days_14", label="14 days after", after=14
@@ -341,6 +380,7 @@ ADDED: dict[type[AppendOnly], Callable[[Infusion], Any]] = {
     ),
     ReviewDecision: a_decision,
     PhoneCall: lambda infusion: SOUND[PhoneCall](infusion),
+    SignalDecision: a_decision_about_a_signal,
 }
 
 

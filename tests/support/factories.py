@@ -14,7 +14,16 @@ from patients.words import StaffRoleName
 from reactions import recording
 from reactions.checkins.plan import plan_checkins
 from reactions.clinical.ctcae import version_for
-from reactions.models import AnaphylaxisRecord, Course, Infusion, Product, Reaction, ResponseMeasures, Symptom
+from reactions.models import (
+    AnaphylaxisRecord,
+    Course,
+    Infusion,
+    Product,
+    Reaction,
+    ResponseMeasures,
+    Signal,
+    Symptom,
+)
 from reactions.vocabulary import PremedicationRecord, ReactionRecord
 from tests.support import PASSWORD
 
@@ -115,6 +124,33 @@ def make_checkins(infusion: Infusion) -> None:
     """The check-ins of the infusion's course, in a transaction as a verb plans them."""
     with transaction.atomic():
         plan_checkins(infusion, now=timezone.now())
+
+
+def make_signal(clinic: Clinic, **fields: Any) -> Signal:
+    """An open signal of a lot, found just now: 4 reactions in 10 infusions. No infusions stand behind it."""
+    now = timezone.now()
+    defaults: dict[str, Any] = {
+        "kind": "lot",
+        "product": "Privigen",
+        "lot": "SYN-1",
+        "raised_at": now,
+        "found_at": now,
+        "observed": 4,
+        "total": 10,
+        "patients": 5,
+        "expected": 0.5,
+        "first_at": now - timedelta(days=30),
+        "last_at": now - timedelta(days=1),
+        "events": 4,
+        "infusions": 10,
+        "words": "4 reactions in 10 infusions, given to 5 patients; 0.5 expected.",
+        "compared_with": "2 of 40 other infusions of Privigen with a reaction.",
+        "method": "Made up",
+        "false_alarm": "Made up",
+    }
+    values = defaults | fields
+    values.setdefault("what", f"Lot {values['lot']} of {values['product']}")
+    return Signal.objects.create(clinic=clinic, **values)
 
 
 def privigen() -> Product:

@@ -1,0 +1,27 @@
+"""Look for lots, products and sites that stand out: the same as the worker does once a day, for cron or by hand."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from patients.models import Clinic
+from reactions.raising import raise_signals
+
+
+class Command(BaseCommand):
+    help = "Look for lots, products and sites with more reactions than expected, and raise what is new as signals."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--clinic", metavar="SLUG", help="one clinic; without it, all")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        clinics = list(Clinic.objects.all())
+        if options["clinic"]:
+            clinics = [clinic for clinic in clinics if clinic.slug == options["clinic"]]
+            if not clinics:
+                known = ", ".join(Clinic.objects.values_list("slug", flat=True)) or "none yet"
+                raise CommandError(f"There is no clinic “{options['clinic']}”. Clinics: {known}.")
+        for clinic in clinics:
+            raised = raise_signals(clinic, now=timezone.now())
+            self.stdout.write(f"{clinic}: {raised} new, {clinic.signals.open().count()} open.")

@@ -1,0 +1,183 @@
+"""What stands out and what does not: vectors worked out by hand, and noise."""
+
+import random
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from reactions.rates import signals
+from reactions.rates.signals import Case, Finding, Subject, came_again, lots_that_stand_out, watch
+from reactions.vocabulary import SignalKind
+
+NEW_YEAR = date(2026, 1, 1)
+CLINIC = Subject(SignalKind.SITE)
+
+
+def cases(
+    events: Sequence[bool], *, lot: str = "A", first: date = NEW_YEAR, product: str = "P", pk: int = 0
+) -> list[Case]:
+    """An infusion a day, each of a patient of its own, recorded by one of two people in turn."""
+    found = []
+    for number, event in enumerate(events):
+        day = first + timedelta(days=number)
+        found.append(
+            Case(
+                pk=pk + number,
+                patient=pk + number,
+                started_at=datetime(day.year, day.month, day.day, 12, tzinfo=UTC),
+                day=day,
+                product=product,
+                setting="clinic",
+                recorded_by=number % 2,
+                lots=frozenset({lot}),
+                event=event,
+            )
+        )
+    return found
+
+
+def so_many(events: int, total: int) -> list[bool]:
+    return [True] * events + [False] * (total - events)
+
+
+# 5 of 100 before the watch; the upper end of their 80 % interval is 8.59 %, rounded up to 8.6 %. So an infusion with a
+# reaction adds ln 2 − ln 1.086 = 0.6106, and one without takes 0.0825 away.
+BASELINE = cases(so_many(5, 100), first=date(2025, 3, 1), pk=1000)
+
+
+def test_a_lot_that_stands_out_is_told_with_what_was_expected() -> None:
+    # P(X ≥ 5) of 9 events when 20 of 100 infusions are the lot's is 0.0147, and two lots were looked at.
+    [found] = lots_that_stand_out([*cases(so_many(5, 20), lot="A"), *cases(so_many(4, 80), lot="B", pk=100)])
+    assert found.subject == Subject(SignalKind.LOT, "P", "A")
+    assert (found.observed, found.total, found.patients, found.expected) == (5, 20, 20, 1.0)
+    assert found.compared_with == "4 of 80 other infusions of P with a reaction; adjusted p = 0.029."
+    assert found.words == "5 reactions in 20 infusions, given to 20 patients; 1.0 expected."
+    assert (found.period, found.alarm_at) == ("", None)
+
+
+def test_the_more_lots_were_looked_at_the_less_one_stands_out() -> None:
+    # The same 0.0147, now one of five: 0.073.
+    others = [case for number, lot in enumerate("BCDE") for case in cases(so_many(1, 20), lot=lot, pk=100 * number)]
+    assert lots_that_stand_out([*cases(so_many(5, 20)), *others]) == []
+
+
+def test_fewer_than_three_reactions_are_never_a_signal_of_a_lot() -> None:
+    rest = cases([False] * 200, lot="B", pk=100)
+    assert lots_that_stand_out([*cases([True, True]), *rest]) == []
+    assert len(lots_that_stand_out([*cases([True, True, True]), *rest])) == 1
+
+
+def test_a_lot_is_compared_within_its_product_alone() -> None:
+    other_product = cases([False] * 500, lot="B", product="Q", pk=100)
+    assert lots_that_stand_out([*cases(so_many(10, 20)), *other_product]) == []
+    # The same number on another product is another lot.
+    rest = cases([False] * 80, lot="C", product="Q", pk=1000)
+    [found] = lots_that_stand_out([*cases([False] * 20), *cases(so_many(5, 20), product="Q", pk=2000), *rest])
+    assert found.subject.product == "Q"
+
+
+def test_nothing_comes_of_nothing() -> None:
+    assert lots_that_stand_out([]) == []
+    assert lots_that_stand_out(cases([True] * 5)) == []
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, events: Sequence[bool]) -> Finding | None:
+    """What comes of watching with a limit of 3, so that the path starts at 1.5."""
+    monkeypatch.setattr(signals, "cusum_limit", lambda *_: 3.0)
+    return watch(CLINIC, [*BASELINE, *cases(events)], NEW_YEAR).finding
+
+
+def test_the_path_reaches_the_limit_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 1.5, 2.11, 2.03, 2.64, 3.25
+    found = watched(monkeypatch, [True, False, True, True])
+    assert found
+    assert (found.observed, found.total, found.alarm_at, found.events, found.infusions) == (3, 4, 4, 3, 4)
+    assert found.expected == pytest.approx(4 * 0.086)
+    assert found.period == "2026"
+    assert found.words == "3 reactions in the last 4 infusions, given to 4 patients; 0.3 expected."
+    assert "5 of 100 infusions before 2026-01-01 with a reaction" in found.compared_with
+    assert "8.6%" in found.compared_with
+    assert watched(monkeypatch, [True, False, True]) is None
+
+
+def test_an_alarm_that_is_over_stays_with_its_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = watched(monkeypatch, [True, False, True, True, False])
+    assert found
+    assert (found.alarm_at, found.infusions) == (4, 5)
+    assert "in 4 infusions up to 2026-01-04" in found.words
+
+
+def test_the_signal_is_made_by_what_came_after_the_path_last_lay_at_nought(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 1.5 is used up after 19 infusions without a reaction; then 5 · 0.6106 = 3.05.
+    found = watched(monkeypatch, [*[False] * 19, *[True] * 5])
+    assert found
+    assert (found.observed, found.total, found.alarm_at) == (5, 5, 24)
+    assert found.behind[0].day == date(2026, 1, 20)
+
+
+def test_an_alarm_of_two_reactions_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "cusum_limit", lambda *_: 2.0)
+    # 1, 1.61, 2.22
+    assert watch(CLINIC, [*BASELINE, *cases([True, True])], NEW_YEAR).finding is None
+
+
+def test_without_a_baseline_it_is_said_why_there_is_none() -> None:
+    came = watch(CLINIC, [*BASELINE[:99], *cases([True] * 20)], NEW_YEAR)
+    assert came.finding is None
+    assert came.why_not == "99 of 100 infusions before 2026-01-01 for a baseline"
+    full = cases([True] * 100, first=date(2025, 3, 1))
+    assert "leave no room for more" in watch(CLINIC, full, NEW_YEAR).why_not
+
+
+def test_reactions_in_every_infusion_are_an_alarm_with_the_real_limit_too() -> None:
+    found = watch(CLINIC, [*BASELINE, *cases([True] * 40)], NEW_YEAR).finding
+    assert found
+    assert found.observed == found.total == found.alarm_at
+
+
+def test_what_the_reactions_share_is_to_be_checked_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = watched(monkeypatch, [True, False, True, True])
+    assert found
+    # Of infusions 1, 3 and 4, the first two were recorded by one person.
+    assert found.checks == ("2 of the 3 were recorded by one person", "3 of the 3 were given in one setting")
+
+
+def test_it_came_again_with_three_further_reactions_and_an_alarm_after_the_decision(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = watched(monkeypatch, [True, False, True, True])
+    assert found
+    assert came_again(found, 0, 0)
+    assert came_again(found, 0, 3)
+    assert not came_again(found, 0, 4), "the alarm was there when it was decided"
+    assert not came_again(found, 1, 0), "two further reactions only"
+    [lot] = lots_that_stand_out([*cases(so_many(5, 20)), *cases(so_many(4, 80), lot="B", pk=100)])
+    assert came_again(lot, 2, 20)
+    assert not came_again(lot, 3, 3)
+
+
+def test_noise_in_lots_is_rarely_called() -> None:
+    """Where nothing is wrong, a call is false, and the stated share is the chance of any: at most 1 look in 20."""
+    chance = random.Random(20261126)
+    called = 0
+    for _ in range(200):
+        look = [
+            case
+            for lot in range(10)
+            for case in cases([chance.random() < 0.1 for _ in range(30)], lot=f"L{lot}", pk=100 * lot)
+        ]
+        called += bool(lots_that_stand_out(look))
+    # 10 are expected at most; more than 20 would come by chance less often than once in a thousand.
+    assert called <= 20
+
+
+def test_noise_over_time_rarely_sounds_an_alarm() -> None:
+    """At the rate that stands for the baseline, at most 1 alarm in 20 years of 1,000 infusions."""
+    chance = random.Random(20261126)
+    alarms = sum(
+        watch(CLINIC, [*BASELINE, *cases([chance.random() < 0.086 for _ in range(1000)])], NEW_YEAR).finding is not None
+        for _ in range(100)
+    )
+    # 5 are expected at most; more than 13 would come by chance less often than once in a thousand.
+    assert alarms <= 13
