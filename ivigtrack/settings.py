@@ -198,10 +198,17 @@ CELERY_TASK_TIME_LIMIT = OUTBOX_LEASE_S * 5 / 6
 # The tick is the guarantee; it expires before the next one so that a stopped worker finds one, not a thousand. One that
 # was asked for between two does too.
 TICK_EXPIRES_S = TICK_S * 11 / 12
+# How often it is asked which clinics were not looked at for signals within a day (reactions/raising.py). Beat's own day
+# would begin anew whenever its file is lost, and one failed look would cost a day.
+LOOK_S = 600
+LOOK_EXPIRES_S = LOOK_S * 11 / 12
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "reactions.tasks.tick", "schedule": Steady(TICK_S), "options": {"expires": TICK_EXPIRES_S}},
-    # Once a day, and what nobody took by then is overtaken by the next.
-    "signals": {"task": "reactions.tasks.look_for_signals", "schedule": Steady(86_400), "options": {"expires": 82_800}},
+    "signals": {
+        "task": "reactions.tasks.look_for_signals",
+        "schedule": Steady(LOOK_S),
+        "options": {"expires": LOOK_EXPIRES_S},
+    },
 }
 CELERY_BEAT_SCHEDULER = "ivigtrack.beat:Scheduler"
 # Beat sleeps no longer than this, so that it notices a clock that was set.

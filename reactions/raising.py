@@ -1,15 +1,23 @@
 """Raising signals: what a look finds becomes a signal once, with one item on the administrators' worklist."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from patients.models import Clinic, write_event
 from reactions import worklist
 from reactions.models import Signal, SignalDecision, SignalLook
 from reactions.rates.signal_rows import look, name_of
 from reactions.rates.signals import Finding, came_again
+
+LOOK_EVERY = timedelta(days=1)
+
+
+def clinics_to_look_at(*, now: datetime) -> QuerySet[Clinic]:
+    """Those at which nobody looked within a day."""
+    return Clinic.objects.filter(Q(signal_look=None) | Q(signal_look__looked_at__lte=now - LOOK_EVERY))
 
 
 def raise_signals(clinic: Clinic, *, now: datetime) -> int:
@@ -26,17 +34,16 @@ def raise_signals(clinic: Clinic, *, now: datetime) -> int:
         decided = _last_decisions(clinic)
         raised, found = 0, set()
         for finding in seen.findings:
-            identity = _identity_of(finding)
+            identity, figures = _identity_of(finding), _figures(finding)
+            figures["least_patients"] = clinic.least_patients if finding.subject in seen.apart else 0
             if identity in is_open:
                 found.add(is_open[identity].pk)
-                Signal.objects.filter(pk=is_open[identity].pk).update(**_figures(finding), found_at=now)
+                Signal.objects.filter(pk=is_open[identity].pk).update(**figures, found_at=now, stands_out=True)
             elif identity not in decided or came_again(finding, *decided[identity]):
-                _raise(clinic, finding, now)
+                _raise(clinic, finding, figures, now)
                 raised += 1
-        Signal.objects.filter(pk__in=found).update(stands_out=True)
-        Signal.objects.filter(pk__in=[one.pk for one in is_open.values() if one.pk not in found]).update(
-            stands_out=False
-        )
+        lost = [signal.pk for signal in is_open.values() if signal.pk not in found]
+        Signal.objects.filter(pk__in=lost).update(stands_out=False)
         told = {
             "looked_at": now,
             "infusions": seen.infusions,
@@ -48,13 +55,12 @@ def raise_signals(clinic: Clinic, *, now: datetime) -> int:
     return raised
 
 
-def _raise(clinic: Clinic, finding: Finding, now: datetime) -> None:
+def _raise(clinic: Clinic, finding: Finding, figures: dict[str, Any], now: datetime) -> None:
     identity = dict(zip(Signal.IDENTITY[1:], _identity_of(finding), strict=True))
     about = {"clinic": clinic, "what": name_of(finding.subject), "raised_at": now, "found_at": now}
-    signal = Signal.objects.create(**about, **identity, **_figures(finding))
+    signal = Signal.objects.create(**about, **identity, **figures)
     worklist.follow_signal(signal, now=now)
-    changes = {"what": [None, signal.what], "words": [None, signal.words]}
-    write_event("signal.raised", by=None, about=signal, clinic=clinic, changes=changes)
+    write_event("signal.raised", by=None, about=signal, clinic=clinic, changes={"what": [None, signal.what]})
 
 
 def _figures(finding: Finding) -> dict[str, Any]:

@@ -42,12 +42,14 @@ def tick() -> None:
 
 @shared_task(name="reactions.tasks.look_for_signals")
 def look_for_signals() -> None:
-    """Trouble with one clinic keeps no other from being looked at."""
-    for clinic in Clinic.objects.order_by("pk"):
-        try:
-            raising.raise_signals(clinic, now=timezone.now())
-        except Exception:
-            logger.exception("clinic %s could not be looked at for signals", clinic.pk)
+    """Each clinic is a task of its own, so that trouble with one keeps no other from being looked at."""
+    for clinic in raising.clinics_to_look_at(now=timezone.now()):
+        look_at_clinic.apply_async((clinic.pk,), expires=settings.LOOK_EXPIRES_S)
+
+
+@shared_task(name="reactions.tasks.look_at_clinic")
+def look_at_clinic(clinic_pk: int) -> None:
+    raising.raise_signals(Clinic.objects.get(pk=clinic_pk), now=timezone.now())
 
 
 @beat_init.connect

@@ -30,15 +30,7 @@ from reactions.models import (
     SafetyCheck,
 )
 from reactions.recording import submit_answer
-from tests.support.factories import (
-    make_infusion,
-    make_patient,
-    make_reaction,
-    make_response,
-    make_signal,
-    privigen,
-    suspect,
-)
+from tests.support.factories import make_infusion, make_patient, make_reaction, make_response, privigen, suspect
 
 pytestmark = pytest.mark.django_db
 
@@ -71,8 +63,6 @@ EXPECTED = {
     "reactions.responsemeasures",
     "reactions.reviewdecision",
     "reactions.safetycheck",
-    "reactions.signal",
-    "reactions.signaldecision",
     "reactions.signature",
     "reactions.treatment",
     "reactions.vial",
@@ -106,17 +96,6 @@ def _fill(clinic: Clinic, times: int) -> None:
         patient.iga_results.create(value=80, measured_on=timezone.localdate(), created_by=patient.created_by)
         patient.risks.create(factor="migraine", created_by=patient.created_by)
         make_response(patient)
-        signal = make_signal(clinic, lot=f"SYN-{patient.pk}")
-        signal.decisions.create(
-            verdict="chance",
-            words="Seen",
-            figures=signal.words,
-            events=signal.events,
-            infusions=signal.infusions,
-            decided_at=now,
-            decided_by=patient.created_by,
-            submission_id=uuid4(),
-        )
 
 
 def _follow_up(answer: Answer) -> None:

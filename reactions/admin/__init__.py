@@ -1,3 +1,3 @@
-from reactions.admin import alerting, chairside, planning, records, review, signals
+from reactions.admin import alerting, chairside, planning, records, review
 
-__all__ = ["alerting", "chairside", "planning", "records", "review", "signals"]
+__all__ = ["alerting", "chairside", "planning", "records", "review"]

@@ -27,7 +27,8 @@ class Signal(models.Model):
 
     `period` is the year in which a product or site was watched. `observed` events of `total` infusions, given from
     `first_at` to `last_at`, made the signal; `events` of `infusions` were looked at in all. While `stands_out` is false
-    the latest look did not find it any more, and the figures are those of the last that did.
+    the latest look did not find it any more, and the figures are those of the last that did. No group of fewer than
+    `least_patients` can be told from them; 0 where that was not looked into.
     """
 
     clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="signals")
@@ -50,10 +51,11 @@ class Signal(models.Model):
     events = models.PositiveIntegerField()
     infusions = models.PositiveIntegerField()
     words = models.CharField(max_length=300)
-    compared_with = models.CharField(max_length=300)
+    compared_with = models.CharField(max_length=500)
     method = models.CharField(max_length=500)
     false_alarm = models.CharField("how often it is false", max_length=500)
     checks = models.JSONField("what to check first", default=list, blank=True)
+    least_patients = models.PositiveSmallIntegerField("no smaller group can be told", default=0)
 
     objects = SignalQuerySet.as_manager()
 
@@ -78,6 +80,11 @@ class Signal(models.Model):
 
     def __str__(self) -> str:
         return self.what
+
+    @property
+    def tells_figures(self) -> bool:
+        """Not where they would give away a group that the clinic hides."""
+        return self.least_patients >= self.clinic.least_patients
 
     def earlier(self) -> models.QuerySet["Signal"]:
         """The same, raised and decided before; of a product or site, in the same year."""

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from django.db.models import Exists, Max, QuerySet
@@ -12,21 +12,28 @@ from django.db.models.functions import Upper
 from patients.models import Clinic
 from reactions.models import Infusion, RateStep, Vial
 from reactions.rates import strata
+from reactions.rates.pictures.lots import NOT_RECORDED
+from reactions.rates.pictures.pooling import apart
 from reactions.rates.question import Question
 from reactions.rates.signals import Case, Finding, Subject, Watched, lots_that_stand_out, watch
 from reactions.vocabulary import LABELS, Setting, SignalKind
 
 # What counts as an event: the same as in the reaction rates.
 EVENT = Question(window="label72")
-# A lot is compared with what was given around its time.
-LOTS_OF = timedelta(days=2 * 365)
+# Calendar years before this one that are looked at: a lot is compared with what was given around its time, and this
+# year with what was usual lately.
+YEARS_BEFORE = 2
 
 
 @dataclass(frozen=True)
 class Look:
-    """What one look at a clinic found: how much there was to look at, and in `unwatched` what has no baseline yet."""
+    """What one look at a clinic found: how much there was to look at, and in `unwatched` what has no baseline yet.
+
+    `apart` are the subjects of the findings whose figures let nobody tell a group that the clinic hides.
+    """
 
     findings: tuple[Finding, ...]
+    apart: frozenset[Subject]
     infusions: int
     lots: int
     watched: tuple[str, ...]
@@ -35,18 +42,45 @@ class Look:
 
 def look(clinic: Clinic, *, now: datetime) -> Look:
     """Look at every lot, product and site of the clinic."""
-    cases = cases_of(clinic)
-    recent = [case for case in cases if case.started_at > now - LOTS_OF]
-    found = lots_that_stand_out(recent)
-    watched_from = date(now.astimezone(clinic.zone).year, 1, 1)
+    this_year = now.astimezone(clinic.zone).year
+    cases = cases_of(clinic, since=datetime(this_year - YEARS_BEFORE, 1, 1, tzinfo=clinic.zone))
+    watched_from = date(this_year, 1, 1)
+    found = lots_that_stand_out(cases)
     watched: list[str] = []
     unwatched: list[str] = []
     for subject, own in _subjects(cases, watched_from):
         came = watch(subject, own, watched_from)
         found += [came.finding] if came.finding else []
         (unwatched if came.why_not else watched).append(_told(subject, came))
-    lots = {(case.product, lot) for case in recent for lot in case.lots}
-    return Look(tuple(_with_rates(found)), len(cases), len(lots), tuple(watched), tuple(unwatched))
+    return Look(
+        findings=tuple(_with_rates(found)),
+        apart=frozenset(one.subject for one in found if _is_apart(one, cases, clinic.least_patients)),
+        infusions=len(cases),
+        lots=len({(case.product, lot) for case in cases for lot in case.lots}),
+        watched=tuple(watched),
+        unwatched=tuple(unwatched),
+    )
+
+
+def _is_apart(finding: Finding, cases: Iterable[Case], least: int) -> bool:
+    """Whether neither the figures, nor what is left when all such are taken from a total, rest on few patients.
+
+    Lots, products and settings are judged beside their like, as the pictures of the rates judge them (pooling.py).
+    """
+    if not least:
+        return True
+    if min(finding.patients, len(finding.compared)) < least:
+        return False
+    subject = finding.subject
+    match subject.kind:
+        case SignalKind.LOT:
+            of_product = [case for case in cases if case.product == subject.product]
+            beside, name = [(case.patient, case.lots or frozenset({NOT_RECORDED})) for case in of_product], subject.lot
+        case SignalKind.PRODUCT:
+            beside, name = [(case.patient, frozenset({case.product})) for case in cases], subject.product
+        case _:
+            beside, name = [(case.patient, frozenset({case.setting})) for case in cases], subject.setting
+    return not name or name in (apart(beside, least) or ())
 
 
 def _told(subject: Subject, came: Watched) -> str:
@@ -69,12 +103,12 @@ def with_events(infusions: QuerySet[Infusion]) -> QuerySet[Any]:
     return infusions.annotate(event=Exists(strata.events_of(EVENT)))
 
 
-def cases_of(clinic: Clinic) -> list[Case]:
-    """The clinic's infusions that count, in the order of time; two queries.
+def cases_of(clinic: Clinic, *, since: datetime) -> list[Case]:
+    """The clinic's infusions that count and began since then, in the order of time; two queries.
 
     One of which nobody wrote down whether there was a reaction counts as one without, as in the rates.
     """
-    counted = strata.infusions_of(EVENT, [clinic])
+    counted = strata.infusions_of(EVENT, [clinic]).filter(started_at__gte=since)
     lots: dict[int, set[str]] = defaultdict(set)
     for infusion, lot in (
         Vial.objects.filter(infusion__in=counted.values("pk"))
@@ -104,14 +138,16 @@ def cases_of(clinic: Clinic) -> list[Case]:
 def _subjects(cases: Iterable[Case], watched_from: date) -> list[tuple[Subject, list[Case]]]:
     """Products and sites given since the watch began, each with all its infusions; the whole clinic comes last.
 
-    With one setting only, that is the clinic, and it is not watched twice.
+    With one product or setting only, that is the clinic, and it is not watched twice.
     """
     products, settings, everything = defaultdict(list), defaultdict(list), []
     for case in cases:
         products[case.product].append(case)
         settings[case.setting].append(case)
         everything.append(case)
-    subjects = [(Subject(SignalKind.PRODUCT, product=name), own) for name, own in sorted(products.items())]
+    subjects = []
+    if len(products) > 1:
+        subjects += [(Subject(SignalKind.PRODUCT, product=name), own) for name, own in sorted(products.items())]
     if len(settings) > 1:
         subjects += [(Subject(SignalKind.SITE, setting=name), own) for name, own in sorted(settings.items())]
     subjects.append((Subject(SignalKind.SITE), everything))

@@ -2,15 +2,16 @@
 
 A signal says where to look; it is no proof. An event is an infusion with a reaction, however many it had.
 
-A lot is compared with the clinic's other infusions of the same product: one-sided exact test, adjusted over all lots
-that were looked at (Benjamini & Hochberg). A product and a site are watched in the order of time against their own
-earlier rate: Bernoulli CUSUM with a head start, over the infusions of this calendar year against all before it. The
-period stays the same all year: a boundary that moved with every look would deal the infusions out anew each day, and
-the stated chance of a false alarm would hold for none of them.
+A lot is compared with the clinic's other infusions of the same product by Poisson MaxSPRT, whose limit holds however
+often one looks while infusions come in. A product and a site are watched in the order of time against their own
+earlier rate: Bernoulli CUSUM with a head start, over the infusions of this calendar year against the years before it.
+The period stays the same all year: a boundary that moved with every look would deal the infusions out anew each day,
+and the stated chance of a false alarm would hold for none of them.
 
 Signatures
     lots_that_stand_out(cases) -> list[Finding]
     watch(subject, cases, watched_from) -> Watched          a finding, or why there is none to be had
+    came_again(finding, decided_events, decided_infusions) -> bool
 """
 
 from collections import Counter, defaultdict
@@ -20,43 +21,43 @@ from datetime import date, datetime
 from math import ceil
 
 from reactions.rates.statistics import wilson
-from reactions.rates.surveillance import benjamini_hochberg, cusum, cusum_limit, lot_against_rest
+from reactions.rates.surveillance import critical_value, cusum, cusum_limit, log_likelihood_ratio, lot_against_rest
 from reactions.vocabulary import SignalKind
 
-# CLINICAL.md 9.5: fewer events are never a signal.
+# Fewer events are never a signal (a minimum for MaxSPRT: Kulldorff & Silva, REVSTAT 2015;13:373; that it is three here
+# is this project's choice).
 LEAST_EVENTS = 3
-# Of the lots that are called at one look, the share that may be called falsely.
-FALSE_DISCOVERY_RATE = 0.05
-# A product or site: the chance of a false alarm within so many infusions of a year. This project's own choice.
-FALSE_ALARM, WITHIN = 0.05, 1000
+# The chance of a false alarm, for each lot, product or site alone. This project's own choice, as are the spans: for a
+# lot, so many expected reactions; for a product or site, so many infusions of a year.
+FALSE_ALARM = 0.05
+WITHIN_EXPECTED, WITHIN_INFUSIONS = 20.0, 1000
 ODDS_RATIO = 2.0
 LEAST_BASELINE = 100
-# The baseline is an estimate itself: the upper end of this interval stands for it.
+# The rate that is expected is an estimate itself: the upper end of this interval stands for it.
 BASELINE_LEVEL = 0.8
 # Below it a single event would be an alarm; above it odds cannot double visibly.
 LOWEST_BASELINE, HIGHEST_BASELINE = 0.002, 0.7
 
 LOT_METHOD = (
-    "One-sided exact test (hypergeometric, Fisher) of the lot against the clinic's other infusions of the product in"
-    " the last two years, adjusted over all lots looked at (Benjamini & Hochberg 1995)."
+    "Poisson MaxSPRT (Kulldorff and others 2011) against the clinic's other infusions of the product, in this calendar"
+    " year and the two before it."
 )
 LOT_FALSE_ALARM = (
-    "Of the lots that are called at one look, no more than 1 in 20 is expected to be called by chance alone, as long as"
-    " infusions are independent of each other. Those of one patient are not quite, and the lots are looked at every"
-    " day: both make false calls more frequent than that."
+    "If nothing is wrong with a lot, the chance that it is ever called is at most 1 in 20 until 20 reactions are"
+    " expected of it, however often it is looked at. So of 20 lots about 1 may be called by chance alone. This holds as"
+    " long as infusions are independent of each other; those of one patient are not quite."
 )
 WATCH_METHOD = (
-    "Bernoulli CUSUM for doubled odds, with a head start (Steiner 2000; Lucas & Crosier 1982), over the infusions of"
-    " this calendar year in the order of time."
+    "Bernoulli CUSUM for doubled odds, with a head start (Steiner and others 2000; Lucas & Crosier 1982), over the"
+    " infusions of this calendar year in the order of time."
 )
 WATCH_FALSE_ALARM = (
-    "Without any change, the chance of a false alarm is at most 1 in 20 within 1,000 infusions of a year, for this one"
-    " alone, as long as infusions are independent of each other and the baseline lies below the upper end that was"
-    " taken."
+    "If nothing has changed, the chance of an alarm is at most 1 in 20 within 1,000 infusions of a year, for this one"
+    " alone. This holds as long as infusions are independent of each other; those of one patient are not quite."
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Case:
     """One infusion, as far as a signal needs it. `day` is on the clinic's clocks, `lots` are in capitals."""
 
@@ -87,7 +88,7 @@ class Finding:
 
     These are the infusions that made the signal, from `first_at` to `last_at`. `events` and `infusions` are all that
     were looked at of the subject; the alarm came with infusion number `alarm_at` of these, None where order does not
-    matter. `checks` say what to look at first.
+    matter. `compared` are the patients of the infusions that it was compared with. `checks` say what to look at first.
     """
 
     subject: Subject
@@ -100,6 +101,7 @@ class Finding:
     events: int
     infusions: int
     alarm_at: int | None
+    compared: frozenset[int]
     compared_with: str
     method: str
     false_alarm: str
@@ -112,12 +114,18 @@ class Finding:
         return str(self.behind[0].day.year) if self.alarm_at is not None else ""
 
     @property
+    def expected_rate(self) -> float:
+        """Expected events an infusion."""
+        return self.expected / self.total
+
+    @property
     def words(self) -> str:
+        expected = f"{self.expected:.1f}" if self.expected >= 0.1 else "less than 0.1"
         where = "the last " if self.alarm_at == self.infusions else ""
         until = "" if self.alarm_at in {None, self.infusions} else f" up to {self.behind[-1].day}"
         return (
             f"{_many(self.observed, 'reaction')} in {where}{_many(self.total, 'infusion')}{until}, given to"
-            f" {_many(self.patients, 'patient')}; {self.expected:.1f} expected."
+            f" {_many(self.patients, 'patient')}; {expected} expected."
         )
 
 
@@ -132,52 +140,69 @@ class Watched:
 def came_again(finding: Finding, decided_events: int, decided_infusions: int) -> bool:
     """Clearly more came since a decision that was taken at so many events and infusions.
 
-    At least three further events, and it stands out still: a lot by the same test, a product or site by an alarm
-    that came after the decision.
+    At least three further events, and an alarm of their own: a lot by what was given since the decision, a product or
+    site by an alarm that came after it.
     """
-    further = finding.events - decided_events >= LEAST_EVENTS
-    return further and (finding.alarm_at is None or finding.alarm_at > decided_infusions)
+    events = finding.events - decided_events
+    if finding.alarm_at is None:
+        infusions = max(0, finding.infusions - decided_infusions)
+        return _is_called(events, finding.expected_rate * infusions)
+    return events >= LEAST_EVENTS and finding.alarm_at > decided_infusions
 
 
-def lots_that_stand_out(cases: Sequence[Case]) -> list[Finding]:
+def _is_called(events: int, expected: float) -> bool:
+    critical = critical_value(WITHIN_EXPECTED, FALSE_ALARM, LEAST_EVENTS)
+    return events >= LEAST_EVENTS and log_likelihood_ratio(events, expected) >= critical
+
+
+def lots_that_stand_out(cases: Iterable[Case]) -> list[Finding]:
     """The lots with more events than the product's other infusions let expect, the clearest first.
 
-    An infusion with vials of several lots counts for each of them.
+    An infusion with vials of several lots counts for each of them. A lot that is all there is of its product is
+    compared with nothing.
     """
-    by_product: dict[str, Counter[bool]] = defaultdict(Counter)
+    by_product: dict[str, list[Case]] = defaultdict(list)
     by_lot: dict[tuple[str, str], list[Case]] = defaultdict(list)
     for case in cases:
-        by_product[case.product][case.event] += 1
+        by_product[case.product].append(case)
         for lot in case.lots:
             by_lot[case.product, lot].append(case)
-    chances, rests = [], []
-    for (product, _), own in by_lot.items():
-        events = sum(case.event for case in own)
-        rest_events = by_product[product][True] - events
-        rest_total = by_product[product].total() - len(own)
-        rests.append((rest_events, rest_total))
-        chances.append(lot_against_rest(events, len(own), rest_events, rest_total))
-    adjusted = benjamini_hochberg(chances)
+    reacted = {product: sum(case.event for case in own) for product, own in by_product.items()}
     found = []
-    for ((product, lot), own), rest, chance in zip(by_lot.items(), rests, adjusted, strict=True):
-        if chance <= FALSE_DISCOVERY_RATE and sum(case.event for case in own) >= LEAST_EVENTS:
-            found.append((chance, _lot_finding(product, lot, own, rest, chance)))
-    return [finding for _, finding in sorted(found, key=lambda one: (one[0], one[1].subject.lot))]
+    for (product, lot), own in by_lot.items():
+        events, total = sum(case.event for case in own), len(by_product[product]) - len(own)
+        rest_events = reacted[product] - events
+        if not total:
+            continue
+        rate = wilson(rest_events, total, BASELINE_LEVEL).high
+        if _is_called(events, rate * len(own)):
+            rest = [case for case in by_product[product] if lot not in case.lots]
+            found.append(_lot_finding(Subject(SignalKind.LOT, product, lot), own, rest, rate))
+    return sorted(found, key=lambda one: -log_likelihood_ratio(one.observed, one.expected))
 
 
-def _lot_finding(product: str, lot: str, own: list[Case], rest: tuple[int, int], chance: float) -> Finding:
-    events, total = rest
+def _lot_finding(subject: Subject, own: list[Case], rest: list[Case], rate: float) -> Finding:
+    events, rest_events = sum(case.event for case in own), sum(case.event for case in rest)
+    chance = lot_against_rest(events, len(own), rest_events, len(rest))
     return _finding(
-        Subject(SignalKind.LOT, product, lot),
+        subject,
         own,
-        rate=events / total if total else 0.0,
-        events=sum(case.event for case in own),
+        rate=rate,
+        events=events,
         infusions=len(own),
         alarm_at=None,
-        compared_with=f"{events} of {total} other infusions of {product} with a reaction; adjusted p = {chance:.2g}.",
+        compared=frozenset(case.patient for case in rest),
+        compared_with=(
+            f"{rest_events} of {len(rest)} other infusions of {subject.product} with a reaction; {_stands_for(rate)}"
+            f" One look alone, by the exact test: p = {chance:.2g}."
+        ),
         method=LOT_METHOD,
         false_alarm=LOT_FALSE_ALARM,
     )
+
+
+def _stands_for(rate: float) -> str:
+    return f"the upper end of their {BASELINE_LEVEL:.0%} interval (Wilson), {rate:.1%}, is what is expected."
 
 
 def watch(subject: Subject, cases: Sequence[Case], watched_from: date) -> Watched:
@@ -191,7 +216,7 @@ def watch(subject: Subject, cases: Sequence[Case], watched_from: date) -> Watche
     upper = max(LOWEST_BASELINE, ceil(wilson(events, len(before), BASELINE_LEVEL).high * 1000) / 1000)
     if upper > HIGHEST_BASELINE:
         return Watched(why_not=f"{events} of {len(before)} infusions with a reaction leave no room for more")
-    limit = cusum_limit(upper, WITHIN, FALSE_ALARM, ODDS_RATIO)
+    limit = cusum_limit(upper, WITHIN_INFUSIONS, FALSE_ALARM, ODDS_RATIO)
     path = cusum([case.event for case in own], [upper] * len(own), limit, ODDS_RATIO)
     alarm = max((number for number, value in enumerate(path) if value >= limit), default=None)
     if alarm is None:
@@ -207,9 +232,10 @@ def watch(subject: Subject, cases: Sequence[Case], watched_from: date) -> Watche
         events=sum(case.event for case in own),
         infusions=len(own),
         alarm_at=alarm + 1,
+        compared=frozenset(case.patient for case in before),
         compared_with=(
-            f"{events} of {len(before)} infusions before {watched_from} with a reaction; the upper end of their"
-            f" {BASELINE_LEVEL:.0%} interval (Wilson), {upper:.1%}, stands for the baseline."
+            f"{events} of {len(before)} infusions in the two years before {watched_from} with a reaction;"
+            f" {_stands_for(upper)}"
         ),
         method=WATCH_METHOD,
         false_alarm=WATCH_FALSE_ALARM,

@@ -40,6 +40,6 @@ def decide_signal(
         held.decided_at = now
         held.save(update_fields=["decided_at"])
     worklist.drop_signal(held, because=decision.get_verdict_display(), now=now)
-    changes = {"verdict": [None, str(verdict)], "figures": [None, held.words]}
+    changes = {"what": [None, held.what], "verdict": [None, str(verdict)]}
     write_event("signal.decided", by=by, about=held, clinic=held.clinic, changes=changes, reason=words[:500])
     return decision

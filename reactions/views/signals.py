@@ -13,7 +13,7 @@ from patients.models import Clinic
 from reactions import recording
 from reactions.forms.clinics import ClinicsForm
 from reactions.forms.signals import DecisionForm
-from reactions.models import Signal, SignalLook
+from reactions.models import Infusion, Signal, SignalLook
 from reactions.rates.signal_rows import with_events
 
 PAGE_SIZE = 25
@@ -59,7 +59,8 @@ def signal_page(request: HttpRequest, pk: int, *, site: AdminSite) -> HttpRespon
             messages.success(request, "The decision is stored.")
             return redirect("admin:signals")
     timezone.activate(signal.clinic.zone)
-    behind = with_events(signal.infusions_behind()).select_related("product", "patient__clinic", "created_by")
+    told = signal.infusions_behind() if signal.tells_figures else Infusion.objects.none()
+    behind = with_events(told.select_related("product", "patient__clinic", "created_by"))
     context = site.each_context(request) | {
         "title": f"Signal: {signal}",
         "signal": signal,

@@ -22,7 +22,7 @@ def work_list(request: StaffRequest) -> HttpResponse:
     rows = items.select_related(
         "clinic",
         "patient__clinic",
-        "signal",
+        "signal__clinic",
         "reaction__infusion__patient__clinic",
         "reaction__infusion__product",
         "reaction__anaphylaxis",

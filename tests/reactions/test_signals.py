@@ -78,7 +78,8 @@ def test_rows_become_cases_with_lots_in_capitals_and_days_on_the_clinics_clocks(
     type(void).objects.filter(pk=void.pk).update(
         voided_at=timezone.now(), voided_by=void.created_by, void_reason="Never given"
     )
-    [case] = cases_of(clinic)
+    old = make_infusion(infusion.patient, ended_at=timezone.now() - timedelta(days=99))
+    [case] = cases_of(clinic, since=old.ended_at)
     assert (case.pk, case.lots, case.event) == (infusion.pk, frozenset({"SYN-1"}), True)
     assert case.day == infusion.started_at.astimezone(clinic.zone).date()
 
@@ -170,7 +171,7 @@ def test_the_page_tells_it_and_takes_a_decision(
     address = f"{SIGNALS}{signal.pk}/"
     shown = words_of(client.get(address))
     assert "5 reactions in 8 infusions" in shown
-    assert "It is no proof." in shown
+    assert "not proof of a cause" in shown
     assert "Infusions behind it" in shown
 
     refused = client.post(address, decision_form(words=""))
@@ -272,22 +273,99 @@ def test_the_command_looks_at_one_clinic_or_all(bad_lot: None, clinic: Clinic, o
         call_command("look_for_signals", clinic="nowhere")
 
 
-def test_trouble_with_one_clinic_keeps_no_other_from_being_looked_at(
+def test_the_worker_looks_at_each_clinic_once_a_day(
     bad_lot: None, clinic: Clinic, other_clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    really: Callable[..., int] = raising.raise_signals
-    seen = []
+    asked: list[int] = []
 
-    def fail_first(one: Clinic, **given: Any) -> int:
-        seen.append(one)
-        if len(seen) == 1:
-            raise RuntimeError("made up")
-        return really(one, **given)
+    def take(arguments: tuple[int], *, expires: float) -> None:
+        asked.extend(arguments)
+        tasks.look_at_clinic(*arguments)
 
-    monkeypatch.setattr(raising, "raise_signals", fail_first)
+    monkeypatch.setattr(tasks.look_at_clinic, "apply_async", take)
     tasks.look_for_signals()
-    assert seen == [clinic, other_clinic]
-    assert SignalLook.objects.get().clinic == other_clinic
+    assert sorted(asked) == [clinic.pk, other_clinic.pk]
+    assert Signal.objects.get().clinic == clinic
+    tasks.look_for_signals()
+    assert len(asked) == 2
+    SignalLook.objects.filter(clinic=clinic).update(looked_at=timezone.now() - timedelta(days=1))
+    tasks.look_for_signals()
+    assert asked[2:] == [clinic.pk]
+    assert Signal.objects.count() == 1
+
+
+def test_a_look_that_fails_writes_nothing_and_is_taken_up_again(
+    bad_lot: None, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(SignalLook, "objects", None)
+        with pytest.raises(AttributeError):
+            raise_now(clinic)
+    assert not Signal.objects.exists()
+    assert not WorkItem.objects.exists()
+    assert list(raising.clinics_to_look_at(now=timezone.now())) == [clinic]
+    assert raise_now(clinic) == 1
+
+
+def hide_small_groups(clinic: Clinic, least: int) -> None:
+    clinic.least_patients = least
+    clinic.save(update_fields=["least_patients"])
+
+
+def shown_of(client: Client, signal: Signal) -> str:
+    return " ".join(words_of(client.get(address)) for address in (SIGNALS, f"{SIGNALS}{signal.pk}/", WORKLIST))
+
+
+def test_a_small_group_is_told_neither_by_figures_nor_by_a_list(
+    client: Client, bad_lot: None, clinic: Clinic, administrator: User
+) -> None:
+    hide_small_groups(clinic, 9)
+    assert raise_now(clinic) == 1
+    signal = Signal.objects.get()
+    client.force_login(administrator)
+    shown = shown_of(client, signal)
+    assert "Lot SYN-BAD of Privigen" in shown
+    assert "a group of fewer than 9 patients" in shown
+    assert "infusions before" not in shown, "the sizes of what has no baseline yet"
+    for told in ("5 reactions", "8 infusions", "of 30", "of the 5", "None that counts"):
+        assert told not in shown, told
+    decide(signal, administrator)
+    assert "5 reactions" not in shown_of(client, signal)
+
+
+def test_large_groups_are_told_though_small_ones_are_hidden(
+    client: Client, bad_lot: None, clinic: Clinic, administrator: User
+) -> None:
+    hide_small_groups(clinic, 8)
+    raise_now(clinic)
+    client.force_login(administrator)
+    assert "5 reactions in 8 infusions" in shown_of(client, Signal.objects.get())
+
+
+def test_what_is_left_of_the_product_is_no_small_group_either(
+    client: Client, bad_lot: None, clinic: Clinic, administrator: User
+) -> None:
+    give(clinic, "SYN-FEW", 0, 3)
+    hide_small_groups(clinic, 8)
+    raise_now(clinic)
+    client.force_login(administrator)
+    assert "5 reactions" not in shown_of(client, Signal.objects.get()), (
+        "Privigen less both large lots is three patients"
+    )
+    give(clinic, "SYN-FEW", 0, 5)
+    raise_now(clinic)
+    assert "5 reactions in 8 infusions" in shown_of(client, Signal.objects.get())
+
+
+def test_a_rule_that_was_set_after_the_look_hides_until_the_next(
+    client: Client, bad_lot: None, clinic: Clinic, administrator: User
+) -> None:
+    raise_now(clinic)
+    hide_small_groups(clinic, 5)
+    client.force_login(administrator)
+    assert "5 reactions" not in shown_of(client, Signal.objects.get())
+    raise_now(clinic)
+    assert "5 reactions in 8 infusions" in shown_of(client, Signal.objects.get())
 
 
 @pytest.mark.django_db(transaction=True)

@@ -47,19 +47,29 @@ BASELINE = cases(so_many(5, 100), first=date(2025, 3, 1), pk=1000)
 
 
 def test_a_lot_that_stands_out_is_told_with_what_was_expected() -> None:
-    # P(X ≥ 5) of 9 events when 20 of 100 infusions are the lot's is 0.0147, and two lots were looked at.
-    [found] = lots_that_stand_out([*cases(so_many(5, 20), lot="A"), *cases(so_many(4, 80), lot="B", pk=100)])
+    # The upper end of the 80 % interval of 4 of 80 is 9.126 %, so 1.825 of 20 are expected; 7 have a log likelihood
+    # ratio of 4.235, and 3.288 is the limit.
+    [found] = lots_that_stand_out([*cases(so_many(7, 20), lot="A"), *cases(so_many(4, 80), lot="B", pk=100)])
     assert found.subject == Subject(SignalKind.LOT, "P", "A")
-    assert (found.observed, found.total, found.patients, found.expected) == (5, 20, 20, 1.0)
-    assert found.compared_with == "4 of 80 other infusions of P with a reaction; adjusted p = 0.029."
-    assert found.words == "5 reactions in 20 infusions, given to 20 patients; 1.0 expected."
-    assert (found.period, found.alarm_at) == ("", None)
+    assert (found.observed, found.total, found.patients) == (7, 20, 20)
+    assert found.expected == pytest.approx(1.8252523)
+    assert found.compared_with == (
+        "4 of 80 other infusions of P with a reaction; the upper end of their 80% interval (Wilson), 9.1%, is what is"
+        " expected. One look alone, by the exact test: p = 0.00094."
+    )
+    assert found.words == "7 reactions in 20 infusions, given to 20 patients; 1.8 expected."
+    assert (found.period, found.alarm_at, len(found.compared)) == ("", None, 80)
 
 
-def test_the_more_lots_were_looked_at_the_less_one_stands_out() -> None:
-    # The same 0.0147, now one of five: 0.073.
-    others = [case for number, lot in enumerate("BCDE") for case in cases(so_many(1, 20), lot=lot, pk=100 * number)]
-    assert lots_that_stand_out([*cases(so_many(5, 20)), *others]) == []
+def test_a_lot_below_the_limit_is_none() -> None:
+    # 6 of 20, where 1.825 are expected, have a log likelihood ratio of 2.966.
+    assert lots_that_stand_out([*cases(so_many(6, 20), lot="A"), *cases(so_many(4, 80), lot="B", pk=100)]) == []
+
+
+def test_the_clearest_lot_comes_first() -> None:
+    rest = cases([False] * 100, lot="C", pk=1000)
+    found = lots_that_stand_out([*cases(so_many(11, 20), lot="A"), *cases(so_many(14, 20), lot="B", pk=100), *rest])
+    assert [one.subject.lot for one in found] == ["B", "A"]
 
 
 def test_fewer_than_three_reactions_are_never_a_signal_of_a_lot() -> None:
@@ -73,7 +83,7 @@ def test_a_lot_is_compared_within_its_product_alone() -> None:
     assert lots_that_stand_out([*cases(so_many(10, 20)), *other_product]) == []
     # The same number on another product is another lot.
     rest = cases([False] * 80, lot="C", product="Q", pk=1000)
-    [found] = lots_that_stand_out([*cases([False] * 20), *cases(so_many(5, 20), product="Q", pk=2000), *rest])
+    [found] = lots_that_stand_out([*cases([False] * 20), *cases(so_many(7, 20), product="Q", pk=2000), *rest])
     assert found.subject.product == "Q"
 
 
@@ -96,7 +106,7 @@ def test_the_path_reaches_the_limit_by_hand(monkeypatch: pytest.MonkeyPatch) -> 
     assert found.expected == pytest.approx(4 * 0.086)
     assert found.period == "2026"
     assert found.words == "3 reactions in the last 4 infusions, given to 4 patients; 0.3 expected."
-    assert "5 of 100 infusions before 2026-01-01 with a reaction" in found.compared_with
+    assert "5 of 100 infusions in the two years before 2026-01-01 with a reaction" in found.compared_with
     assert "8.6%" in found.compared_with
     assert watched(monkeypatch, [True, False, True]) is None
 
@@ -152,24 +162,28 @@ def test_it_came_again_with_three_further_reactions_and_an_alarm_after_the_decis
     assert came_again(found, 0, 3)
     assert not came_again(found, 0, 4), "the alarm was there when it was decided"
     assert not came_again(found, 1, 0), "two further reactions only"
-    [lot] = lots_that_stand_out([*cases(so_many(5, 20)), *cases(so_many(4, 80), lot="B", pk=100)])
-    assert came_again(lot, 2, 20)
-    assert not came_again(lot, 3, 3)
 
 
-def test_noise_in_lots_is_rarely_called() -> None:
-    """Where nothing is wrong, a call is false, and the stated share is the chance of any: at most 1 look in 20."""
+def test_a_lot_came_again_by_what_was_given_since_the_decision() -> None:
+    [lot] = lots_that_stand_out([*cases(so_many(10, 80)), *cases(so_many(2, 100), lot="B", pk=100)])
+    # 4.26 % are expected.
+    assert came_again(lot, 0, 0)
+    assert came_again(lot, 7, 77), "3 of 3"
+    assert came_again(lot, 7, 80), "3 reactions were written down later, to infusions that were there"
+    assert not came_again(lot, 7, 20), "3 of 60, where 2.6 are expected"
+    assert not came_again(lot, 8, 78), "two further reactions only"
+
+
+def test_noise_in_a_lot_is_rarely_called_however_often_it_is_looked_at() -> None:
+    """Looked at after each of 200 infusions, at most 1 lot in 20 is ever called."""
     chance = random.Random(20261126)
     called = 0
-    for _ in range(200):
-        look = [
-            case
-            for lot in range(10)
-            for case in cases([chance.random() < 0.1 for _ in range(30)], lot=f"L{lot}", pk=100 * lot)
-        ]
-        called += bool(lots_that_stand_out(look))
-    # 10 are expected at most; more than 20 would come by chance less often than once in a thousand.
-    assert called <= 20
+    for _ in range(60):
+        rest = cases([chance.random() < 0.1 for _ in range(200)], lot="B", pk=1000)
+        own = cases([chance.random() < 0.1 for _ in range(200)])
+        called += any(lots_that_stand_out([*own[:given], *rest]) for given in range(3, 201, 3))
+    # 3 are expected at most; more than 9 would come by chance less often than once in a thousand.
+    assert called <= 9
 
 
 def test_noise_over_time_rarely_sounds_an_alarm() -> None:
