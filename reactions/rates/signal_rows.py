@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -27,7 +27,7 @@ YEARS_BEFORE = 2
 
 @dataclass(frozen=True)
 class Look:
-    """What one look at a clinic found: how much there was to look at, and in `unwatched` what has no baseline yet.
+    """What one look at a clinic found, how much there was to look at, and in `unwatched` what cannot be watched.
 
     `apart` are the subjects of the findings whose figures let nobody tell a group that the clinic hides.
     """
@@ -53,7 +53,7 @@ def look(clinic: Clinic, *, now: datetime) -> Look:
         found += [came.finding] if came.finding else []
         (unwatched if came.why_not else watched).append(_told(subject, came))
     return Look(
-        findings=tuple(_with_rates(found)),
+        findings=tuple(found),
         apart=frozenset(one.subject for one in found if _is_apart(one, cases, clinic.least_patients)),
         infusions=len(cases),
         lots=len({(case.product, lot) for case in cases for lot in case.lots}),
@@ -84,7 +84,7 @@ def _is_apart(finding: Finding, cases: Iterable[Case], least: int) -> bool:
 
 
 def _told(subject: Subject, came: Watched) -> str:
-    return f"{name_of(subject)}: {came.why_not}" if came.why_not else name_of(subject)
+    return f"{name_of(subject)} ({came.why_not})" if came.why_not else name_of(subject)
 
 
 def name_of(subject: Subject) -> str:
@@ -104,7 +104,7 @@ def with_events(infusions: QuerySet[Infusion]) -> QuerySet[Any]:
 
 
 def cases_of(clinic: Clinic, *, since: datetime) -> list[Case]:
-    """The clinic's infusions that count and began since then, in the order of time; two queries.
+    """The clinic's infusions that count and began since then, in the order of time; three queries.
 
     One of which nobody wrote down whether there was a reaction counts as one without, as in the rates.
     """
@@ -117,6 +117,8 @@ def cases_of(clinic: Clinic, *, since: datetime) -> list[Case]:
         .distinct()
     ):
         lots[infusion].add(lot)
+    steps = RateStep.objects.current().filter(infusion__in=counted.values("pk")).order_by()
+    highest = dict(steps.values_list("infusion").annotate(Max("rate_ml_per_h")))
     columns = ("pk", "patient", "started_at", "local_day", "product__name", "setting", "created_by", "event")
     rows = with_events(counted).order_by("started_at", "pk").values_list(*columns)
     return [
@@ -129,6 +131,7 @@ def cases_of(clinic: Clinic, *, since: datetime) -> list[Case]:
             setting=setting,
             recorded_by=recorded_by,
             lots=frozenset(lots[pk]),
+            highest_rate=highest.get(pk),
             event=event,
         )
         for pk, patient, started_at, day, product, setting, recorded_by, event in rows
@@ -152,27 +155,3 @@ def _subjects(cases: Iterable[Case], watched_from: date) -> list[tuple[Subject, 
         subjects += [(Subject(SignalKind.SITE, setting=name), own) for name, own in sorted(settings.items())]
     subjects.append((Subject(SignalKind.SITE), everything))
     return [(subject, own) for subject, own in subjects if own and own[-1].day >= watched_from]
-
-
-def _with_rates(found: Iterable[Finding]) -> list[Finding]:
-    """Add to what is to be checked how many events shared the highest rate of the infusion; one query."""
-    found = list(found)
-    events = {case.pk for finding in found for case in finding.behind if case.event}
-    highest = dict(
-        RateStep.objects.current()
-        .filter(infusion__in=events)
-        .order_by()
-        .values_list("infusion")
-        .annotate(highest=Max("rate_ml_per_h"))
-    )
-    return [replace(finding, checks=(*finding.checks, *_same_rate(finding, highest))) for finding in found]
-
-
-def _same_rate(finding: Finding, highest: dict[int, object]) -> list[str]:
-    rates: dict[object, int] = defaultdict(int)
-    events = [case for case in finding.behind if case.event]
-    for case in events:
-        if case.pk in highest:
-            rates[highest[case.pk]] += 1
-    rate, count = max(rates.items(), key=lambda one: one[1], default=(None, 0))
-    return [f"{count} of the {len(events)} had the same highest rate, {rate:g} mL/h"] if count > 1 else []

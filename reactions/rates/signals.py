@@ -18,6 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from math import ceil
 
 from reactions.rates.statistics import wilson
@@ -59,7 +60,10 @@ WATCH_FALSE_ALARM = (
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One infusion, as far as a signal needs it. `day` is on the clinic's clocks, `lots` are in capitals."""
+    """One infusion, as far as a signal needs it.
+
+    `day` is on the clinic's clocks, `lots` are in capitals, `highest_rate` is in mL/h and None where none was recorded.
+    """
 
     pk: int
     patient: int
@@ -69,6 +73,7 @@ class Case:
     setting: str
     recorded_by: int
     lots: frozenset[str]
+    highest_rate: Decimal | None
     event: bool
 
 
@@ -210,12 +215,12 @@ def watch(subject: Subject, cases: Sequence[Case], watched_from: date) -> Watche
     before = [case for case in cases if case.day < watched_from]
     own = [case for case in cases if case.day >= watched_from]
     if len(before) < LEAST_BASELINE:
-        return Watched(why_not=f"{len(before)} of {LEAST_BASELINE} infusions before {watched_from} for a baseline")
+        return Watched(why_not=f"{len(before)} of {LEAST_BASELINE} infusions to compare with")
     events = sum(case.event for case in before)
     # Rounded up, so that a limit is computed once for many.
     upper = max(LOWEST_BASELINE, ceil(wilson(events, len(before), BASELINE_LEVEL).high * 1000) / 1000)
     if upper > HIGHEST_BASELINE:
-        return Watched(why_not=f"{events} of {len(before)} infusions with a reaction leave no room for more")
+        return Watched(why_not=f"{events} of {len(before)} infusions with a reaction before leave no room for more")
     limit = cusum_limit(upper, WITHIN_INFUSIONS, FALSE_ALARM, ODDS_RATIO)
     path = cusum([case.event for case in own], [upper] * len(own), limit, ODDS_RATIO)
     alarm = max((number for number, value in enumerate(path) if value >= limit), default=None)
@@ -258,17 +263,25 @@ def _finding(subject: Subject, behind: list[Case], *, rate: float, **told: objec
     )
 
 
-def _checks(behind: Iterable[Case]) -> list[str]:
-    """What may explain events that come together, each with how many of them share it."""
+def _checks(behind: Sequence[Case]) -> list[str]:
+    """What may explain events that come together: how many share it, beside how many of all infusions do."""
     events = [case for case in behind if case.event]
     shared: list[tuple[str, Callable[[Case], object]]] = [
         ("are of one patient", lambda case: case.patient),
         ("are of one day", lambda case: case.day),
         ("were recorded by one person", lambda case: case.recorded_by),
         ("were given in one setting", lambda case: case.setting),
+        ("were given at the same highest rate", lambda case: case.highest_rate),
     ]
-    most = ((words, max(Counter(map(key, events)).values())) for words, key in shared)
-    return [f"{count} of the {len(events)} {words}" for words, count in most if count > 1]
+    told = []
+    for words, key in shared:
+        values = Counter(value for value in map(key, events) if value is not None)
+        for value, count in values.most_common(1):
+            if count == 1:
+                continue
+            of_all = sum(key(case) == value for case in behind)
+            told.append(f"{count} of the {len(events)} reactions, and {of_all} of the {len(behind)} infusions, {words}")
+    return told
 
 
 def _many(number: int, word: str) -> str:

@@ -1,5 +1,7 @@
 """The pages of signals in the admin: what stands out, and what was decided about it."""
 
+from datetime import timedelta
+
 from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.core.paginator import Paginator
@@ -17,6 +19,8 @@ from reactions.models import Infusion, Signal, SignalLook
 from reactions.rates.signal_rows import with_events
 
 PAGE_SIZE = 25
+# A look once a day that is so old did not come: what the page does not show may be there.
+LATE = timedelta(days=2)
 
 
 @require_safe
@@ -32,6 +36,8 @@ def signals_page(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
             "open": signals.open(),
             "page": Paginator(decided, PAGE_SIZE).get_page(request.GET.get("page")),
             "looks": SignalLook.objects.filter(clinic__in=clinics).select_related("clinic"),
+            "unseen": Clinic.objects.filter(pk__in=[clinic.pk for clinic in clinics], signal_look=None),
+            "late": timezone.now() - LATE,
         }
     return render(request, "admin/signals.html", context, status=200 if form.is_valid() else 400)
 

@@ -73,6 +73,10 @@ def test_rows_become_cases_with_lots_in_capitals_and_days_on_the_clinics_clocks(
     infusion = make_infusion(make_patient(clinic))
     infusion.vials.create(lot="syn-1")
     infusion.vials.create(lot="SYN-1")
+    for minutes, rate in ((0, 120), (30, 240)):
+        at = infusion.started_at + timedelta(minutes=minutes)
+        reason = "step_up" if minutes else "start"
+        infusion.rate_steps.create(at=at, rate_ml_per_h=rate, reason=reason, created_by=infusion.created_by)
     make_reaction(infusion)
     void = make_infusion(infusion.patient, ended_at=timezone.now() - timedelta(days=9))
     type(void).objects.filter(pk=void.pk).update(
@@ -81,6 +85,7 @@ def test_rows_become_cases_with_lots_in_capitals_and_days_on_the_clinics_clocks(
     old = make_infusion(infusion.patient, ended_at=timezone.now() - timedelta(days=99))
     [case] = cases_of(clinic, since=old.ended_at)
     assert (case.pk, case.lots, case.event) == (infusion.pk, frozenset({"SYN-1"}), True)
+    assert case.highest_rate == 240
     assert case.day == infusion.started_at.astimezone(clinic.zone).date()
 
 
@@ -164,8 +169,11 @@ def test_the_page_tells_it_and_takes_a_decision(
     client: Client, bad_lot: None, clinic: Clinic, administrator: User
 ) -> None:
     client.force_login(administrator)
-    assert "Nobody has looked yet." in words_of(client.get(SIGNALS))
+    assert "Nobody has looked at Synthetic Infusion Clinic yet" in words_of(client.get(SIGNALS))
     raise_now(clinic)
+    assert "Nobody has looked" not in words_of(client.get(SIGNALS))
+    SignalLook.objects.update(looked_at=timezone.now() - timedelta(days=3))
+    assert "Nobody has looked at Synthetic Infusion Clinic since" in words_of(client.get(SIGNALS))
     signal = Signal.objects.get()
     assert "Lot SYN-BAD of Privigen" in words_of(client.get(SIGNALS))
     address = f"{SIGNALS}{signal.pk}/"
@@ -326,8 +334,8 @@ def test_a_small_group_is_told_neither_by_figures_nor_by_a_list(
     shown = shown_of(client, signal)
     assert "Lot SYN-BAD of Privigen" in shown
     assert "a group of fewer than 9 patients" in shown
-    assert "infusions before" not in shown, "the sizes of what has no baseline yet"
-    for told in ("5 reactions", "8 infusions", "of 30", "of the 5", "None that counts"):
+    assert "to compare with" not in shown, "the sizes of what cannot be watched yet"
+    for told in ("5 reactions", "8 infusions", "of 30", "of the 5 reactions", "None that counts"):
         assert told not in shown, told
     decide(signal, administrator)
     assert "5 reactions" not in shown_of(client, signal)

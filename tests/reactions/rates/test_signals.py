@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -31,6 +32,7 @@ def cases(
                 setting="clinic",
                 recorded_by=number % 2,
                 lots=frozenset({lot}),
+                highest_rate=Decimal(100 + 50 * (number // 2)) if number else None,
                 event=event,
             )
         )
@@ -135,9 +137,9 @@ def test_an_alarm_of_two_reactions_is_none(monkeypatch: pytest.MonkeyPatch) -> N
 def test_without_a_baseline_it_is_said_why_there_is_none() -> None:
     came = watch(CLINIC, [*BASELINE[:99], *cases([True] * 20)], NEW_YEAR)
     assert came.finding is None
-    assert came.why_not == "99 of 100 infusions before 2026-01-01 for a baseline"
+    assert came.why_not == "99 of 100 infusions to compare with"
     full = cases([True] * 100, first=date(2025, 3, 1))
-    assert "leave no room for more" in watch(CLINIC, full, NEW_YEAR).why_not
+    assert "100 of 100 infusions with a reaction before leave no room for more" in watch(CLINIC, full, NEW_YEAR).why_not
 
 
 def test_reactions_in_every_infusion_are_an_alarm_with_the_real_limit_too() -> None:
@@ -149,8 +151,12 @@ def test_reactions_in_every_infusion_are_an_alarm_with_the_real_limit_too() -> N
 def test_what_the_reactions_share_is_to_be_checked_first(monkeypatch: pytest.MonkeyPatch) -> None:
     found = watched(monkeypatch, [True, False, True, True])
     assert found
-    # Of infusions 1, 3 and 4, the first two were recorded by one person.
-    assert found.checks == ("2 of the 3 were recorded by one person", "3 of the 3 were given in one setting")
+    # Of infusions 1, 3 and 4, the first two were recorded by one person, and the last two ran at 150 mL/h.
+    assert found.checks == (
+        "2 of the 3 reactions, and 2 of the 4 infusions, were recorded by one person",
+        "3 of the 3 reactions, and 4 of the 4 infusions, were given in one setting",
+        "2 of the 3 reactions, and 2 of the 4 infusions, were given at the same highest rate",
+    )
 
 
 def test_it_came_again_with_three_further_reactions_and_an_alarm_after_the_decision(
