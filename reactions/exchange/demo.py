@@ -37,8 +37,8 @@ TREES = (
 GIVEN_NAMES = ("Synthia", "Demo", "Testa", "Sample", "Fable", "Mocka", "Proxy", "Exa")
 DIAGNOSES = ("Dermatomyositis", "Polymyositis", "Immune-mediated necrotizing myopathy", "Antisynthetase syndrome")
 PRODUCTS = ("Octagam 10 %", "Privigen", "Gamunex-C", "Gammagard Liquid", "Panzyga")
-# The product whose lot of the last whole quarter stands out, and how many times as often it is followed by a reaction.
-ODD_PRODUCT, ODD_FACTOR = PRODUCTS[0], 2.0
+# The product whose lot of three months ago stands out, and how many times as often it is followed by a reaction.
+ODD_PRODUCT, ODD_FACTOR = PRODUCTS[4], 4.0
 VIAL_GRAMS = (Decimal(20), Decimal(10), Decimal(5))
 # Commonest terms of published series, with weights.
 TERMS = {
