@@ -54,7 +54,7 @@ def look(clinic: Clinic, *, now: datetime) -> Look:
         (unwatched if came.why_not else watched).append(_told(subject, came))
     return Look(
         findings=tuple(found),
-        apart=frozenset(one.subject for one in found if _is_apart(one, cases, clinic.least_patients)),
+        apart=frozenset(one.subject for one in found if is_apart(one, cases, clinic.least_patients)),
         infusions=len(cases),
         lots=len({(case.product, lot) for case in cases for lot in case.lots}),
         watched=tuple(watched),
@@ -62,7 +62,7 @@ def look(clinic: Clinic, *, now: datetime) -> Look:
     )
 
 
-def _is_apart(finding: Finding, cases: Iterable[Case], least: int) -> bool:
+def is_apart(finding: Finding, cases: Iterable[Case], least: int) -> bool:
     """Whether neither the figures, nor what is left when all such are taken from a total, rest on few patients.
 
     Lots, products and settings are judged beside their like, as the pictures of the rates judge them (pooling.py).

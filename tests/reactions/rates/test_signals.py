@@ -2,12 +2,14 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from reactions.rates import signals
+from reactions.rates.signal_rows import is_apart
 from reactions.rates.signals import Case, Finding, Subject, came_again, lots_that_stand_out, watch
 from reactions.vocabulary import SignalKind
 
@@ -157,6 +159,15 @@ def test_what_the_reactions_share_is_to_be_checked_first(monkeypatch: pytest.Mon
         "3 of the 3 reactions, and 4 of the 4 infusions, were given in one setting",
         "2 of the 3 reactions, and 2 of the 4 infusions, were given at the same highest rate",
     )
+
+
+def test_figures_of_few_patients_on_either_side_are_not_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = watched(monkeypatch, [True, False, True, True])
+    assert found
+    assert is_apart(found, [], 0)
+    assert is_apart(found, [], 4)
+    assert not is_apart(found, [], 5), "4 patients"
+    assert not is_apart(replace(found, compared=frozenset({1, 2, 3})), [], 4)
 
 
 def test_it_came_again_with_three_further_reactions_and_an_alarm_after_the_decision(
