@@ -9,6 +9,8 @@ from reactions.rates.question import in_words
 from reactions.rates.words import interval
 
 ROW_HEIGHT = 34
+# A rate of fewer patients is drawn hollow: such lines are long and catch the eye. This project's own.
+FEW_PATIENTS = 5
 TOP = 34
 
 
@@ -24,6 +26,7 @@ class Bar:
     low: float
     dot: float
     high: float
+    of_few: bool
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ def draw(rates: Sequence[Rate], by: Sequence[str], *, narrow: bool = False) -> C
             low=x(rate.interval.low),
             dot=x(rate.rate),
             high=x(rate.interval.high),
+            of_few=rate.patients < FEW_PATIENTS,
         )
         for number, rate in enumerate(shown)
         if rate.interval and rate.rate is not None

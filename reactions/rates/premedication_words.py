@@ -8,9 +8,14 @@ from reactions.rates.statistics import Contrast
 from reactions.rates.words import NO_BREAK
 
 PREMEDICATED = "Patients are premedicated because they reacted before. This table cannot show what premedication does."
+# The reaction that led to premedication lies in the time without it, by the very rule by which it is given.
+WITHIN_FLATTERS = (
+    "Premedication often begins after a reaction, which then counts against the time without: this row flatters it. Who"
+    " had more infusions of a kind also had more chances to react in it."
+)
 OPPOSITE = (
     "The crude and the adjusted comparison point opposite ways. The crude one mixes patients who had reacted before"
-    " with those who had not; the adjusted one stands first."
+    " with those who had not; rather trust the adjusted one, which stands first."
 )
 
 
@@ -31,6 +36,7 @@ class ComparisonInWords:
     premedicated: str
     opposite: str
     groups: str
+    in_short: str
     why_not: str
     lines: list[ComparisonLine]
 
@@ -41,6 +47,7 @@ def in_words(comparison: Comparison) -> ComparisonInWords:
         premedicated=PREMEDICATED,
         opposite=OPPOSITE if comparison.is_opposite else "",
         groups=_groups(comparison),
+        in_short=_in_short(comparison.adjusted),
         why_not=f"{comparison.why_not} Nothing is compared." if comparison.why_not else "",
         lines=_lines(comparison),
     )
@@ -53,6 +60,20 @@ def _groups(comparison: Comparison) -> str:
     return (
         f"With any premedication {_side(given)} infusions of {_patients(given.patients)}; without {_side(none)} of"
         f" {_patients(none.patients)}. Infusions without a record of premedication are in neither."
+    )
+
+
+def _in_short(adjusted: Contrast | None) -> str:
+    """What the adjusted comparison leaves open, in one sentence; empty where it is not defined."""
+    if adjusted is None or adjusted.estimate is None or adjusted.interval is None:
+        return ""
+    low, high = adjusted.interval.low, adjusted.interval.high
+    if low <= 1 <= high:
+        return f"No clear difference: adjusted {ratio_words(adjusted)}. Both less and more reactions fit these records."
+    fewer = "fewer" if high < 1 else "more"
+    return (
+        f"With premedication there were {fewer} reactions: adjusted {ratio_words(adjusted)}. Records cannot tell"
+        " whether premedication is the reason."
     )
 
 
@@ -79,8 +100,7 @@ def _lines(comparison: Comparison) -> list[ComparisonLine]:
         ratio_words(comparison.within),
         f"{_patients(pairs.patients)}: {pairs.with_only} reacted only with premedication, {pairs.without_only} only"
         f" without, {pairs.both} in both, {pairs.neither} in neither. Odds ratio of the pairs"
-        f" {ratio_words(pairs.contrast)}, McNemar exact p {pairs.p:.3f}. Who had more infusions of a kind had more"
-        " chances to react in it.",
+        f" {ratio_words(pairs.contrast)}, McNemar exact p {pairs.p:.3f}. {WITHIN_FLATTERS}",
     )
     first = ComparisonLine(
         "First infusions only",

@@ -177,7 +177,13 @@ class _Paper(FPDF):
 
     def comparison(self, comparison: ComparisonInWords) -> None:
         self.start_section("With premedication and without", level=1)
-        for words in (comparison.premedicated, comparison.opposite, comparison.groups, comparison.why_not):
+        for words in (
+            comparison.premedicated,
+            comparison.opposite,
+            comparison.groups,
+            comparison.in_short,
+            comparison.why_not,
+        ):
             if words:
                 self._paragraph(words)
         if comparison.lines:

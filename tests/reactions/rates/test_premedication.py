@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from patients.models import Clinic, Patient
-from reactions.rates.premedication import Comparison, compare
+from reactions.rates.premedication import Comparison, Side, compare
 from reactions.rates.premedication_words import in_words, ratio_words
 from reactions.rates.question import Question
 from reactions.rates.statistics import Contrast, Interval
@@ -60,10 +60,28 @@ def test_opposite_directions_are_noticed(clinic: Clinic) -> None:
     assert found.is_opposite
     told = in_words(found)
     assert "opposite ways" in told.opposite
+    assert told.in_short.startswith("No clear difference: adjusted 0.54")
     assert [line.name for line in told.lines] == ["Adjusted", "Crude", "Within patients", "First infusions only"]
     assert (told.lines[0].ratio[:4], told.lines[1].ratio[:4]) == ("0.54", "2.41")
     # 6/14 − 16/90.
     assert "difference +25.1 points" in told.lines[1].rests_on
+
+
+@pytest.mark.parametrize(
+    ("contrast", "words"),
+    [
+        (None, ""),
+        (Contrast(None, None), ""),
+        (Contrast(0.9, Interval(0.4, 1.0, "log")), "No clear difference: adjusted 0.90 (0.40 to 1.00)."),
+        (Contrast(0.5, Interval(0.3, 0.99, "log")), "there were fewer reactions: adjusted 0.50 (0.30 to 0.99)."),
+        (Contrast(2.0, Interval(1.01, 4.0, "log")), "there were more reactions: adjusted 2.00 (1.01 to 4.00)."),
+    ],
+)
+def test_what_the_adjusted_comparison_leaves_open(contrast: Contrast | None, words: str) -> None:
+    nobody = Side(0, 0, 0)
+    told = in_words(Comparison(nobody, nobody, "", adjusted=contrast)).in_short
+    assert words in " ".join(told.split())
+    assert bool(told) == bool(words)
 
 
 def test_within_patients_only_those_with_both_count(clinic: Clinic) -> None:

@@ -158,13 +158,20 @@ def test_premedication_and_silence_are_printed() -> None:
         "Patients are premedicated because they reacted before.",
         "They point opposite ways.",
         "With any 3/60; without 2/40.",
+        "No clear difference.",
         "",
         [ComparisonLine("Crude", "all infusions", "1.00 (0.17 to 5.74)", "3/60 against 2/40")],
     )
     asked = replace(rate(("normal",), 3, 60), asked=40, answered=30, silent=27)
     some = RatesTable(Question(by=("iga",)), [asked, Rate(("pending",))], asked, [], ("synthetic",))
     printed = text(as_pdf(report(tables=[], comparison=comparison, with_answers=[some])))
-    for words in (comparison.premedicated, comparison.opposite, comparison.groups, "Crude, all infusions 1.00 (0.17"):
+    for words in (
+        comparison.premedicated,
+        comparison.opposite,
+        comparison.groups,
+        comparison.in_short,
+        "Crude, all infusions 1.00 (0.17",
+    ):
         assert words in printed
     assert "Answers and silence, by IgA status" in printed
     assert "IgA normal 30/40 (75.0 %) 5.00 to 50.0 % (3 to 30 of 60)" in printed
