@@ -19,7 +19,7 @@ test: python-found ## the whole suite on SQLite, PostgreSQL and in a browser
 	@$(PYTHON) ivigtrack/local/environment.py requirements-dev.txt
 	@exec $(BIN)/python -m tests.support.everything
 
-bench: python-found ## how fast mail leaves, beside a bare loop and django-post-office; BENCH="--rounds 5 --workers 1,2,4"
+bench: python-found ## how fast mail leaves and rates are answered; BENCH="mail --workers 1,2,4" or BENCH="rates --infusions 1000000"
 	@$(PYTHON) ivigtrack/local/environment.py requirements-dev.txt
 	@exec $(BIN)/python -m tests.benchmarks $(BENCH)
 

@@ -71,16 +71,20 @@ IGA_SHARES: dict[str, int] = {
 }
 
 
-def demo_rows(*, patients: int, infusions: int, seed: int, zone: ZoneInfo, today: date) -> Iterator[LogRow]:
+def demo_rows(
+    *, patients: int, infusions: int, seed: int, zone: ZoneInfo, today: date, years: int = 0
+) -> Iterator[LogRow]:
     """The rows, patient by patient and each in order of time, none later than the day before `today`.
 
-    Every patient has at least one infusion while there are enough; `line` counts the rows.
+    Every patient has at least one infusion while there are enough; `line` counts the rows. Treatments go on until
+    today, or end at some day of the last `years`.
     """
     line = 0
     for number in range(patients):
         count = infusions // patients + (number < infusions % patients)
         # A generator of its own for each patient: the first hundred are the same whatever the number asked for.
-        for row in _Person(random.Random(f"{seed}-{number}"), number, zone).infusions(count, today):  # noqa: S311
+        person = _Person(random.Random(f"{seed}-{number}"), number, zone)  # noqa: S311
+        for row in person.infusions(count, today, years):
             line += 1
             row.line = line
             yield row
@@ -101,9 +105,9 @@ class _Person:
         self.sex = chance.choice((Sex.FEMALE, Sex.FEMALE, Sex.MALE))
         self.diagnosis = chance.choice(DIAGNOSES)
 
-    def infusions(self, count: int, today: date) -> Iterator[LogRow]:
+    def infusions(self, count: int, today: date, years: int) -> Iterator[LogRow]:
         courses = -(-count // self.days)
-        last_course = today - timedelta(days=self.days + 1 + self.chance.randrange(28))
+        last_course = today - timedelta(days=self.days + 1 + self.chance.randrange(28 + 365 * years))
         first_day = last_course - timedelta(days=28 * (courses - 1))
         for index in range(count):
             course, day = divmod(index, self.days)

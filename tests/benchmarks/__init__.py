@@ -1,1 +1,1 @@
-"""How fast mail leaves, measured beside what it is compared with. `make bench` runs it."""
+"""How fast mail leaves and how fast rates are answered, beside what they are compared with: `make bench`."""

@@ -59,6 +59,7 @@ class Command(BaseCommand):
         parser.add_argument("--patients", type=int, default=60)
         parser.add_argument("--infusions", type=int, default=600)
         parser.add_argument("--seed", type=int, default=1)
+        parser.add_argument("--years", type=int, default=0, help="in which treatments ended; without it all go on")
         parser.add_argument("--no-checkins", action="store_true", help="no check-ins after the infusions of long ago")
         parser.add_argument("--force", action="store_true", help="even beside clinics that are not demonstrations")
 
@@ -79,7 +80,7 @@ class Command(BaseCommand):
         with transaction.atomic():
             first, second = (self.make_clinic(clinic) for clinic in CLINICS)
             nurse, _, other_nurse = (self.make_account(*account) for account in ACCOUNTS)
-            self.fill(first, nurse, patients=patients, infusions=infusions, seed=seed)
+            self.fill(first, nurse, patients=patients, infusions=infusions, seed=seed, years=options["years"])
             self.fill(second, other_nurse, seed=seed + 1, **SECOND_CLINIC)
             if not options["no_checkins"]:
                 add_checkins(first, by=nurse, seed=seed, now=timezone.now())
@@ -103,7 +104,7 @@ class Command(BaseCommand):
         StaffRole.objects.get_or_create(user=user, clinic=Clinic.objects.get(slug=slug), role=role)
         return user
 
-    def fill(self, clinic: Clinic, by: User, *, patients: int, infusions: int, seed: int) -> None:
+    def fill(self, clinic: Clinic, by: User, *, patients: int, infusions: int, seed: int, years: int = 0) -> None:
         now = timezone.now()
         writer = LogWriter(clinic, by=by, now=now)
         batch, done = [], 0
@@ -113,6 +114,7 @@ class Command(BaseCommand):
             seed=seed,
             zone=clinic.zone,
             today=timezone.localdate(now, clinic.zone),
+            years=years,
         )
         for row in rows:
             batch.append(row)

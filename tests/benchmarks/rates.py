@@ -1,0 +1,116 @@
+"""Prints how fast reaction rates are answered: the page's whole computation and one narrow answer, beside the same
+cluster-robust answer by one plain SQL statement on the same database and by DuckDB on a copy of it.
+
+`python -m tests.benchmarks rates [--infusions 100000,1000000] [--db postgres,sqlite] [--rounds R]`. All runs on this
+machine; in each round everything is measured once, and each figure is the median of the rounds. The rows are those of
+demo_data, twenty infusions a patient; above a million, on PostgreSQL only, they are multiplied inside the database.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tests.support import postgres
+
+ROOT = Path(__file__).resolve().parents[2]
+SPANS = ("all", "12 months")
+OURS = ("dashboard", "answer", "drill-down page")
+RIVALS = ("plain SQL", "DuckDB")
+MOST_ON_SQLITE = 1_000_000
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--infusions", default="100000", help="sizes, such as 100000,1000000")
+    parser.add_argument("--db", default="postgres,sqlite", help="databases, of postgres and sqlite")
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args(arguments)
+    sizes, databases = sorted(int(size) for size in given.infusions.split(",")), given.db.split(",")
+    if not set(databases) <= {"postgres", "sqlite"}:
+        parser.error("--db takes postgres, sqlite or both")
+    if "sqlite" in databases and sizes[-1] > MOST_ON_SQLITE:
+        parser.error(f"more than {MOST_ON_SQLITE} infusions are made on PostgreSQL only")
+    print(f"median of {given.rounds} rounds, {os.cpu_count()} processors\n")
+    constant = True
+    for database in databases:
+        with tempfile.TemporaryDirectory(prefix="ivigtrack-bench-") as folder, _urls(database, Path(folder)) as url_of:
+            found = []
+            for size in sizes:
+                figures = _measured(url_of(size), Path(folder), size, given.rounds)
+                _print(database, figures)
+                if found:
+                    _print_growth(found[-1], figures)
+                found.append(figures)
+        constant &= all(figures["queries"] == found[0]["queries"] for figures in found)
+    if not constant:
+        sys.exit("The number of queries of a page grows with the number of infusions.")
+
+
+def _measured(url: str, folder: Path, size: int, rounds: int) -> dict[str, Any]:
+    env = os.environ | {
+        "DATABASE_URL": url,
+        "EMAIL_URL": "dummymail://",
+        "IVIGTRACK_VAR": str(folder),
+        "LOG_LEVEL": "WARNING",
+    }
+    command = [sys.executable, "-m", "tests.benchmarks.rates_once", str(size), str(rounds)]
+    done = subprocess.run(command, cwd=ROOT, env=env, check=True, stdout=subprocess.PIPE, text=True)
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def _print(database: str, figures: dict[str, Any]) -> None:
+    seconds = figures["seconds"]
+    print(
+        f"{database}: {figures['infusions']:,} infusions of {figures['patients']:,} patients,"
+        f" {figures['within_a_year']:,} of the last 12 months"
+    )
+    for span in SPANS:
+        rivals = {rival: seconds[f"{rival}, {span}"] for rival in RIVALS}
+        for rival, took in rivals.items():
+            print(f"  {f'{rival}, {span}':30} {took:9.3f} s")
+        for what in OURS:
+            took = seconds[f"{what}, {span}"]
+            ratios = "   ".join(f"{took / other:8.3f} of {rival}" for rival, other in rivals.items())
+            print(f"  {f'{what}, {span}':30} {took:9.3f} s   {ratios}")
+    queries = ", ".join(f"{page} {count}" for page, count in figures["queries"].items())
+    print(f"  queries a page: {queries}\n", flush=True)
+
+
+def _print_growth(before: dict[str, Any], after: dict[str, Any]) -> None:
+    patients = after["patients"] / before["patients"]
+    print(f"  {patients:.1f} times the patients; growth of the time over that:")
+    for name, took in after["seconds"].items():
+        print(f"  {name:30} {took / before['seconds'][name] / patients:6.2f}")
+    print(flush=True)
+
+
+@contextmanager
+def _urls(database: str, folder: Path) -> Iterator[Any]:
+    """A function that makes an empty database for a size, and gives its address."""
+    if database == "sqlite":
+        yield lambda size: f"sqlite:///{folder / f'of{size}.sqlite3'}"
+        return
+    with postgres.server() as server:
+        before, _, _ = server.url.rpartition("/")
+
+        def made(size: int) -> str:
+            socket = before.removeprefix("postgres://postgres@/")
+            with psycopg.connect(host=socket, user="postgres", dbname="postgres", autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE of{size}")
+            return f"{before}/of{size}"
+
+        yield made
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
