@@ -1,1 +1,1 @@
-"""How fast mail leaves and how fast rates are answered, beside what they are compared with: `make bench`."""
+"""How fast mail leaves, logs come in and rates are answered, beside what each is compared with: `make bench`."""

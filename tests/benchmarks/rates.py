@@ -7,21 +7,15 @@ demo_data, twenty infusions a patient; above a million, on PostgreSQL only, they
 """
 
 import argparse
-import json
 import os
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import psycopg
+from tests.benchmarks.databases import DATABASES, empty_databases, figures_of
 
-from tests.support import postgres
-
-ROOT = Path(__file__).resolve().parents[2]
 SPANS = ("all", "12 months")
 OURS = ("dashboard", "answer", "drill-down page")
 RIVALS = ("plain SQL", "DuckDB")
@@ -31,41 +25,28 @@ MOST_ON_SQLITE = 1_000_000
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--infusions", default="100000", help="sizes, such as 100000,1000000")
-    parser.add_argument("--db", default="postgres,sqlite", help="databases, of postgres and sqlite")
+    parser.add_argument("--db", default=",".join(DATABASES), help="databases, of postgres and sqlite")
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args(arguments)
     sizes, databases = sorted(int(size) for size in given.infusions.split(",")), given.db.split(",")
-    if not set(databases) <= {"postgres", "sqlite"}:
+    if not set(databases) <= set(DATABASES):
         parser.error("--db takes postgres, sqlite or both")
     if "sqlite" in databases and sizes[-1] > MOST_ON_SQLITE:
         parser.error(f"more than {MOST_ON_SQLITE} infusions are made on PostgreSQL only")
     print(f"median of {given.rounds} rounds, {os.cpu_count()} processors\n")
-    constant = True
     for database in databases:
-        with tempfile.TemporaryDirectory(prefix="ivigtrack-bench-") as folder, _urls(database, Path(folder)) as url_of:
-            found = []
+        with (
+            tempfile.TemporaryDirectory(prefix="ivigtrack-bench-") as name,
+            empty_databases(database, Path(name)) as made,
+        ):
+            found: list[dict[str, Any]] = []
             for size in sizes:
-                figures = _measured(url_of(size), Path(folder), size, given.rounds)
-                _print(database, figures)
-                if found:
-                    _print_growth(found[-1], figures)
-                found.append(figures)
-        constant &= all(figures["queries"] == found[0]["queries"] for figures in found)
-    if not constant:
-        sys.exit("The number of queries of a page grows with the number of infusions.")
-
-
-def _measured(url: str, folder: Path, size: int, rounds: int) -> dict[str, Any]:
-    env = os.environ | {
-        "DATABASE_URL": url,
-        "EMAIL_URL": "dummymail://",
-        "IVIGTRACK_VAR": str(folder),
-        "LOG_LEVEL": "WARNING",
-    }
-    command = [sys.executable, "-m", "tests.benchmarks.rates_once", str(size), str(rounds)]
-    done = subprocess.run(command, cwd=ROOT, env=env, check=True, stdout=subprocess.PIPE, text=True)
-    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return figures
+                found.append(figures_of("rates_once", made(size), Path(name), size, given.rounds))
+                _print(database, found[-1])
+                if len(found) > 1:
+                    _print_growth(*found[-2:])
+        if any(figures["queries"] != found[0]["queries"] for figures in found):
+            sys.exit("The number of queries of a page grows with the number of infusions.")
 
 
 def _print(database: str, figures: dict[str, Any]) -> None:
@@ -92,25 +73,3 @@ def _print_growth(before: dict[str, Any], after: dict[str, Any]) -> None:
     for name, took in after["seconds"].items():
         print(f"  {name:30} {took / before['seconds'][name] / patients:6.2f}")
     print(flush=True)
-
-
-@contextmanager
-def _urls(database: str, folder: Path) -> Iterator[Any]:
-    """A function that makes an empty database for a size, and gives its address."""
-    if database == "sqlite":
-        yield lambda size: f"sqlite:///{folder / f'of{size}.sqlite3'}"
-        return
-    with postgres.server() as server:
-        before, _, _ = server.url.rpartition("/")
-
-        def made(size: int) -> str:
-            socket = before.removeprefix("postgres://postgres@/")
-            with psycopg.connect(host=socket, user="postgres", dbname="postgres", autocommit=True) as connection:
-                connection.execute(f"CREATE DATABASE of{size}")
-            return f"{before}/of{size}"
-
-        yield made
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
