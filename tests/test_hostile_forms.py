@@ -198,6 +198,12 @@ def test_the_administrations_filters_full_of_nonsense(client: Client, administra
     for name in names:
         for nasty in NASTY:
             # The other files are made from the same filters; signals know the clinic alone.
-            for address in ("/admin/rates/", "/admin/rates.csv", "/admin/rates/infusions/", "/admin/signals/"):
+            for address in (
+                "/admin/rates/",
+                "/admin/rates.csv",
+                "/admin/rates.json",
+                "/admin/rates/infusions/",
+                "/admin/signals/",
+            ):
                 answer = client.get(address, {name: nasty})
                 assert answer.status_code in {200, 302, 400, 404}, f"{address}?{name}={nasty[:20]!r}"

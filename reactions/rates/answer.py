@@ -221,10 +221,10 @@ def _notes(question: Question, counted: Counted) -> list[str]:
             f" count as without. Among the other {looked}: {counts.events}/{looked}."
         )
     if counts.silent:
-        nobody = "nobody of the clinic was there to see" if question.window in WATCHED else "no patient answered"
+        nobody = "nobody recorded" if question.window in WATCHED else "no patient said"
         notes.append(
-            f"Of {counts.silent} of the {unit} without a reaction {nobody}. The bounds of silence: the rate if none of"
-            " them had a reaction, and if each of them had one."
+            f"Of {counts.silent} of the {unit} without a reaction {nobody} that there was none. The bounds of silence:"
+            " the rate if none of them had a reaction, and if each of them had one."
         )
     if counted.without_onset:
         infusions = "1 infusion" if counted.without_onset == 1 else f"{counted.without_onset} infusions"
@@ -265,11 +265,26 @@ def as_json(table: RatesTable) -> dict[str, Any]:
     return {
         "unit": question.unit,
         "window": question.window,
-        "source": question.source,
         "interval": question.interval,
+        "asked": _asked(table),
         "strata": [dict(zip(question.by, rate.stratum, strict=True)) | _numbers(rate) for rate in table.strata],
         "all": _numbers(table.all),
         "notes": table.notes,
+    }
+
+
+def _asked(table: RatesTable) -> dict[str, str]:
+    """What the question was limited to; empty where it was not."""
+    question = table.question
+    return {
+        "reaction": question.term,
+        "min_grade": str(question.min_grade or ""),
+        "serious": "yes" if question.serious else "",
+        "source": question.source,
+        "from": str(question.first_day or ""),
+        "to": str(question.last_day or ""),
+        "product": question.product,
+        "clinics": " ".join(table.clinics),
     }
 
 
@@ -278,16 +293,7 @@ def as_csv(table: RatesTable) -> str:
     question = table.question
     output = io.StringIO()
     writer = csv.writer(output, lineterminator="\n")
-    asked = {
-        "reaction": question.term or "any",
-        "min_grade": question.min_grade or "",
-        "serious": "yes" if question.serious else "",
-        "source": question.source,
-        "from": question.first_day or "",
-        "to": question.last_day or "",
-        "product": safe_cell(question.product) or "all",
-        "clinics": " ".join(table.clinics),
-    }
+    asked = {name: safe_cell(words) for name, words in _asked(table).items()}
     writer.writerow([*question.by, "unit", "window", "interval", *_numbers(table.all), *asked])
     for rate in [*table.strata, table.all]:
         stratum = rate.stratum or tuple("all" for _ in question.by)

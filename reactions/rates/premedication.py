@@ -26,6 +26,8 @@ UNTREATED = str(PremedicationClass.NONE)
 SILENT = str(PremedicationClass.NOT_RECORDED)
 # With fewer patients on one of the sides the counts are shown, and nothing is compared. This project's own.
 LEAST_TO_COMPARE = 10
+# Ratios nearer to 1 than this point nowhere. This project's own.
+CLEARLY = 1.05
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,13 @@ class Comparison:
 
     @property
     def is_opposite(self) -> bool:
-        """Crude and adjusted ratio lie on different sides of 1."""
+        """Crude and adjusted ratio lie on different sides of 1, and neither right beside it."""
         crude = self.crude.estimate if self.crude else None
         adjusted = self.adjusted.estimate if self.adjusted else None
-        return crude is not None and adjusted is not None and (crude - 1) * (adjusted - 1) < 0
+        if crude is None or adjusted is None:
+            return False
+        lower, upper = sorted((crude, adjusted))
+        return lower < 1 / CLEARLY and upper > CLEARLY
 
 
 def compare(question: Question, clinics: Iterable[Clinic], *, is_hidden: bool = False) -> Comparison:
@@ -114,7 +119,7 @@ def compare(question: Question, clinics: Iterable[Clinic], *, is_hidden: bool = 
         adjusted_odds=mantel_haenszel_odds_ratio(tables),
         strata_used=sum(1 for _, n1, _, n0 in tables if n1 and n0),
         pairs=_pairs(given, none),
-        within=mantel_haenszel_risk_ratio(_by_patient(given, none)),
+        within=mantel_haenszel_risk_ratio(own) if len(own := _by_patient(given, none)) >= LEAST_TO_COMPARE else None,
         first_given=_side(first_given),
         first_none=_side(first_none),
         first=None if _why_not(first_given, first_none) else risk_ratio(*_counts(first_given), *_counts(first_none)),

@@ -7,7 +7,10 @@ from reactions.rates.premedication import Comparison, Side
 from reactions.rates.statistics import Contrast
 from reactions.rates.words import NO_BREAK
 
-PREMEDICATED = "Patients are premedicated because they reacted before. This table cannot show what premedication does."
+PREMEDICATED = (
+    "Patients are mostly premedicated because they reacted before. This table cannot show what premedication does. Its"
+    " intervals suppose that infusions are independent; they repeat within patients, so they are somewhat too narrow."
+)
 # The reaction that led to premedication lies in the time without it, by the very rule by which it is given.
 WITHIN_FLATTERS = (
     "Premedication often begins after a reaction, which then counts against the time without: this row flatters it. Who"
@@ -90,17 +93,18 @@ def _lines(comparison: Comparison) -> list[ComparisonLine]:
     )
     adjusted = ComparisonLine(
         "Adjusted",
-        "Mantel-Haenszel, by reacted before or not × first or later infusion",
+        "Mantel-Haenszel: first infusions, later ones after a reaction, later ones without",
         ratio_words(comparison.adjusted),
-        f"Odds ratio {ratio_words(comparison.adjusted_odds)}; {comparison.strata_used} of 4 strata have both groups.",
+        f"Odds ratio {ratio_words(comparison.adjusted_odds)}; {comparison.strata_used} of 3 strata have both groups."
+        " Whoever reacted before has no first infusion here.",
     )
     within = ComparisonLine(
         "Within patients",
         "who had infusions of both kinds; Mantel-Haenszel by patient",
-        ratio_words(comparison.within),
+        ratio_words(comparison.within) if comparison.within else "too few patients",
         f"{_patients(pairs.patients)}: {pairs.with_only} reacted only with premedication, {pairs.without_only} only"
         f" without, {pairs.both} in both, {pairs.neither} in neither. Odds ratio of the pairs"
-        f" {ratio_words(pairs.contrast)}, McNemar exact p {pairs.p:.3f}. {WITHIN_FLATTERS}",
+        f" {ratio_words(pairs.contrast)}, McNemar exact {_chance(pairs.p)}. {WITHIN_FLATTERS}",
     )
     first = ComparisonLine(
         "First infusions only",
@@ -117,6 +121,10 @@ def _side(side: Side) -> str:
 
 def _patients(number: int) -> str:
     return "1 patient" if number == 1 else f"{number} patients"
+
+
+def _chance(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def _points(contrast: Contrast | None) -> str:

@@ -35,7 +35,16 @@ from django.db.models.lookups import IsNull, LessThanOrEqual
 from patients.iga import Status
 from patients.models import Clinic, IgaResult
 from reactions.clinical.onset import DELAYED_WITHIN, IMMEDIATE_WITHIN, LABEL_WINDOW_AFTER_END
-from reactions.models import Answer, CheckIn, Infusion, Premedication, RateStep, Reaction, Symptom
+from reactions.models import (
+    Answer,
+    CheckIn,
+    Infusion,
+    Premedication,
+    RateStep,
+    Reaction,
+    ReviewDecision,
+    Symptom,
+)
 from reactions.rates.question import DRUG_PREFIX, NOT_RECORDED, RATE_BANDS, UNITS, WATCHED, Question
 from reactions.vocabulary import (
     DRUGS,
@@ -48,8 +57,8 @@ from reactions.vocabulary import (
 
 Stratum = tuple[object, ...]
 # What is known of a unit, as bits: it had an event; somebody of the clinic watched; a check-in about its course left;
-# the patient answered one.
-REACTED, LOOKED, ASKED, ANSWERED = 1, 2, 4, 8
+# the patient answered one; nobody said that there was none.
+REACTED, LOOKED, ASKED, ANSWERED, SILENT = 1, 2, 4, 8, 16
 # (patient, unit): its bits
 Units = dict[tuple[int, int], int]
 
@@ -73,8 +82,9 @@ class Counts:
     # Units whose course a check-in asked about, and those of them that a patient answered.
     asked: int = 0
     answered: int = 0
-    # Units without an event of which nobody said that there was none: who watched in the windows in which somebody of
-    # the clinic is there, the patient in the others.
+    # Units without an event, with an infusion of which nobody said that there was none: who watched in the windows in
+    # which somebody of the clinic is there, the patient in the others. A problem that a patient told and about which
+    # nobody has decided is no “none”.
     silent: int = 0
 
     @property
@@ -137,7 +147,7 @@ def count_units(
 
 
 def _counts(question: Question, units: Units) -> Counts:
-    counts, heard = Counts(), LOOKED if question.window in WATCHED else ANSWERED
+    counts = Counts()
     for (patient, _), bits in units.items():
         cell = counts.by_patient[patient]
         cell[0] += bits & REACTED
@@ -145,7 +155,7 @@ def _counts(question: Question, units: Units) -> Counts:
         counts.not_recorded += not bits & LOOKED
         counts.asked += bool(bits & ASKED)
         counts.answered += bool(bits & ANSWERED)
-        counts.silent += not bits & (REACTED | heard)
+        counts.silent += bool(bits & SILENT) and not bits & REACTED
     return counts
 
 
@@ -157,17 +167,24 @@ def _rows(
     asked = about.filter(sent_at__isnull=False).exclude(kind=CheckInKind.REPORT)
     answers = Answer.objects.filter(checkin__course=OuterRef("course_id"), checkin__infusion__voided_at=None)
     answered = answers.exclude(checkin__kind=CheckInKind.REPORT)
+    undecided = answered.filter(~Exists(ReviewDecision.objects.filter(checkin=OuterRef("checkin"))), has_problem=True)
     looked = Case(When(reaction_record=ReactionRecord.OBSERVED, then=True), default=False, output_field=BooleanField())
     keys = [f"key_{number}" for number in range(len(by))]
     rows = infusions.annotate(
-        reacted=Exists(events_of(question)), looked=looked, asked=Exists(asked), answered=Exists(answered)
-    ).values_list("pk", "course_id", "patient_id", "reacted", "looked", "asked", "answered", *keys)
-    for infusion, course, patient, reacted, was_looked, was_asked, did_answer, *values in rows.order_by().iterator(
-        chunk_size=10_000
-    ):
+        reacted=Exists(events_of(question)),
+        looked=looked,
+        asked=Exists(asked),
+        answered=Exists(answered),
+        undecided=Exists(undecided),
+    )
+    known = ("pk", "course_id", "patient_id", "reacted", "looked", "asked", "answered", "undecided")
+    each = rows.order_by().values_list(*known, *keys).iterator(chunk_size=10_000)
+    for infusion, course, patient, reacted, was_looked, was_asked, did_answer, is_undecided, *values in each:
         bits = REACTED | LOOKED if reacted else LOOKED if was_looked else 0
         # What was taken down by telephone was asked as well.
         bits |= (ASKED | ANSWERED) if did_answer else ASKED if was_asked else 0
+        heard = was_looked if question.window in WATCHED else did_answer and not is_undecided
+        bits |= 0 if heard else SILENT
         yield infusion, course, patient, bits, values
 
 
@@ -179,8 +196,7 @@ def infusions_of(question: Question, clinics: Iterable[Clinic], by: tuple[str, .
     zones: dict[str, list[int]] = defaultdict(list)
     for clinic in clinics:
         zones[clinic.time_zone].append(clinic.pk)
-    if not zones:
-        return Infusion.objects.none()
+    zones = zones or {"UTC": []}  # nobody's infusions
     infusions = Infusion.objects.counted().filter(
         reduce(or_, (Q(patient__clinic__in=ids) & _days(question, ZoneInfo(zone)) for zone, ids in zones.items()))
     )

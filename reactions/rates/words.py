@@ -13,7 +13,8 @@ def definitions(question: Question) -> list[str]:
         "What patients answered in check-ins is not counted until a clinician accepts it as a reaction. How cases are"
         " found changes rates many times over.",
         f"Check-ins answered: of the {question.unit}s whose course a check-in asked about, those of which the patient"
-        " answered one.",
+        " answered one. An answer, early or late, counts for the whole course. A problem about which nobody has decided"
+        " counts as silence.",
         "IgA status is the result in force on the day of the infusion: deficient below 7 mg/dL, partial below the"
         " laboratory's range, indeterminate where a result such as “< 25 mg/dL” leaves it open.",
         "Premedication is what was given before the start. “With corticosteroid” counts whatever else was given;"
@@ -41,6 +42,8 @@ def clustered(rate: Rate) -> str:
     """The cluster-robust interval with its design effect; says why where there is none."""
     if rate.clustered is None:
         return ""
+    if rate.patients == 1:
+        return "one patient only"
     if rate.clustered.design_effect is None:
         return "no spread between patients"
     bounds = _bounds(rate.clustered.interval.low, rate.clustered.interval.high)

@@ -65,9 +65,10 @@ def funnel(lots: Iterable[Lot], events: int, total: int, *, pooled: int = 0, lea
         shows=SHOWS,
         reading=(
             "The solid line is the rate of all infusions. Few infusions spread widely by chance, so the lines open to"
-            " the left: 1 lot in 20 would lie beyond the dashed ones by chance alone (exact 95 % limits), 1 in 500"
-            " beyond the dotted ones (99.8 %). An infusion with vials of several lots counts for each. Lots go to"
-            " different patients: a mark outside says where to look, and proves nothing."
+            " the left: at most 1 lot in 20 lies beyond the dashed ones by chance alone (exact 95 % limits), 1 in 500"
+            " beyond the dotted ones (99.8 %). Products differ, and all are held against the one rate. An infusion with"
+            " vials of several lots counts for each. Lots go to different patients: a mark outside says where to look,"
+            " and proves nothing."
         ),
         wide=_draw(judged, events, total, narrow=False),
         narrow=_draw(judged, events, total, narrow=True),

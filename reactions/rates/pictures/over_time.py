@@ -77,7 +77,7 @@ def over_time(months: Iterable[Month], *, least_patients: int = 0) -> Picture:
         title=TITLE,
         shows=SHOWS.format(period=word),
         reading=(
-            f"Each mark is one {word}, the solid line the rate of all. By chance alone 1 in 20 would lie beyond the"
+            f"Each mark is one {word}, the solid line the rate of all. By chance alone at most 1 in 20 lies beyond the"
             " dashed lines (exact 95 % limits of that many infusions), and 1 in 500 beyond the dotted ones (99.8 %)."
             " The limits suppose that infusions are independent; they repeat within patients, so somewhat more lie"
             " outside. A mark outside says where to look, not why."

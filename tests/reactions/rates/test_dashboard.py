@@ -142,6 +142,37 @@ def test_answers_and_silence(clinic: Clinic) -> None:
     assert answer(Question(window="during"), [clinic]).all.silent == 0
 
 
+def test_who_answered_once_is_silent_about_the_rest(clinic: Clinic, patient: Patient) -> None:
+    """Of a patient with two courses, one answered: as a patient silent, as courses one of two."""
+    first, second = (make_infusion(patient, started_at=START + timedelta(days=28 * n)) for n in range(2))
+    for infusion in (first, second):
+        make_checkins(infusion)
+    first.checkins.earliest("due_at").answers.create(version=1, submitted_at=timezone.now(), has_problem=False)
+    by_unit = answers_by_unit(Question(), [()], [clinic])
+    assert {unit: found[0].all.silent for unit, found in by_unit.items()} == {"infusion": 1, "course": 1, "patient": 1}
+
+
+def test_a_problem_that_nobody_has_decided_about_is_no_none(clinic: Clinic, patient: Patient, nurse: User) -> None:
+    infusion = make_infusion(patient, started_at=START)
+    make_checkins(infusion)
+    checkin = infusion.checkins.earliest("due_at")
+    told = checkin.answers.create(version=1, submitted_at=timezone.now(), has_problem=True)
+    found = answer(Question(), [clinic]).all
+    assert (found.answered, found.silent) == (1, 1)
+    decided = {"verdict": "rejected", "reject_reason": "not_related", "words": "A cold", "submission_id": uuid4()}
+    ReviewDecision.objects.create(
+        checkin=checkin, answer=told, version=1, decided_at=timezone.now(), decided_by=nurse, **decided
+    )
+    assert answer(Question(), [clinic]).all.silent == 0
+
+
+def test_without_any_clinic_there_is_an_answer(client: Client, db: None) -> None:
+    client.force_login(User.objects.create_superuser("chief", password="x"))
+    for path in (PAGE, FILE, JSON, PDF):
+        assert client.get(path).status_code == 200, path
+    assert reaction_rates("--by=iga")["all"]["total"] == 0
+
+
 def several(clinic: Clinic, counts: dict[str, int], *, reacts: int = 1) -> None:
     """That many patients of each premedication record, each with one infusion; the first `reacts` of each react."""
     for record, patients in counts.items():
