@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from patients.models import Clinic
+from reactions.management.choosing import clinics_named
 from reactions.raising import raise_signals
 
 
@@ -16,12 +16,6 @@ class Command(BaseCommand):
         parser.add_argument("--clinic", metavar="SLUG", help="one clinic; without it, all")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        clinics = list(Clinic.objects.all())
-        if options["clinic"]:
-            clinics = [clinic for clinic in clinics if clinic.slug == options["clinic"]]
-            if not clinics:
-                known = ", ".join(Clinic.objects.values_list("slug", flat=True)) or "none yet"
-                raise CommandError(f"There is no clinic “{options['clinic']}”. Clinics: {known}.")
-        for clinic in clinics:
+        for clinic in clinics_named(options["clinic"]):
             raised = raise_signals(clinic, now=timezone.now())
             self.stdout.write(f"{clinic}: {raised} new, {clinic.signals.open().count()} open.")

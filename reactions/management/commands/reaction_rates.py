@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from patients.models import Clinic
+from reactions.management.choosing import clinics_named
 from reactions.models import Product
 from reactions.rates.answer import Rate, RatesTable, answer, as_csv, as_json, percent
 from reactions.rates.question import INTERVALS, SOURCES, UNITS, WINDOWS, Question, UnanswerableQuestion, label_of
@@ -39,12 +39,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", dest="format", action="store_const", const="json", help="short for --format json")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        clinics = list(Clinic.objects.all())
-        if options["clinic"]:
-            clinics = [clinic for clinic in clinics if clinic.slug == options["clinic"]]
-            if not clinics:
-                known = ", ".join(Clinic.objects.values_list("slug", flat=True)) or "none yet"
-                raise CommandError(f"There is no clinic “{options['clinic']}”. Clinics: {known}.")
+        clinics = clinics_named(options["clinic"])
         if options["product"] and not Product.objects.filter(name=options["product"]).exists():
             raise CommandError(f"There is no product “{options['product']}”.")
         try:
