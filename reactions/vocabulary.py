@@ -408,7 +408,7 @@ LABELS: dict[type[StrEnum], dict[str, str]] = {
         "unsubscribed": "The patient stopped the mails",
         "signal": "Something stands out",
     },
-    SignalKind: {"lot": "Lot", "product": "Product", "site": "Site"},
+    SignalKind: {"lot": "Lot", "product": "Product", "site": "Setting"},
     SignalVerdict: {
         "no_cause": "Looked into: no cause found",
         "chance": "Looked into: taken for chance",

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
             name='Signal',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('lot', 'Lot'), ('product', 'Product'), ('site', 'Site')], max_length=10)),
+                ('kind', models.CharField(choices=[('lot', 'Lot'), ('product', 'Product'), ('site', 'Setting')], max_length=10)),
                 ('product', models.CharField(blank=True, max_length=100)),
                 ('lot', models.CharField(blank=True, help_text='In capitals.', max_length=20)),
                 ('setting', models.CharField(blank=True, choices=[('clinic', 'Clinic'), ('hospital', 'Hospital'), ('home', 'Home'), ('other', 'Elsewhere')], max_length=10)),

@@ -199,7 +199,7 @@ def _lot_finding(subject: Subject, own: list[Case], rest: list[Case], rate: floa
         compared=frozenset(case.patient for case in rest),
         compared_with=(
             f"{rest_events} of {len(rest)} other infusions of {subject.product} with a reaction; {_stands_for(rate)}"
-            f" One look alone, by the exact test: p = {chance:.2g}."
+            f" One look alone, by the exact test: {_chance(chance)}."
         ),
         method=LOT_METHOD,
         false_alarm=LOT_FALSE_ALARM,
@@ -207,7 +207,12 @@ def _lot_finding(subject: Subject, own: list[Case], rest: list[Case], rate: floa
 
 
 def _stands_for(rate: float) -> str:
-    return f"the upper end of their {BASELINE_LEVEL:.0%} interval (Wilson), {rate:.1%}, is what is expected."
+    level, expected = 100 * BASELINE_LEVEL, 100 * rate
+    return f"the upper end of their {level:.0f} % interval (Wilson), {expected:.1f} %, is what is expected."
+
+
+def _chance(p: float) -> str:
+    return f"p = {p:.2g}" if p >= 0.001 else "p < 0.001"
 
 
 def watch(subject: Subject, cases: Sequence[Case], watched_from: date) -> Watched:

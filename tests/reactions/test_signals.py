@@ -195,6 +195,20 @@ def test_the_page_tells_it_and_takes_a_decision(
     assert SIGNALS in client.get("/admin/").content.decode()
 
 
+def test_the_page_says_what_counts_and_calls_a_setting_a_setting(
+    client: Client, clinic: Clinic, administrator: User
+) -> None:
+    client.force_login(administrator)
+    shown = words_of(client.get(SIGNALS))
+    assert "that a clinician recorded, or that a patient told and a clinician confirmed" in shown
+    assert "or nobody wrote down when" in shown
+    assert "Products, settings and the whole clinic are compared" in shown
+    told = {"kind": "site", "product": "", "lot": "", "period": "2026", "checks": ["2 of the 4 reactions"]}
+    whole, home = make_signal(clinic, **told), make_signal(clinic, **told, setting="home")
+    assert "better than the clinic as a whole:" in words_of(client.get(f"{SIGNALS}{whole.pk}/"))
+    assert "better than the setting:" in words_of(client.get(f"{SIGNALS}{home.pk}/"))
+
+
 def test_a_signal_opens_for_the_administrators_of_its_clinic_alone(
     client: Client, clinic: Clinic, other_clinic: Clinic, nurse: User, administrator: User
 ) -> None:

@@ -58,11 +58,18 @@ def test_a_lot_that_stands_out_is_told_with_what_was_expected() -> None:
     assert (found.observed, found.total, found.patients) == (7, 20, 20)
     assert found.expected == pytest.approx(1.8252523)
     assert found.compared_with == (
-        "4 of 80 other infusions of P with a reaction; the upper end of their 80% interval (Wilson), 9.1%, is what is"
-        " expected. One look alone, by the exact test: p = 0.00094."
+        "4 of 80 other infusions of P with a reaction; the upper end of their 80 % interval (Wilson), 9.1 %, is what is"
+        " expected. One look alone, by the exact test: p < 0.001."
     )
     assert found.words == "7 reactions in 20 infusions, given to 20 patients; 1.8 expected."
     assert (found.period, found.alarm_at, len(found.compared)) == ("", None, 80)
+
+
+def test_a_chance_is_told_in_words_that_need_no_exponent() -> None:
+    [rare] = lots_that_stand_out([*cases([True] * 20, lot="A"), *cases(so_many(4, 80), lot="B", pk=100)])
+    assert rare.compared_with.endswith("p < 0.001.")
+    [less_rare] = lots_that_stand_out([*cases(so_many(3, 4), lot="A"), *cases(so_many(4, 80), lot="B", pk=100)])
+    assert less_rare.compared_with.endswith("p = 0.0014.")
 
 
 def test_a_lot_below_the_limit_is_none() -> None:
@@ -111,7 +118,7 @@ def test_the_path_reaches_the_limit_by_hand(monkeypatch: pytest.MonkeyPatch) -> 
     assert found.period == "2026"
     assert found.words == "3 reactions in the last 4 infusions, given to 4 patients; 0.3 expected."
     assert "5 of 100 infusions in the two years before 2026-01-01 with a reaction" in found.compared_with
-    assert "8.6%" in found.compared_with
+    assert "8.6 %" in found.compared_with
     assert watched(monkeypatch, [True, False, True]) is None
 
 
