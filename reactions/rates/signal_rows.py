@@ -1,7 +1,7 @@
 """From a clinic's rows to what stands out in them: what signals.py needs, in a number of queries that does not grow."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -62,25 +62,30 @@ def look(clinic: Clinic, *, now: datetime) -> Look:
     )
 
 
-def is_apart(finding: Finding, cases: Iterable[Case], least: int) -> bool:
+def is_apart(finding: Finding, cases: Sequence[Case], least: int) -> bool:
     """Whether neither the figures, nor what is left when all such are taken from a total, rest on few patients.
 
-    Lots, products and settings are judged beside their like, as the pictures of the rates judge them (pooling.py).
+    Lots, products and settings are judged beside their like, as the pictures of the rates judge them (pooling.py). A
+    lot and what it is compared with are all of its product, so that the product has to be apart as well.
     """
     if not least:
         return True
     if min(finding.patients, len(finding.compared)) < least:
         return False
     subject = finding.subject
+    products = [(case.patient, frozenset({case.product})) for case in cases]
     match subject.kind:
         case SignalKind.LOT:
             of_product = [case for case in cases if case.product == subject.product]
-            beside, name = [(case.patient, case.lots or frozenset({NOT_RECORDED})) for case in of_product], subject.lot
+            lots = [(case.patient, case.lots or frozenset({NOT_RECORDED})) for case in of_product]
+            judged = [(lots, subject.lot), (products, subject.product)]
         case SignalKind.PRODUCT:
-            beside, name = [(case.patient, frozenset({case.product})) for case in cases], subject.product
+            judged = [(products, subject.product)]
+        case _ if subject.setting:
+            judged = [([(case.patient, frozenset({case.setting})) for case in cases], subject.setting)]
         case _:
-            beside, name = [(case.patient, frozenset({case.setting})) for case in cases], subject.setting
-    return not name or name in (apart(beside, least) or ())
+            judged = []
+    return all(name in (apart(units, least) or ()) for units, name in judged)
 
 
 def _told(subject: Subject, came: Watched) -> str:

@@ -177,6 +177,14 @@ def test_figures_of_few_patients_on_either_side_are_not_apart(monkeypatch: pytes
     assert not is_apart(replace(found, compared=frozenset({1, 2, 3})), [], 4)
 
 
+def test_a_lot_is_apart_where_its_product_is() -> None:
+    own = [*cases(so_many(7, 20)), *cases(so_many(4, 80), lot="B", pk=100)]
+    [found] = lots_that_stand_out(own)
+    assert is_apart(found, own, 5)
+    few = cases([False] * 4, product="Q", lot="C", pk=1000)
+    assert not is_apart(found, [*own, *few], 5), "the clinic less P is four patients"
+
+
 def test_it_came_again_with_three_further_reactions_and_an_alarm_after_the_decision(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
