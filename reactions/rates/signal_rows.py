@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.db.models import Exists, Max, QuerySet
+from django.db.models import Exists, Max, QuerySet, Subquery
 from django.db.models.functions import Upper
 
 from patients.models import Clinic
@@ -113,7 +113,9 @@ def cases_of(clinic: Clinic, *, since: datetime) -> list[Case]:
 
     One of which nobody wrote down whether there was a reaction counts as one without, as in the rates.
     """
-    counted = strata.infusions_of(EVENT, [clinic]).filter(started_at__gte=since)
+    counted = strata.infusions_of(EVENT, [clinic], ("first_infusion",)).filter(started_at__gte=since)
+    # Who wrote the first of its reactions down.
+    writers = strata.events_of(EVENT).order_by("reaction_id").values("reaction__created_by")[:1]
     lots: dict[int, set[str]] = defaultdict(set)
     for infusion, lot in (
         Vial.objects.filter(infusion__in=counted.values("pk"))
@@ -124,8 +126,8 @@ def cases_of(clinic: Clinic, *, since: datetime) -> list[Case]:
         lots[infusion].add(lot)
     steps = RateStep.objects.current().filter(infusion__in=counted.values("pk")).order_by()
     highest = dict(steps.values_list("infusion").annotate(Max("rate_ml_per_h")))
-    columns = ("pk", "patient", "started_at", "local_day", "product__name", "setting", "created_by", "event")
-    rows = with_events(counted).order_by("started_at", "pk").values_list(*columns)
+    columns = ("pk", "patient", "started_at", "local_day", "product__name", "setting", "written_by", "key_0")
+    rows = counted.annotate(written_by=Subquery(writers)).order_by("started_at", "pk").values_list(*columns)
     return [
         Case(
             pk=pk,
@@ -134,12 +136,13 @@ def cases_of(clinic: Clinic, *, since: datetime) -> list[Case]:
             day=day,
             product=product,
             setting=setting,
-            recorded_by=recorded_by,
+            written_by=written_by,
+            first=first,
             lots=frozenset(lots[pk]),
             highest_rate=highest.get(pk),
-            event=event,
+            event=written_by is not None,
         )
-        for pk, patient, started_at, day, product, setting, recorded_by, event in rows
+        for pk, patient, started_at, day, product, setting, written_by, first in rows
     ]
 
 

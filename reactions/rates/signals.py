@@ -39,6 +39,8 @@ BASELINE_LEVEL = 0.8
 # Below it a single event would be an alarm; above it odds cannot double visibly.
 LOWEST_BASELINE, HIGHEST_BASELINE = 0.002, 0.7
 
+WRITTEN = "were written down by one person"
+
 LOT_METHOD = (
     "Poisson MaxSPRT (Kulldorff and others 2011) against the clinic's other infusions of the product, in this calendar"
     " year and the two before it."
@@ -63,6 +65,7 @@ class Case:
     """One infusion, as far as a signal needs it.
 
     `day` is on the clinic's clocks, `lots` are in capitals, `highest_rate` is in mL/h and None where none was recorded.
+    `written_by` recorded the reaction; None where there was none. `first` is the patient's first that is recorded.
     """
 
     pk: int
@@ -71,7 +74,8 @@ class Case:
     day: date
     product: str
     setting: str
-    recorded_by: int
+    written_by: int | None
+    first: bool
     lots: frozenset[str]
     highest_rate: Decimal | None
     event: bool
@@ -269,12 +273,16 @@ def _finding(subject: Subject, behind: list[Case], *, rate: float, **told: objec
 
 
 def _checks(behind: Sequence[Case]) -> list[str]:
-    """What may explain events that come together: how many share it, beside how many of all infusions do."""
+    """What may explain events that come together: how many share it, beside how many of all infusions do.
+
+    Only a reaction has somebody who wrote it down.
+    """
     events = [case for case in behind if case.event]
     shared: list[tuple[str, Callable[[Case], object]]] = [
         ("are of one patient", lambda case: case.patient),
         ("are of one day", lambda case: case.day),
-        ("were recorded by one person", lambda case: case.recorded_by),
+        (WRITTEN, lambda case: case.written_by),
+        ("are of a patient's first recorded infusion", lambda case: case.first or None),
         ("were given in one setting", lambda case: case.setting),
         ("were given at the same highest rate", lambda case: case.highest_rate),
     ]
@@ -285,7 +293,8 @@ def _checks(behind: Sequence[Case]) -> list[str]:
             if count == 1:
                 continue
             of_all = sum(key(case) == value for case in behind)
-            told.append(f"{count} of the {len(events)} reactions, and {of_all} of the {len(behind)} infusions, {words}")
+            beside = "" if words == WRITTEN else f", and {of_all} of the {len(behind)} infusions,"
+            told.append(f"{count} of the {len(events)} reactions{beside} {words}")
     return told
 
 

@@ -77,7 +77,9 @@ def test_rows_become_cases_with_lots_in_capitals_and_days_on_the_clinics_clocks(
         at = infusion.started_at + timedelta(minutes=minutes)
         reason = "step_up" if minutes else "start"
         infusion.rate_steps.create(at=at, rate_ml_per_h=rate, reason=reason, created_by=infusion.created_by)
-    make_reaction(infusion)
+    nurse = make_staff(clinic, "who-wrote-it-down")
+    assert infusion.created_by != nurse
+    make_reaction(infusion, created_by=nurse)
     void = make_infusion(infusion.patient, ended_at=timezone.now() - timedelta(days=9))
     type(void).objects.filter(pk=void.pk).update(
         voided_at=timezone.now(), voided_by=void.created_by, void_reason="Never given"
@@ -85,7 +87,7 @@ def test_rows_become_cases_with_lots_in_capitals_and_days_on_the_clinics_clocks(
     old = make_infusion(infusion.patient, ended_at=timezone.now() - timedelta(days=99))
     [case] = cases_of(clinic, since=old.ended_at)
     assert (case.pk, case.lots, case.event) == (infusion.pk, frozenset({"SYN-1"}), True)
-    assert case.highest_rate == 240
+    assert (case.highest_rate, case.written_by, case.first) == (240, nurse.pk, False)
     assert case.day == infusion.started_at.astimezone(clinic.zone).date()
 
 

@@ -20,7 +20,7 @@ CLINIC = Subject(SignalKind.SITE)
 def cases(
     events: Sequence[bool], *, lot: str = "A", first: date = NEW_YEAR, product: str = "P", pk: int = 0
 ) -> list[Case]:
-    """An infusion a day, each of a patient of its own, recorded by one of two people in turn."""
+    """An infusion a day, each of a patient of its own, whose reactions two people write down in turn."""
     found = []
     for number, event in enumerate(events):
         day = first + timedelta(days=number)
@@ -32,7 +32,8 @@ def cases(
                 day=day,
                 product=product,
                 setting="clinic",
-                recorded_by=number % 2,
+                written_by=number % 2 if event else None,
+                first=number < 3,
                 lots=frozenset({lot}),
                 highest_rate=Decimal(100 + 50 * (number // 2)) if number else None,
                 event=event,
@@ -160,9 +161,10 @@ def test_reactions_in_every_infusion_are_an_alarm_with_the_real_limit_too() -> N
 def test_what_the_reactions_share_is_to_be_checked_first(monkeypatch: pytest.MonkeyPatch) -> None:
     found = watched(monkeypatch, [True, False, True, True])
     assert found
-    # Of infusions 1, 3 and 4, the first two were recorded by one person, and the last two ran at 150 mL/h.
+    # The reactions to infusions 1 and 3 were written down by one person; 3 and 4 ran at 150 mL/h.
     assert found.checks == (
-        "2 of the 3 reactions, and 2 of the 4 infusions, were recorded by one person",
+        "2 of the 3 reactions were written down by one person",
+        "2 of the 3 reactions, and 3 of the 4 infusions, are of a patient's first recorded infusion",
         "3 of the 3 reactions, and 4 of the 4 infusions, were given in one setting",
         "2 of the 3 reactions, and 2 of the 4 infusions, were given at the same highest rate",
     )
