@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from patients.models import Clinic, write_event
 from reactions import worklist
@@ -26,24 +26,25 @@ def raise_signals(clinic: Clinic, *, now: datetime) -> int:
     What was decided is raised again only when clearly more came since (signals.came_again). What does not stand out any
     more stays until somebody decides.
     """
-    seen = look(clinic, now=now)
     with transaction.atomic():
-        # One worker after the other: what one has raised, and what was decided of it meanwhile, the next one sees.
-        Clinic.objects.select_for_update(no_key=True).get(pk=clinic.pk)
+        # One worker after the other, from before it looks: no figures are replaced by those of an earlier look.
+        clinic = Clinic.objects.select_for_update(no_key=True).get(pk=clinic.pk)
         is_open = {_identity(signal): signal for signal in Signal.objects.filter(clinic=clinic).open()}
         decided = _last_decisions(clinic)
+        seen = look(clinic, now=now)
         raised, found = 0, set()
         for finding in seen.findings:
             identity, figures = _identity_of(finding), _figures(finding)
             figures["least_patients"] = clinic.least_patients if finding.subject in seen.apart else 0
             if identity in is_open:
                 found.add(is_open[identity].pk)
-                Signal.objects.filter(pk=is_open[identity].pk).update(**figures, found_at=now, stands_out=True)
+                _follow(is_open[identity], figures, now)
             elif identity not in decided or came_again(finding, *decided[identity]):
                 _raise(clinic, finding, figures, now)
                 raised += 1
         lost = [signal.pk for signal in is_open.values() if signal.pk not in found]
-        Signal.objects.filter(pk__in=lost).update(stands_out=False)
+        standing = Signal.objects.open().filter(pk__in=lost, stands_out=True)
+        standing.update(stands_out=False, version=F("version") + 1)
         told = {
             "looked_at": now,
             "infusions": seen.infusions,
@@ -53,6 +54,14 @@ def raise_signals(clinic: Clinic, *, now: datetime) -> int:
         }
         SignalLook.objects.update_or_create(clinic=clinic, defaults=told)
     return raised
+
+
+def _follow(signal: Signal, figures: dict[str, Any], now: datetime) -> None:
+    """Bring an open signal up to date, unless it was decided while the look was under way."""
+    values = figures | {"stands_out": True}
+    is_new = any(getattr(signal, name) != value for name, value in values.items())
+    version = F("version") + is_new
+    Signal.objects.open().filter(pk=signal.pk).update(**values, found_at=now, version=version)
 
 
 def _raise(clinic: Clinic, finding: Finding, figures: dict[str, Any], now: datetime) -> None:

@@ -5,12 +5,12 @@ from uuid import UUID, uuid4
 
 from django import forms
 
-from patients.forms.fields import SubmissionField, say_what_is_missing
+from patients.forms.fields import SubmissionField, VersionForm, say_what_is_missing
 from reactions.vocabulary import SignalVerdict, choices
 
 
-class DecisionForm(forms.Form):
-    """One decision, with the reason in the person's own words."""
+class DecisionForm(VersionForm):
+    """One decision about the figures that were seen, with the reason in the person's own words."""
 
     submission_id = SubmissionField()
     verdict = forms.ChoiceField(choices=choices(SignalVerdict), widget=forms.RadioSelect, label="What was decided?")
@@ -21,8 +21,8 @@ class DecisionForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 4}),
     )
 
-    def __init__(self, data: Any = None) -> None:
-        super().__init__(data, initial={"submission_id": uuid4()})
+    def __init__(self, data: Any = None, *, version: int) -> None:
+        super().__init__(data, initial={"submission_id": uuid4(), "seen_version": version})
         say_what_is_missing(self)
 
     @property

@@ -28,7 +28,8 @@ class Signal(models.Model):
     `period` is the year in which a product or site was watched. `observed` events of `total` infusions, given from
     `first_at` to `last_at`, made the signal; `events` of `infusions` were looked at in all. While `stands_out` is false
     the latest look did not find it any more, and the figures are those of the last that did. No group of fewer than
-    `least_patients` can be told from them; 0 where that was not looked into.
+    `least_patients` can be told from them; 0 where that was not looked into. `version` counts up when a look brings
+    other figures.
     """
 
     clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="signals")
@@ -56,6 +57,7 @@ class Signal(models.Model):
     false_alarm = models.CharField("how often it is false", max_length=500)
     checks = models.JSONField("what to check first", default=list, blank=True)
     least_patients = models.PositiveSmallIntegerField("no smaller group can be told", default=0)
+    version = models.PositiveIntegerField(default=1)
 
     objects = SignalQuerySet.as_manager()
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from patients.models import User, write_event
+from patients.models import StaleRecord, User, write_event
 from reactions import worklist
 from reactions.models import Signal, SignalDecision
 from reactions.recording.writing import made_before
@@ -15,17 +15,26 @@ from reactions.vocabulary import SignalVerdict
 
 @transaction.atomic
 def decide_signal(
-    signal: Signal, *, by: User, verdict: SignalVerdict, words: str, submission_id: UUID, now: datetime
+    signal: Signal,
+    *,
+    by: User,
+    verdict: SignalVerdict,
+    words: str,
+    seen_version: int,
+    submission_id: UUID,
+    now: datetime,
 ) -> SignalDecision:
-    """Write the decision down with the figures of now, and take the signal off the worklist.
+    """Write the decision down with the figures that were seen, and take the signal off the worklist.
 
-    A further decision about the same signal counts from then on; the earlier ones stay. A form sent twice makes one;
-    with other words, SentBefore is raised.
+    A further decision about the same signal is a note to it; the earlier ones stay. A form sent twice makes one; with
+    other words, SentBefore is raised. Raises StaleRecord when a look has brought other figures than those seen.
     """
     held = Signal.objects.select_for_update(of=("self",), no_key=True).select_related("clinic").get(pk=signal.pk)
     told = {"verdict": verdict, "words": words}
     if before := made_before(SignalDecision.objects.filter(signal=held), submission_id, told):
         return cast("SignalDecision", before)
+    if held.version != seen_version:
+        raise StaleRecord
     decision = SignalDecision.objects.create(
         signal=held,
         figures=held.words,

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from patients.access import posted, signed_in
-from patients.models import Clinic
+from patients.models import Clinic, StaleRecord
 from reactions import recording
 from reactions.forms.clinics import ClinicsForm
 from reactions.forms.signals import DecisionForm
@@ -48,7 +48,7 @@ def signal_page(request: HttpRequest, pk: int, *, site: AdminSite) -> HttpRespon
     user = signed_in(request)
     signals = Signal.objects.administered_by(user).select_related("clinic")
     signal = get_object_or_404(signals, pk=pk)
-    form = DecisionForm(posted(request))
+    form, status = DecisionForm(posted(request), version=signal.version), 200
     if form.is_valid():
         try:
             recording.decide_signal(
@@ -56,9 +56,13 @@ def signal_page(request: HttpRequest, pk: int, *, site: AdminSite) -> HttpRespon
                 by=user,
                 verdict=form.verdict_taken,
                 words=form.cleaned_data["words"],
+                seen_version=form.version_seen,
                 submission_id=form.submission,
                 now=timezone.now(),
             )
+        except StaleRecord:
+            signal, status = get_object_or_404(signals, pk=pk), 409
+            form.accept_version(signal.version)
         except recording.SentBefore:
             form.add_error(None, "This form was saved already, as it was before you changed it. See what was decided.")
         else:
@@ -71,8 +75,9 @@ def signal_page(request: HttpRequest, pk: int, *, site: AdminSite) -> HttpRespon
         "title": f"Signal: {signal}",
         "signal": signal,
         "form": form,
+        "is_stale": status == 409,
         "decisions": signal.decisions.select_related("decided_by"),
         "earlier": signal.earlier(),
         "page": Paginator(behind.order_by("-event", "started_at", "pk"), PAGE_SIZE).get_page(request.GET.get("page")),
     }
-    return render(request, "admin/signal.html", context)
+    return render(request, "admin/signal.html", context, status=status)

@@ -10,7 +10,9 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
@@ -56,6 +58,7 @@ def decide(signal: Signal, by: User, *, words: str = "Looked into", submission: 
         by=by,
         verdict=SignalVerdict.NO_CAUSE,
         words=words,
+        seen_version=signal.version,
         submission_id=submission or uuid4(),
         now=timezone.now(),
     )
@@ -66,7 +69,12 @@ def words_of(answer: Any) -> str:
 
 
 def decision_form(**fields: Any) -> dict[str, Any]:
-    return {"submission_id": str(uuid4()), "verdict": "quarantined", "words": "Set aside and told the maker"} | fields
+    return {
+        "submission_id": str(uuid4()),
+        "seen_version": 1,
+        "verdict": "quarantined",
+        "words": "Set aside and told the maker",
+    } | fields
 
 
 def test_rows_become_cases_with_lots_in_capitals_and_days_on_the_clinics_clocks(clinic: Clinic) -> None:
@@ -136,6 +144,58 @@ def test_a_decision_keeps_the_figures_and_ends_the_item(bad_lot: None, clinic: C
     signal.refresh_from_db()
     assert signal.decided_at == decision.decided_at
     assert list(signal.decisions.all()) == [again, decision]
+
+
+def test_a_decision_made_while_a_look_is_under_way_keeps_its_figures(
+    bad_lot: None, clinic: Clinic, administrator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raise_now(clinic)
+    give(clinic, "SYN-BAD", 1, 1)
+
+    def look_slowly(*args: Any, **kwargs: Any) -> Any:
+        seen = look(*args, **kwargs)
+        decide(Signal.objects.get(), administrator)
+        return seen
+
+    monkeypatch.setattr(raising, "look", look_slowly)
+    assert raise_now(clinic) == 0
+    assert Signal.objects.get().events == SignalDecision.objects.get().events == 5
+
+
+def test_a_look_begins_when_the_one_before_is_over(bad_lot: None, clinic: Clinic) -> None:
+    with CaptureQueriesContext(connection) as asked:
+        raise_now(clinic)
+    first = {
+        table: next(number for number, query in enumerate(asked) if f'FROM "{table}"' in query["sql"])
+        for table in ("patients_clinic", "reactions_infusion")
+    }
+    assert first["patients_clinic"] < first["reactions_infusion"]
+
+
+def test_figures_that_nobody_saw_are_not_decided_about(
+    client: Client, bad_lot: None, clinic: Clinic, administrator: User
+) -> None:
+    raise_now(clinic)
+    raise_now(clinic)
+    signal = Signal.objects.get()
+    assert signal.version == 1, "the same figures"
+    client.force_login(administrator)
+    address = f"{SIGNALS}{signal.pk}/"
+    assert 'name="seen_version" value="1"' in client.get(address).content.decode()
+    give(clinic, "SYN-BAD", 1, 1)
+    raise_now(clinic)
+    refused = client.post(address, decision_form())
+    assert (refused.status_code, SignalDecision.objects.count()) == (409, 0)
+    shown = refused.content.decode()
+    assert "6 reactions in 9 infusions" in shown
+    assert "Nothing of yours was saved" in shown
+    assert "Set aside and told the maker" in shown, "what was typed stays"
+    assert client.post(address, decision_form(seen_version="lost")).status_code == 409
+    Symptom.objects.all().delete()
+    raise_now(clinic)
+    assert client.post(address, decision_form(seen_version=2)).status_code == 409
+    assert client.post(address, decision_form(seen_version=3)).status_code == 302
+    assert SignalDecision.objects.get().events == 6
 
 
 def test_a_decision_sent_twice_is_one_and_other_words_are_refused(clinic: Clinic, administrator: User) -> None:
