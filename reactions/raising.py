@@ -1,5 +1,6 @@
 """Raising signals: what a look finds becomes a signal once, with one item on the administrators' worklist."""
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,9 +9,10 @@ from django.db.models import F, Q, QuerySet
 
 from patients.models import Clinic, write_event
 from reactions import worklist
-from reactions.models import Signal, SignalDecision, SignalLook
-from reactions.rates.signal_rows import look, name_of
-from reactions.rates.signals import Finding, came_again
+from reactions.models import Signal, SignalLook
+from reactions.rates.signal_rows import Identity, look, name_of
+from reactions.rates.signals import Decided, Finding, Subject, came_again
+from reactions.vocabulary import SignalKind
 
 LOOK_EVERY = timedelta(days=1)
 
@@ -30,16 +32,16 @@ def raise_signals(clinic: Clinic, *, now: datetime) -> int:
         # One worker after the other, from before it looks: no figures are replaced by those of an earlier look.
         clinic = Clinic.objects.select_for_update(no_key=True).get(pk=clinic.pk)
         is_open = {_identity(signal): signal for signal in Signal.objects.filter(clinic=clinic).open()}
-        decided = _last_decisions(clinic)
-        seen = look(clinic, now=now)
+        decided = _decided(clinic)
+        seen = look(clinic, now=now, decided=decided)
         raised, found = 0, set()
         for finding in seen.findings:
-            identity, figures = _identity_of(finding), _figures(finding)
+            identity, figures = (finding.subject, finding.period), _figures(finding)
             figures["least_patients"] = clinic.least_patients if finding.subject in seen.apart else 0
             if identity in is_open:
                 found.add(is_open[identity].pk)
                 _follow(is_open[identity], figures, now)
-            elif identity not in decided or came_again(finding, *decided[identity]):
+            elif identity not in decided or came_again(finding, decided[identity]):
                 _raise(clinic, finding, figures, now)
                 raised += 1
         lost = [signal.pk for signal in is_open.values() if signal.pk not in found]
@@ -65,7 +67,7 @@ def _follow(signal: Signal, figures: dict[str, Any], now: datetime) -> None:
 
 
 def _raise(clinic: Clinic, finding: Finding, figures: dict[str, Any], now: datetime) -> None:
-    identity = dict(zip(Signal.IDENTITY[1:], _identity_of(finding), strict=True))
+    identity = asdict(finding.subject) | {"period": finding.period}
     about = {"clinic": clinic, "what": name_of(finding.subject), "raised_at": now, "found_at": now}
     signal = Signal.objects.create(**about, **identity, **figures)
     worklist.follow_signal(signal, now=now)
@@ -76,19 +78,23 @@ def _figures(finding: Finding) -> dict[str, Any]:
     """Columns of Signal that a look brings up to date."""
     names = ("observed", "total", "patients", "expected", "first_at", "last_at", "events", "infusions")
     texts = ("words", "compared_with", "method", "false_alarm")
-    return {name: getattr(finding, name) for name in (*names, *texts)} | {"checks": list(finding.checks)}
+    return {name: getattr(finding, name) for name in (*names, *texts)} | {
+        name: list(getattr(finding, name)) for name in ("checks", "reacted")
+    }
 
 
-def _identity_of(finding: Finding) -> tuple[str, ...]:
-    subject = finding.subject
-    return (str(subject.kind), subject.product, subject.lot, subject.setting, finding.period)
+def _identity(signal: Signal) -> Identity:
+    return Subject(SignalKind(signal.kind), signal.product, signal.lot, signal.setting), signal.period
 
 
-def _identity(signal: Signal) -> tuple[str, ...]:
-    return (signal.kind, signal.product, signal.lot, signal.setting, signal.period)
+def _decided(clinic: Clinic) -> dict[Identity, Decided]:
+    """Of each identity that was ever decided about: what was known of it.
 
-
-def _last_decisions(clinic: Clinic) -> dict[tuple[str, ...], tuple[int, int]]:
-    """Of each identity that was ever decided about: (events, infusions) at its latest decision."""
-    decisions = SignalDecision.objects.filter(signal__clinic=clinic).select_related("signal")
-    return {_identity(one.signal): (one.events, one.infusions) for one in decisions.order_by("decided_at", "pk")}
+    A signal keeps its figures from its first decision on, so that a note added to an older one takes nothing back.
+    """
+    found: dict[Identity, Decided] = {}
+    for signal in Signal.objects.filter(clinic=clinic).exclude(decided_at=None).order_by("found_at", "pk"):
+        identity = _identity(signal)
+        before = found[identity].reacted if identity in found else frozenset()
+        found[identity] = Decided(at=signal.found_at, reacted=before | frozenset(signal.reacted))
+    return found

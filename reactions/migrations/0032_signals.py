@@ -39,6 +39,7 @@ class Migration(migrations.Migration):
                 ('method', models.CharField(max_length=500)),
                 ('false_alarm', models.CharField(max_length=500, verbose_name='how often it is false')),
                 ('checks', models.JSONField(blank=True, default=list, verbose_name='what to check first')),
+                ('reacted', models.JSONField(blank=True, default=list, verbose_name='infusions with a reaction that were known')),
                 ('least_patients', models.PositiveSmallIntegerField(default=0, verbose_name='no smaller group can be told')),
                 ('version', models.PositiveIntegerField(default=1)),
                 ('clinic', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='signals', to='patients.clinic')),

@@ -1,4 +1,4 @@
-"""Signals: a lot, product or site that stood out, and what a named person decided about it."""
+"""Signals: a lot, product or setting that stood out, and what a named person decided about it."""
 
 from typing import Self
 
@@ -25,7 +25,7 @@ class SignalQuerySet(models.QuerySet):
 class Signal(models.Model):
     """Something that stood out once, with the latest figures. It ends with a decision, never by itself.
 
-    `period` is the year in which a product or site was watched. `observed` events of `total` infusions, given from
+    `period` is the year in which a product or setting was watched. `observed` events of `total` infusions, given from
     `first_at` to `last_at`, made the signal; `events` of `infusions` were looked at in all. While `stands_out` is false
     the latest look did not find it any more, and the figures are those of the last that did. No group of fewer than
     `least_patients` can be told from them; 0 where that was not looked into. `version` counts up when a look brings
@@ -56,6 +56,7 @@ class Signal(models.Model):
     method = models.CharField(max_length=500)
     false_alarm = models.CharField("how often it is false", max_length=500)
     checks = models.JSONField("what to check first", default=list, blank=True)
+    reacted = models.JSONField("infusions with a reaction that were known", default=list, blank=True)
     least_patients = models.PositiveSmallIntegerField("no smaller group can be told", default=0)
     version = models.PositiveIntegerField(default=1)
 
@@ -89,7 +90,7 @@ class Signal(models.Model):
         return self.least_patients >= self.clinic.least_patients
 
     def earlier(self) -> models.QuerySet["Signal"]:
-        """The same, raised and decided before; of a product or site, in the same year."""
+        """The same, raised and decided before; of a product or setting, in the same year."""
         same = {name: getattr(self, name) for name in self.IDENTITY}
         return Signal.objects.filter(**same).exclude(pk=self.pk)
 

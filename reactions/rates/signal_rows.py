@@ -1,9 +1,10 @@
 """From a clinic's rows to what stands out in them: what signals.py needs, in a number of queries that does not grow."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any
 
 from django.db.models import Exists, Max, QuerySet, Subquery
@@ -15,7 +16,7 @@ from reactions.rates import strata
 from reactions.rates.pictures.lots import NOT_RECORDED
 from reactions.rates.pictures.pooling import apart
 from reactions.rates.question import Question
-from reactions.rates.signals import Case, Finding, Subject, Watched, lots_that_stand_out, watch
+from reactions.rates.signals import Case, Decided, Finding, Subject, Watched, lots_that_stand_out, watch
 from reactions.vocabulary import LABELS, Setting, SignalKind
 
 # What counts as an event: the same as in the reaction rates.
@@ -23,6 +24,9 @@ EVENT = Question(window="label72")
 # Calendar years before this one that are looked at: a lot is compared with what was given around its time, and this
 # year with what was usual lately.
 YEARS_BEFORE = 2
+# What tells one signal of a clinic from another: what it is about, and the year of a product or setting, '' for a lot.
+Identity = tuple[Subject, str]
+NOTHING: Mapping[Identity, Decided] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,8 @@ class Look:
     unwatched: tuple[str, ...]
 
 
-def look(clinic: Clinic, *, now: datetime) -> Look:
-    """Look at every lot, product and site of the clinic."""
+def look(clinic: Clinic, *, now: datetime, decided: Mapping[Identity, Decided] = NOTHING) -> Look:
+    """Look at every lot, product and setting of the clinic; at what was decided about, for what came since."""
     this_year = now.astimezone(clinic.zone).year
     cases = cases_of(clinic, since=datetime(this_year - YEARS_BEFORE, 1, 1, tzinfo=clinic.zone))
     watched_from = date(this_year, 1, 1)
@@ -49,7 +53,7 @@ def look(clinic: Clinic, *, now: datetime) -> Look:
     watched: list[str] = []
     unwatched: list[str] = []
     for subject, own in _subjects(cases, watched_from):
-        came = watch(subject, own, watched_from)
+        came = watch(subject, own, watched_from, decided.get((subject, str(this_year))))
         found += [came.finding] if came.finding else []
         (unwatched if came.why_not else watched).append(_told(subject, came))
     return Look(
@@ -126,7 +130,17 @@ def cases_of(clinic: Clinic, *, since: datetime) -> list[Case]:
         lots[infusion].add(lot)
     steps = RateStep.objects.current().filter(infusion__in=counted.values("pk")).order_by()
     highest = dict(steps.values_list("infusion").annotate(Max("rate_ml_per_h")))
-    columns = ("pk", "patient", "started_at", "local_day", "product__name", "setting", "written_by", "key_0")
+    columns = (
+        "pk",
+        "patient",
+        "started_at",
+        "local_day",
+        "product__name",
+        "setting",
+        "written_by",
+        "key_0",
+        "created_at",
+    )
     rows = counted.annotate(written_by=Subquery(writers)).order_by("started_at", "pk").values_list(*columns)
     return [
         Case(
@@ -140,14 +154,15 @@ def cases_of(clinic: Clinic, *, since: datetime) -> list[Case]:
             first=first,
             lots=frozenset(lots[pk]),
             highest_rate=highest.get(pk),
+            recorded_at=recorded_at,
             event=written_by is not None,
         )
-        for pk, patient, started_at, day, product, setting, written_by, first in rows
+        for pk, patient, started_at, day, product, setting, written_by, first, recorded_at in rows
     ]
 
 
 def _subjects(cases: Iterable[Case], watched_from: date) -> list[tuple[Subject, list[Case]]]:
-    """Products and sites given since the watch began, each with all its infusions; the whole clinic comes last.
+    """Products and settings given since the watch began, each with all its infusions; the whole clinic comes last.
 
     With one product or setting only, that is the clinic, and it is not watched twice.
     """

@@ -1,23 +1,24 @@
-"""Which lots, products and sites stand out. Pure: no Django, no database. signal_rows.py brings the rows.
+"""Which lots, products and settings stand out. Pure: no Django, no database. signal_rows.py brings the rows.
 
 A signal says where to look; it is no proof. An event is an infusion with a reaction, however many it had.
 
 A lot is compared with the clinic's other infusions of the same product by Poisson MaxSPRT, whose limit holds however
-often one looks while infusions come in. A product and a site are watched in the order of time against their own
-earlier rate: Bernoulli CUSUM with a head start, over the infusions of this calendar year against the years before it.
+often one looks while infusions come in. A product, a setting and the whole clinic are watched in the order of time
+against their own earlier rate: Bernoulli CUSUM with a head start, over the infusions of this calendar year against the
+years before it.
 The period stays the same all year: a boundary that moved with every look would deal the infusions out anew each day,
 and the stated chance of a false alarm would hold for none of them.
 
 Signatures
     lots_that_stand_out(cases) -> list[Finding]
-    watch(subject, cases, watched_from) -> Watched          a finding, or why there is none to be had
-    came_again(finding, decided_events, decided_infusions) -> bool
+    watch(subject, cases, watched_from, decided=None) -> Watched      a finding, or why there is none to be had
+    came_again(finding, decided) -> bool
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from math import ceil
 
@@ -28,12 +29,14 @@ from reactions.vocabulary import SignalKind
 # Fewer events are never a signal (a minimum for MaxSPRT: Kulldorff & Silva, REVSTAT 2015;13:373; that it is three here
 # is this project's choice).
 LEAST_EVENTS = 3
-# The chance of a false alarm, for each lot, product or site alone. This project's own choice, as are the spans: for a
-# lot, so many expected reactions; for a product or site, so many infusions of a year.
+# The chance of a false alarm, for each lot, product or setting alone. This project's own choice, as are the spans: for
+# a lot, so many expected reactions; for a product or setting, so many infusions of a year.
 FALSE_ALARM = 0.05
 WITHIN_EXPECTED, WITHIN_INFUSIONS = 20.0, 1000
 ODDS_RATIO = 2.0
 LEAST_BASELINE = 100
+# Reactions to what was given so shortly before a look may not be written down yet.
+SETTLED_AFTER = timedelta(days=7)
 # The rate that is expected is an estimate itself: the upper end of this interval stands for it.
 BASELINE_LEVEL = 0.8
 # Below it a single event would be an alarm; above it odds cannot double visibly.
@@ -55,8 +58,8 @@ WATCH_METHOD = (
     " infusions of this calendar year in the order of time."
 )
 WATCH_FALSE_ALARM = (
-    "If nothing has changed, the chance of an alarm is at most 1 in 20 within 1,000 infusions of a year, for this one"
-    " alone. This holds as long as infusions are independent of each other; those of one patient are not quite."
+    "If nothing has changed, the chance of an alarm is at most 1 in 20 within 1,000 infusions since the year began or it"
+    " was decided about last, for this one alone. This holds as long as infusions are independent of each other; those of one patient are not quite."
 )
 
 
@@ -66,6 +69,7 @@ class Case:
 
     `day` is on the clinic's clocks, `lots` are in capitals, `highest_rate` is in mL/h and None where none was recorded.
     `written_by` recorded the reaction; None where there was none. `first` is the patient's first that is recorded.
+    `recorded_at` is when the infusion was.
     """
 
     pk: int
@@ -78,6 +82,7 @@ class Case:
     first: bool
     lots: frozenset[str]
     highest_rate: Decimal | None
+    recorded_at: datetime
     event: bool
 
 
@@ -98,6 +103,7 @@ class Finding:
     These are the infusions that made the signal, from `first_at` to `last_at`. `events` and `infusions` are all that
     were looked at of the subject; the alarm came with infusion number `alarm_at` of these, None where order does not
     matter. `compared` are the patients of the infusions that it was compared with. `checks` say what to look at first.
+    `reacted` are the keys of the infusions with all its events.
     """
 
     subject: Subject
@@ -116,10 +122,11 @@ class Finding:
     false_alarm: str
     behind: tuple[Case, ...]
     checks: tuple[str, ...]
+    reacted: tuple[int, ...]
 
     @property
     def period(self) -> str:
-        """The year in which a product or site is watched; empty for a lot. Another year is another signal."""
+        """The year in which a product or setting is watched; empty for a lot. Another year is another signal."""
         return str(self.behind[0].day.year) if self.alarm_at is not None else ""
 
     @property
@@ -140,23 +147,38 @@ class Finding:
 
 @dataclass(frozen=True)
 class Watched:
-    """What came of watching a product or a site: a finding or none, or in `why_not` why it cannot be watched yet."""
+    """What came of watching a product or a setting: a finding or none, or in `why_not` why it cannot be watched yet."""
 
     finding: Finding | None = None
     why_not: str = ""
 
 
-def came_again(finding: Finding, decided_events: int, decided_infusions: int) -> bool:
-    """Clearly more came since a decision that was taken at so many events and infusions.
+@dataclass(frozen=True)
+class Decided:
+    """What was known of a subject when it was decided about: the latest look then, and its infusions with a reaction.
 
-    At least three further events, and an alarm of their own: a lot by what was given since the decision, a product or
-    site by an alarm that came after it.
+    Infusions are told apart, not counted: totals of two looks would be of two periods.
     """
-    events = finding.events - decided_events
-    if finding.alarm_at is None:
-        infusions = max(0, finding.infusions - decided_infusions)
-        return _is_called(events, finding.expected_rate * infusions)
-    return events >= LEAST_EVENTS and finding.alarm_at > decided_infusions
+
+    at: datetime
+    reacted: frozenset[int]
+
+    def is_new(self, case: Case) -> bool:
+        """It has a reaction that was not known, or nobody knew then how it would go."""
+        if case.pk in self.reacted:
+            return False
+        return case.event or case.recorded_at > self.at or case.started_at > self.at - SETTLED_AFTER
+
+
+def came_again(finding: Finding, decided: Decided) -> bool:
+    """Clearly more came since the decision: at least three further events that stand out by themselves.
+
+    A product or setting is watched from the decision on, so that whatever is found of it came since.
+    """
+    if finding.alarm_at is not None:
+        return True
+    new = [case for case in finding.behind if decided.is_new(case)]
+    return _is_called(sum(case.event for case in new), finding.expected_rate * len(new))
 
 
 def _is_called(events: int, expected: float) -> bool:
@@ -197,8 +219,7 @@ def _lot_finding(subject: Subject, own: list[Case], rest: list[Case], rate: floa
         subject,
         own,
         rate=rate,
-        events=events,
-        infusions=len(own),
+        of=own,
         alarm_at=None,
         compared=frozenset(case.patient for case in rest),
         compared_with=(
@@ -219,10 +240,13 @@ def _chance(p: float) -> str:
     return f"p = {p:.2g}" if p >= 0.001 else "p < 0.001"
 
 
-def watch(subject: Subject, cases: Sequence[Case], watched_from: date) -> Watched:
-    """Watch the subject's infusions, given in the order of time, from a day on against all before it."""
+def watch(subject: Subject, cases: Sequence[Case], watched_from: date, decided: Decided | None = None) -> Watched:
+    """Watch the subject's infusions, given in the order of time, from a day on against all before it.
+
+    After a decision the path starts anew, with what was not known then.
+    """
     before = [case for case in cases if case.day < watched_from]
-    own = [case for case in cases if case.day >= watched_from]
+    own = [case for case in cases if case.day >= watched_from and (decided is None or decided.is_new(case))]
     if len(before) < LEAST_BASELINE:
         return Watched(why_not=f"{len(before)} of {LEAST_BASELINE} infusions to compare with")
     events = sum(case.event for case in before)
@@ -232,20 +256,15 @@ def watch(subject: Subject, cases: Sequence[Case], watched_from: date) -> Watche
         return Watched(why_not=f"{events} of {len(before)} infusions with a reaction before leave no room for more")
     limit = cusum_limit(upper, WITHIN_INFUSIONS, FALSE_ALARM, ODDS_RATIO)
     path = cusum([case.event for case in own], [upper] * len(own), limit, ODDS_RATIO)
-    alarm = max((number for number, value in enumerate(path) if value >= limit), default=None)
-    if alarm is None:
-        return Watched()
-    begin = max((number + 1 for number in range(alarm) if path[number] == 0), default=0)
-    climb = own[begin : alarm + 1]
-    if sum(case.event for case in climb) < LEAST_EVENTS:
+    climb = _last_climb(own, path, limit)
+    if climb is None:
         return Watched()
     finding = _finding(
         subject,
-        climb,
+        own[climb.start : climb.stop],
         rate=upper,
-        events=sum(case.event for case in own),
-        infusions=len(own),
-        alarm_at=alarm + 1,
+        of=own,
+        alarm_at=climb.stop,
         compared=frozenset(case.patient for case in before),
         compared_with=(
             f"{events} of {len(before)} infusions in the two years before {watched_from} with a reaction;"
@@ -257,7 +276,23 @@ def watch(subject: Subject, cases: Sequence[Case], watched_from: date) -> Watche
     return Watched(finding)
 
 
-def _finding(subject: Subject, behind: list[Case], *, rate: float, **told: object) -> Finding:
+def _last_climb(cases: Sequence[Case], path: Sequence[float], limit: float) -> range | None:
+    """The infusions with which the path last rose to the limit, since it lay at 0 or reached it before.
+
+    An alarm of fewer than three events is none: those that follow are counted on.
+    """
+    begin, found = 0, None
+    for number, value in enumerate(path):
+        if value == 0:
+            begin = number + 1
+        elif value >= limit and sum(one.event for one in cases[begin : number + 1]) >= LEAST_EVENTS:
+            found = range(begin, number + 1)
+            begin = number + 1
+    return found
+
+
+def _finding(subject: Subject, behind: list[Case], *, rate: float, of: list[Case], **told: object) -> Finding:
+    """Made by the infusions `behind`, out of all that were looked at."""
     return Finding(
         subject=subject,
         observed=sum(case.event for case in behind),
@@ -266,6 +301,9 @@ def _finding(subject: Subject, behind: list[Case], *, rate: float, **told: objec
         expected=rate * len(behind),
         first_at=behind[0].started_at,
         last_at=behind[-1].started_at,
+        events=sum(case.event for case in of),
+        infusions=len(of),
+        reacted=tuple(sorted(case.pk for case in of if case.event)),
         behind=tuple(behind),
         checks=tuple(_checks(behind)),
         **told,  # type: ignore[arg-type]

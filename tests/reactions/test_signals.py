@@ -21,7 +21,9 @@ from patients.words import StaffRoleName
 from reactions import raising, recording, tasks
 from reactions.models import OutboxMessage, Signal, SignalDecision, SignalLook, Symptom, WorkItem
 from reactions.raising import raise_signals
+from reactions.rates import signal_rows
 from reactions.rates.signal_rows import cases_of, look
+from reactions.rates.signals import Watched
 from reactions.vocabulary import SignalVerdict
 from tests.support.at_once import at_once
 from tests.support.factories import make_infusion, make_patient, make_reaction, make_signal, make_staff
@@ -218,6 +220,40 @@ def test_it_is_raised_again_when_three_more_come(bad_lot: None, clinic: Clinic, 
     second = Signal.objects.open().get()
     assert list(second.earlier()) == [first]
     assert WorkItem.objects.open().get().signal == second
+
+
+def test_a_note_on_an_older_signal_raises_none_again(bad_lot: None, clinic: Clinic, administrator: User) -> None:
+    raise_now(clinic)
+    first = Signal.objects.get()
+    decide(first, administrator)
+    give(clinic, "SYN-BAD", 3, 3)
+    assert raise_now(clinic) == 1
+    decide(Signal.objects.open().get(), administrator)
+    decide(first, administrator, words="Heard of the maker")
+    assert raise_now(clinic) == 0
+    give(clinic, "SYN-BAD", 3, 3)
+    assert raise_now(clinic) == 1
+
+
+def test_the_watch_starts_anew_at_a_decision_of_its_year(
+    clinic: Clinic, administrator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    infusion = make_infusion(make_patient(clinic))
+    year = infusion.started_at.astimezone(clinic.zone).year
+    told = {"kind": "site", "product": "", "lot": ""}
+    decide(make_signal(clinic, **told, period=str(year - 1), reacted=[1]), administrator)
+    for pk in (2, 3):
+        decide(make_signal(clinic, **told, period=str(year), reacted=[pk]), administrator)
+    make_signal(clinic, **told, period=str(year), reacted=[4])
+    asked = []
+
+    def listen(*args: Any) -> Watched:
+        asked.append(args[-1])
+        return Watched()
+
+    monkeypatch.setattr(signal_rows, "watch", listen)
+    raise_signals(clinic, now=infusion.ended_at)
+    assert [one.reacted for one in asked] == [{2, 3}]
 
 
 def test_two_clinics_are_looked_at_apart(bad_lot: None, clinic: Clinic, other_clinic: Clinic) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from reactions.rates import signals
 from reactions.rates.signal_rows import is_apart
-from reactions.rates.signals import Case, Finding, Subject, came_again, lots_that_stand_out, watch
+from reactions.rates.signals import Case, Decided, Finding, Subject, came_again, lots_that_stand_out, watch
 from reactions.vocabulary import SignalKind
 
 NEW_YEAR = date(2026, 1, 1)
@@ -36,6 +36,7 @@ def cases(
                 first=number < 3,
                 lots=frozenset({lot}),
                 highest_rate=Decimal(100 + 50 * (number // 2)) if number else None,
+                recorded_at=datetime(day.year, day.month, day.day, 13, tzinfo=UTC),
                 event=event,
             )
         )
@@ -104,10 +105,10 @@ def test_nothing_comes_of_nothing() -> None:
     assert lots_that_stand_out(cases([True] * 5)) == []
 
 
-def watched(monkeypatch: pytest.MonkeyPatch, events: Sequence[bool]) -> Finding | None:
+def watched(monkeypatch: pytest.MonkeyPatch, events: Sequence[bool], decided: Decided | None = None) -> Finding | None:
     """What comes of watching with a limit of 3, so that the path starts at 1.5."""
     monkeypatch.setattr(signals, "cusum_limit", lambda *_: 3.0)
-    return watch(CLINIC, [*BASELINE, *cases(events)], NEW_YEAR).finding
+    return watch(CLINIC, [*BASELINE, *cases(events)], NEW_YEAR, decided).finding
 
 
 def test_the_path_reaches_the_limit_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +156,7 @@ def test_without_a_baseline_it_is_said_why_there_is_none() -> None:
 def test_reactions_in_every_infusion_are_an_alarm_with_the_real_limit_too() -> None:
     found = watch(CLINIC, [*BASELINE, *cases([True] * 40)], NEW_YEAR).finding
     assert found
-    assert found.observed == found.total == found.alarm_at
+    assert (found.observed, found.total, found.alarm_at) == (6, 6, 36), "an alarm with every sixth"
 
 
 def test_what_the_reactions_share_is_to_be_checked_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,25 +188,68 @@ def test_a_lot_is_apart_where_its_product_is() -> None:
     assert not is_apart(found, [*own, *few], 5), "the clinic less P is four patients"
 
 
-def test_it_came_again_with_three_further_reactions_and_an_alarm_after_the_decision(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    found = watched(monkeypatch, [True, False, True, True])
+def test_the_signal_is_made_by_what_came_after_an_earlier_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 1.5, 2.11, 2.03, 2.64, 3.25; anew from 1.5: 2.11, 2.72, 3.33
+    found = watched(monkeypatch, [True, False, True, True, True, True, True])
     assert found
-    assert came_again(found, 0, 0)
-    assert came_again(found, 0, 3)
-    assert not came_again(found, 0, 4), "the alarm was there when it was decided"
-    assert not came_again(found, 1, 0), "two further reactions only"
+    assert (found.observed, found.total, found.alarm_at, found.events) == (3, 3, 7, 6)
+    assert found.reacted == (0, 2, 3, 4, 5, 6)
 
 
-def test_a_lot_came_again_by_what_was_given_since_the_decision() -> None:
+def test_reactions_of_an_alarm_with_too_few_count_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "cusum_limit", lambda *_: 2.0)
+    # 1, 1.61, 2.22; anew from 1: 1.61, 2.22
+    found = watch(CLINIC, [*BASELINE, *cases([True] * 4)], NEW_YEAR).finding
+    assert found
+    assert (found.observed, found.alarm_at) == (4, 4)
+
+
+def day(number: int) -> datetime:
+    return datetime(2026, 1, 1, 13, tzinfo=UTC) + timedelta(days=number)
+
+
+def test_a_decision_starts_the_path_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    just_below = Decided(at=day(2), reacted=frozenset({0, 2}))
+    assert watched(monkeypatch, [True, False, True, True])
+    assert watched(monkeypatch, [True, False, True, True], just_below) is None
+    # From 1.5 over infusion 2, whose reaction might still come: 1.42, 2.03, 2.64, 3.25
+    found = watched(monkeypatch, [True, False, True, True, True, True], just_below)
+    assert found
+    assert (found.observed, found.total, found.reacted) == (3, 4, (3, 4, 5))
+    assert came_again(found, just_below)
+
+
+def test_what_was_known_to_go_well_is_over_a_week_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [True, *[False] * 9, True, True, True]
+    known = Decided(at=day(9), reacted=frozenset({0}))
+    # 1.5 less 7 times 0.0825, then 3 times 0.6106: 2.75
+    assert watched(monkeypatch, events, known) is None
+    assert watched(monkeypatch, events, replace(known, at=day(9) + timedelta(days=5)))
+    assert watched(monkeypatch, [*events, True], known)
+
+
+def test_a_lot_came_again_by_what_came_since_the_decision() -> None:
     [lot] = lots_that_stand_out([*cases(so_many(10, 80)), *cases(so_many(2, 100), lot="B", pk=100)])
     # 4.26 % are expected.
-    assert came_again(lot, 0, 0)
-    assert came_again(lot, 7, 77), "3 of 3"
-    assert came_again(lot, 7, 80), "3 reactions were written down later, to infusions that were there"
-    assert not came_again(lot, 7, 20), "3 of 60, where 2.6 are expected"
-    assert not came_again(lot, 8, 78), "two further reactions only"
+    long_after = day(100)
+    nothing = Decided(at=day(-100), reacted=frozenset())
+    assert came_again(lot, nothing)
+    seven = Decided(at=long_after, reacted=frozenset(range(7)))
+    assert came_again(lot, seven), "3 reactions were written down later, to infusions that were there"
+    assert not came_again(lot, replace(seven, reacted=frozenset(range(8)))), "two further reactions only"
+    assert not came_again(lot, replace(seven, at=day(19))), "3 of 67, where 2.9 are expected"
+    late = [replace(case, recorded_at=long_after + timedelta(days=1)) for case in lot.behind]
+    assert not came_again(replace(lot, behind=tuple(late)), seven), "3 of 73 that were recorded later"
+
+
+def test_what_left_the_window_since_the_decision_hides_nothing() -> None:
+    # 30 of 300 were known in December; 200 of them, with 20 reactions, left in January. 10 of 30 came since.
+    left, came = cases(so_many(10, 100), first=date(2025, 3, 1)), cases(so_many(10, 30), pk=500)
+    [lot] = lots_that_stand_out([*left, *came, *cases(so_many(4, 400), lot="B", pk=1000)])
+    assert (lot.events, lot.infusions) == (20, 130)
+    known = Decided(at=day(-1), reacted=frozenset([*range(10), *range(900, 920)]))
+    assert came_again(lot, known)
+    assert not came_again(replace(lot, behind=tuple(left)), known)
 
 
 def test_noise_in_a_lot_is_rarely_called_however_often_it_is_looked_at() -> None:
