@@ -44,7 +44,9 @@ def raise_signals(clinic: Clinic, *, now: datetime) -> int:
             elif identity not in decided or came_again(finding, decided[identity]):
                 _raise(clinic, finding, figures, now)
                 raised += 1
-        lost = [signal.pk for signal in is_open.values() if signal.pk not in found]
+        # Nobody looks at another year any more: that says nothing of it.
+        looked_at = [signal for signal in is_open.values() if signal.period in {"", seen.year}]
+        lost = [signal.pk for signal in looked_at if signal.pk not in found]
         standing = Signal.objects.open().filter(pk__in=lost, stands_out=True)
         standing.update(stands_out=False, version=F("version") + 1)
         told = {

@@ -5,6 +5,7 @@ from typing import Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from patients.models import AppendOnly, Clinic, User
 from reactions.models.chairside import Vial
@@ -83,6 +84,11 @@ class Signal(models.Model):
 
     def __str__(self) -> str:
         return self.what
+
+    @property
+    def year_is_over(self) -> bool:
+        """Nobody looks at it any more: its figures stay those of the last look of its year."""
+        return bool(self.period) and self.period != str(timezone.now().astimezone(self.clinic.zone).year)
 
     @property
     def tells_figures(self) -> bool:

@@ -33,9 +33,11 @@ NOTHING: Mapping[Identity, Decided] = MappingProxyType({})
 class Look:
     """What one look at a clinic found, how much there was to look at, and in `unwatched` what cannot be watched.
 
-    `apart` are the subjects of the findings whose figures let nobody tell a group that the clinic hides.
+    Products and settings were watched in the `year`. `apart` are the subjects of the findings whose figures let nobody
+    tell a group that the clinic hides.
     """
 
+    year: str
     findings: tuple[Finding, ...]
     apart: frozenset[Subject]
     infusions: int
@@ -57,6 +59,7 @@ def look(clinic: Clinic, *, now: datetime, decided: Mapping[Identity, Decided] =
         found += [came.finding] if came.finding else []
         (unwatched if came.why_not else watched).append(_told(subject, came))
     return Look(
+        year=str(this_year),
         findings=tuple(found),
         apart=frozenset(one.subject for one in found if is_apart(one, cases, clinic.least_patients)),
         infusions=len(cases),

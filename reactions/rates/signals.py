@@ -58,8 +58,9 @@ WATCH_METHOD = (
     " infusions of this calendar year in the order of time."
 )
 WATCH_FALSE_ALARM = (
-    "If nothing has changed, the chance of an alarm is at most 1 in 20 within 1,000 infusions since the year began or it"
-    " was decided about last, for this one alone. This holds as long as infusions are independent of each other; those of one patient are not quite."
+    "If nothing has changed, the chance of an alarm is at most 1 in 20 within 1,000 infusions since the year began, or"
+    " since it was decided about, for this one alone. This holds as long as infusions are independent of each other;"
+    " those of one patient are not quite."
 )
 
 

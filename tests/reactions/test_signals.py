@@ -132,6 +132,27 @@ def test_what_does_not_stand_out_any_more_waits_for_a_decision_all_the_same(bad_
     assert WorkItem.objects.open().count() == 1
 
 
+def test_a_year_that_is_over_is_not_looked_at_and_says_so(
+    client: Client, bad_lot: None, clinic: Clinic, administrator: User
+) -> None:
+    year = timezone.now().astimezone(clinic.zone).year
+    told = {"kind": "site", "product": "", "lot": "", "words": "5 reactions"}
+    last, this = (make_signal(clinic, **told, what=f"In {name}", period=str(name)) for name in (year - 1, year))
+    lot = make_signal(clinic, lot="SYN-QUIET")
+    raise_now(clinic)
+    for signal in (last, this, lot):
+        signal.refresh_from_db()
+    assert (last.stands_out, this.stands_out, lot.stands_out) == (True, False, False)
+    assert (last.year_is_over, this.year_is_over, lot.year_is_over) == (True, False, False)
+    client.force_login(administrator)
+    shown = words_of(client.get(f"{SIGNALS}{last.pk}/"))
+    assert f"Its year is over: nobody looks at {year - 1} any more." in shown
+    assert "does not stand out any more" not in shown
+    shown = words_of(client.get(f"{SIGNALS}{this.pk}/"))
+    assert "It does not stand out any more at the latest look." in shown
+    assert "Its year is over" not in shown
+
+
 def test_a_decision_keeps_the_figures_and_ends_the_item(bad_lot: None, clinic: Clinic, administrator: User) -> None:
     raise_now(clinic)
     signal = Signal.objects.get()
