@@ -10,7 +10,7 @@ from typing import Any
 
 from patients.models import Clinic
 from reactions.rates.question import SOURCES, UNITS, WATCHED, WINDOWS, Question, UnanswerableQuestion, values_of
-from reactions.rates.small_cells import Cell, Sum, hidden
+from reactions.rates.small_cells import Cell, hidden
 from reactions.rates.statistics import METHODS, ClusterEstimate, Interval, cluster_robust, upper_bound_of_none, wilson
 from reactions.rates.strata import WITHOUT_ONSET_COUNTS, Counted, Counts, Stratum, count_units
 from reactions.spreadsheet import safe_cell
@@ -120,8 +120,7 @@ def _hidden(
     question: Question, every: Sequence[tuple[str, ...]], counted: Sequence[Counted], least: int
 ) -> dict[tuple[str, ...], frozenset[Stratum]]:
     """{keys: the strata that are not shown}. The margins of a table are hidden first, as where they are asked alone."""
-    total = _cell(counted[0].everything)
-    if total.patients < least:
+    if len(counted[0].everything.by_patient) < least:
         return {
             by: frozenset([(), *_strata(replace(question, by=by), one)]) for by, one in zip(every, counted, strict=True)
         }
@@ -132,17 +131,24 @@ def _hidden(
     }
     for by in sorted(every, key=len):
         cells = cells_of[by]
-        sums: list[Sum[Stratum]] = [(list(cells), total)]
-        for place, key in enumerate(by if len(by) > 1 else ()):
-            for line, cell in cells_of[(key,)].items():
-                if line not in out[(key,)]:
-                    sums.append(([stratum for stratum in cells if stratum[place] == line[0]], cell))
-        out[by] = hidden(cells, sums, least) if by else frozenset()
+        divisions = (
+            [[list(cells)]] if len(by) == 1 else [_lines(cells, place, out[(key,)]) for place, key in enumerate(by)]
+        )
+        out[by] = hidden(cells, divisions, least) if by else frozenset()
     return out
 
 
+def _lines(cells: Iterable[Stratum], place: int, out: Collection[Stratum]) -> list[list[Stratum]]:
+    """The strata of each shown line of a margin, and of the hidden ones together: all less the shown tells these."""
+    lines: dict[object, list[Stratum]] = {}
+    for stratum in cells:
+        value = stratum[place : place + 1]
+        lines.setdefault(() if value in out else value, []).append(stratum)
+    return list(lines.values())
+
+
 def _cell(counts: Counts) -> Cell:
-    return Cell(counts.events, counts.total, len(counts.by_patient))
+    return Cell(counts.events, counts.total, frozenset(counts.by_patient))
 
 
 def _table(
