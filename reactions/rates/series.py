@@ -5,7 +5,7 @@ patients apart, so that what is put together can be found out.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.db.models import Count, Min, Q, QuerySet
@@ -17,12 +17,19 @@ from reactions.rates.pictures.drawing import Gallery, Picture
 from reactions.vocabulary import LABELS, CheckInKind, CheckInState
 
 
-def gallery(found: QuerySet[Infusion], symptoms: QuerySet[Symptom], *, least_patients: int = 0) -> Gallery:
+def gallery(
+    found: QuerySet[Infusion],
+    symptoms: QuerySet[Symptom],
+    *,
+    least_patients: int = 0,
+    hidden_products: Collection[str] = (),
+) -> Gallery:
     """The pictures of a question.
 
     `found` are its infusions with `reacted` (bool) and `local_day` (date), `symptoms` those that make them events, with
     `began` (datetime or None). With `least_patients` above 0, nothing that is shown rests on fewer patients but none,
-    nor does what is left when shown points are taken from all.
+    nor does what is left when shown points are taken from all. `hidden_products` are not shown in the table of
+    products: their lots are not told apart, and neither are others that a product's total would give away.
     """
     events = _events(symptoms)
     months = _months(found, least_patients)
@@ -31,7 +38,7 @@ def gallery(found: QuerySet[Infusion], symptoms: QuerySet[Symptom], *, least_pat
             onset.from_start(events, least_patients=least_patients),
             onset.from_end(events, least_patients=least_patients),
             over_time.over_time(months, least_patients=least_patients),
-            _funnel(found, months, least_patients),
+            _funnel(found, months, least_patients, hidden_products),
             _answered(found, least_patients),
         )
     )
@@ -65,7 +72,12 @@ def _months(found: QuerySet[Infusion], least_patients: int) -> list[over_time.Mo
     ]
 
 
-def _funnel(found: QuerySet[Infusion], months: Iterable[over_time.Month], least_patients: int) -> Picture:
+def _funnel(
+    found: QuerySet[Infusion],
+    months: Iterable[over_time.Month],
+    least_patients: int,
+    hidden_products: Collection[str],
+) -> Picture:
     events, total = sum(month.events for month in months), sum(month.total for month in months)
     if not least_patients:
         rows = found.order_by().values_list("product__name", Upper("vials__lot"))
@@ -81,14 +93,17 @@ def _funnel(found: QuerySet[Infusion], months: Iterable[over_time.Month], least_
         return lots.funnel([lots.Lot(name, *numbers) for name, numbers in merged.items()], events, total)
     names: dict[int, set[str]] = defaultdict(set)
     infusions: dict[int, tuple[int, bool]] = {}
+    # Each product that is shown, and the hidden ones together.
+    groups: dict[str | None, set[int]] = defaultdict(set)
     rows = found.order_by().values_list("pk", "patient", "reacted", "product__name", Upper("vials__lot")).distinct()
     for pk, patient, reacted, product, lot in rows:
         infusions[pk] = (patient, reacted)
         names[pk].add(_lot_name(lot, product))
-    shown = pooling.apart(((patient, frozenset(names[pk])) for pk, (patient, _) in infusions.items()), least_patients)
+        groups[None if product in hidden_products else product].add(pk)
     everything = frozenset().union(*names.values())
-    if shown is None:
-        return lots.funnel([], events, total, pooled=len(everything), least_patients=least_patients)
+    units = [[(infusions[pk][0], frozenset(names[pk])) for pk in inside] for inside in groups.values()]
+    not_shown = frozenset().union(*(names[pk] for pk in groups[None])) - {lots.NOT_RECORDED}
+    shown = pooling.apart_in_each(units, least_patients, not_shown)
     held: dict[str, list[tuple[int, bool]]] = defaultdict(list)
     for pk, one in infusions.items():
         for name in {name if name in shown else lots.OTHERS for name in names[pk]}:

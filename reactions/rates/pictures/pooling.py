@@ -6,12 +6,14 @@ nobody. Everything is kept: what is too small joins its neighbours, so a total l
 Signatures
     in_order(cells, least) -> list[range] | None     neighbours, as months: cells are the patients of each
     apart(units, least) -> frozenset[str] | None     names as lots: units are (patient, the names that it counts for)
+    apart_in_each(groups, least, together) -> frozenset[str]      the same where each group's total is shown as well
 
 None where even all together rest on too few.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence, Set
+from itertools import chain
 
 Unit = tuple[int, frozenset[str]]
 
@@ -39,8 +41,8 @@ def in_order(cells: Sequence[Set[int]], least: int) -> list[range] | None:
     return [*runs, range(last.start, len(cells))]
 
 
-def apart(units: Iterable[Unit], least: int) -> frozenset[str] | None:
-    """The names that can be shown apart; all others count together as one, "the others".
+def apart(units: Iterable[Unit], least: int, together: Collection[str] = ()) -> frozenset[str] | None:
+    """The names that can be shown apart; all others, and those of `together`, count as one, "the others".
 
     A unit may count for several names, as an infusion with vials of two lots. Then three things hold of what is shown:
     each name, and the others, rests on enough patients; so do the units that are left when any names are taken from
@@ -51,9 +53,24 @@ def apart(units: Iterable[Unit], least: int) -> frozenset[str] | None:
         patients[names].add(patient)
     if not _enough(patients.values(), least):
         return None
-    shown = frozenset().union(*patients)
+    shown = frozenset().union(*patients).difference(together)
     while shown and (gone := _too_few(patients, shown, least)):
         shown -= gone
+    return shown
+
+
+def apart_in_each(groups: Sequence[Sequence[Unit]], least: int, together: Collection[str] = ()) -> frozenset[str]:
+    """The names that can be shown apart in each group of units and in all: totals of the groups are shown beside them.
+
+    As lots beside a table of products: a product less its lots that are shown must not tell of few either.
+    """
+    everything = frozenset().union(*(names for _, names in chain.from_iterable(groups)))
+    shown, before = everything.difference(together), None
+    while shown != before:
+        before = shown
+        for units in (list(chain.from_iterable(groups)), *groups):
+            here = frozenset().union(*(names for _, names in units))
+            shown -= here - (apart(units, least, everything - shown) or frozenset())
     return shown
 
 

@@ -6,7 +6,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reactions.rates.pictures.pooling import Unit, apart, in_order
+from reactions.rates.pictures.pooling import Unit, apart, apart_in_each, in_order
 
 CELLS = st.lists(st.frozensets(st.integers(0, 9), max_size=5), max_size=12)
 UNITS = st.lists(
@@ -96,3 +96,35 @@ def test_no_name_taken_from_all_tells_of_few(found: list[Unit], least: int) -> N
         assert not tells_of_few((found[number][0] for number in inside), least)
     twice = [number for number in everything if sum(number in inside for inside in groups.values()) > 1]
     assert not tells_of_few((found[number][0] for number in twice), least)
+
+
+def several(names: str, first: int, number: int) -> list[Unit]:
+    return units(*((patient, names) for patient in range(first, first + number)))
+
+
+def test_a_product_less_its_lots_is_not_of_few() -> None:
+    """Beside a table of products the first less lot A would be lot B, though B and D together are enough."""
+    first, second = several("A", 0, 10) + several("B", 10, 2), several("C", 20, 10) + several("D", 30, 3)
+    assert apart([*first, *second], 5) == {"A", "C"}
+    assert apart_in_each([first, second], 5) == frozenset()
+    assert apart_in_each([first + several("B", 50, 3), second + several("D", 60, 2)], 5) == {"A", "B", "C", "D"}
+
+
+def test_what_stands_together_is_not_shown() -> None:
+    """Lots of hidden products, the smaller of which would be all others less the larger."""
+    hidden = several("A", 0, 3) + several("B", 10, 6)
+    shown = several("C", 20, 9)
+    assert apart_in_each([hidden, shown], 5, {"A", "B"}) == {"C"}
+
+
+@given(found=st.lists(UNITS, max_size=3), least=LEAST)
+def test_no_names_taken_from_a_group_or_from_all_tell_of_few(found: list[list[Unit]], least: int) -> None:
+    shown = apart_in_each(found, least)
+    for group in (*found, [unit for one in found for unit in one]):
+        if tells_of_few((patient for patient, _ in group), least):
+            assert not shown.intersection(*[frozenset().union(*(names for _, names in group))])
+            continue
+        for size in range(len(shown) + 1):
+            for taken in combinations(sorted(shown), size):
+                left = {patient for patient, names in group if names.isdisjoint(taken)}
+                assert not tells_of_few(left, least)

@@ -229,3 +229,18 @@ def test_a_name_as_long_as_can_be_typed_stays_inside_its_drawing(patient: Patien
     drawing = pictures["response"].narrow
     assert drawing
     assert all(len(text.words) <= 44 for text in drawing.texts)
+
+
+def test_lots_of_products_that_the_table_hides_are_not_told_apart(clinic: Clinic) -> None:
+    """The smallest product has company in the table by infusions, and in the funnel by patients: two that differ."""
+    first, second, third = Product.objects.for_infusion()[:3]
+    for product, lot, patients, visits in ((first, "FEW", 3, 1), (second, "SIX", 6, 1), (third, "FIVE", 5, 3)):
+        for _ in range(patients):
+            patient = make_patient(clinic)
+            for visit in range(visits):
+                infusion = make_infusion(patient, started_at=START + timedelta(days=31 * visit), product=product)
+                infusion.vials.create(lot=lot, grams=30)
+    found = gallery(infusions(), symptoms(), least_patients=5, hidden_products={first.name, second.name})
+    [picture] = [one for one in found.pictures if one.key == "lots"]
+    assert set(rows(picture)) == {f"FIVE ({third.name})", "Other lots", "All infusions"}
+    assert rows(picture)["Other lots"][:2] == ("0/9 (0 %)", "9")
