@@ -11,8 +11,8 @@ class Migration(migrations.Migration):
             name="least_patients",
             field=models.PositiveSmallIntegerField(
                 default=0,
-                help_text="Rates of groups of fewer patients are not shown, nor what they could be worked out from."
-                " 0 shows all.",
+                help_text="No page, file or picture of rates shows groups of fewer patients, nor what tells them by subtraction."
+                " Several questions with different filters may still tell them. 0 shows all.",
                 validators=[django.core.validators.MaxValueValidator(50)],
                 verbose_name="fewest patients in a figure",
             ),
