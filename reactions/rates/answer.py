@@ -163,7 +163,7 @@ def _table(
     if () in out:
         notes = [f"There are fewer than {least} patients: the clinic shows no figures of so few."]
         return RatesTable(question, strata, Rate((), is_hidden=True), notes, slugs, least)
-    notes = _notes(question, counted)
+    notes = _notes(question, counted, tells_numbers=not least)
     if not least:
         notes += _on_few(question, counted.everything)
     if any(rate.is_hidden for rate in strata):
@@ -212,7 +212,8 @@ def _rate(question: Question, stratum: Stratum, counts: Counts) -> Rate:
     )
 
 
-def _notes(question: Question, counted: Counted) -> list[str]:
+def _notes(question: Question, counted: Counted, *, tells_numbers: bool) -> list[str]:
+    """What a reader must know of the numbers. Where small groups are hidden, without numbers that may be of few."""
     unit = _UNIT_WORDS[question.unit]
     counts = counted.everything
     serious = "serious (21 CFR 600.80) " if question.serious else ""
@@ -220,7 +221,9 @@ def _notes(question: Question, counted: Counted) -> list[str]:
         f"Unit: {unit} with at least one {serious}reaction that began {WINDOWS[question.window]}.",
         f"Source: reactions {SOURCES[question.source]}.",
     ]
-    if counts.not_recorded:
+    if counts.not_recorded and not tells_numbers:
+        notes.append(f"For some {unit} nobody recorded whether there was a reaction; they count as without.")
+    elif counts.not_recorded:
         looked = counts.total - counts.not_recorded
         notes.append(
             f"For {counts.not_recorded} of {counts.total} {unit} nobody recorded whether there was a reaction; they"
@@ -228,14 +231,16 @@ def _notes(question: Question, counted: Counted) -> list[str]:
         )
     if counts.silent:
         nobody = "nobody recorded" if question.window in WATCHED else "no patient said"
+        some = counts.silent if tells_numbers else "some"
         notes.append(
-            f"Of {counts.silent} of the {unit} without a reaction {nobody} that there was none. The bounds of silence:"
-            " the rate if none of them had a reaction, and if each of them had one."
+            f"Of {some} of the {unit} without a reaction {nobody} that there was none. The bounds of silence: the rate"
+            " if none of them had a reaction, and if each of them had one."
         )
     if counted.without_onset:
         infusions = "1 infusion" if counted.without_onset == 1 else f"{counted.without_onset} infusions"
         treated = "counted as events" if question.window in WITHOUT_ONSET_COUNTS else "not counted in this window"
-        notes.append(f"Reactions whose onset was not recorded ({infusions}) are {treated}.")
+        told = f" ({infusions})" if tells_numbers else ""
+        notes.append(f"Reactions whose onset was not recorded{told} are {treated}.")
     if "first_infusion" in question.by:
         notes.append("First is the first that is recorded here; what was given elsewhere before is not known.")
     if question.by and question.unit != "infusion":

@@ -1,11 +1,13 @@
 """Everything the page “Reaction rates” says: two tables and their margins in three units, from one pass."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from patients.models import STATUS_LABELS, Clinic
+from reactions.rates import premedication_words
 from reactions.rates.answer import Rate, RatesTable, answers_by_unit
-from reactions.rates.premedication import Comparison, compare
+from reactions.rates.premedication import TOO_SMALL, Comparison, compare
+from reactions.rates.premedication_words import ComparisonInWords
 from reactions.rates.question import UNITS, Question, in_words, label_of, values_of
 
 
@@ -30,7 +32,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """The answer by IgA status and premedication, its margins, and the answer by a second key."""
+    """The answer by IgA status and premedication, its margins, and the answer by a second key.
+
+    `besides` are further tables that count where small groups are hidden: pictures and comparison tell of them.
+    """
 
     table: RatesTable
     by_iga: RatesTable
@@ -42,19 +47,44 @@ class Dashboard:
     also_in_full: list[InFull]
     everything: InFull
     comparison: Comparison
+    besides: tuple[RatesTable, ...] = ()
     no_keys: tuple[str, ...] = ()
 
     @property
     def hides(self) -> bool:
         """The small-cell rule hides something, so that no list of infusions is shown from which it could be told."""
-        return self.table.hides or self.also.hides
+        return any(table.hides for table in (self.table, self.by_iga, self.by_drugs, self.also, *self.besides))
+
+    @property
+    def hidden_products(self) -> frozenset[str]:
+        """Those that the table of products hides."""
+        return _hidden_values("product", self.besides)
+
+    @property
+    def comparison_in_words(self) -> ComparisonInWords:
+        """What page and report say of premedication; lines that are withheld say so."""
+        said, withheld = premedication_words.in_words(self.comparison), set[str]()
+        if self.comparison.withholds_pairs:
+            withheld.add("Within patients")
+        if self.comparison.withholds_first:
+            withheld.add("First infusions only")
+        lines = [
+            replace(line, ratio="not shown", rests_on=TOO_SMALL) if line.name in withheld else line
+            for line in said.lines
+        ]
+        return replace(said, lines=lines)
+
+
+def groupings_of(premedication: str, also: str, clinics: Sequence[Clinic]) -> list[tuple[str, ...]]:
+    """What the page divides by. Where small groups are hidden, also by what pictures, comparison and lists tell."""
+    besides = [("product",), ("premedication",)] if any(clinic.least_patients for clinic in clinics) else []
+    return [("iga", premedication), ("iga",), (premedication,), (also,), *besides]
 
 
 def dashboard(question: Question, premedication: str, also: str, clinics: Sequence[Clinic]) -> Dashboard:
     """Answer the question for the clinics. `premedication` is that key or one drug's, `also` the second table's key."""
-    groupings = [("iga", premedication), ("iga",), (premedication,), (also,)]
-    by_unit = answers_by_unit(question, groupings, clinics)
-    table, by_iga, by_drugs, second = by_unit[question.unit]
+    by_unit = answers_by_unit(question, groupings_of(premedication, also, clinics), clinics)
+    table, by_iga, by_drugs, second, *besides = by_unit[question.unit]
     width = len(by_drugs.strata)
     lines = [
         Line(STATUS_LABELS[str(total.stratum[0])], table.strata[number * width : (number + 1) * width], total)
@@ -70,8 +100,20 @@ def dashboard(question: Question, premedication: str, also: str, clinics: Sequen
         in_full=_in_full([by_unit[unit][0] for unit in UNITS], table),
         also_in_full=_in_full([by_unit[unit][3] for unit in UNITS], second),
         everything=InFull("All", table.all, tuple(by_unit[unit][0].all for unit in UNITS), ()),
-        comparison=compare(question, clinics, is_hidden=table.all.is_hidden or by_drugs.hides),
+        comparison=compare(
+            question,
+            clinics,
+            least=table.least_patients,
+            hidden_classes=_hidden_values("premedication", besides),
+        ),
+        besides=tuple(besides),
     )
+
+
+def _hidden_values(key: str, tables: Iterable[RatesTable]) -> frozenset[str]:
+    """The values that the table by this key alone hides."""
+    found = [table.strata for table in tables if table.question.by == (key,)]
+    return frozenset(str(rate.stratum[0]) for strata in found for rate in strata if rate.is_hidden)
 
 
 def _in_full(tables: Sequence[RatesTable], asked: RatesTable) -> list[InFull]:

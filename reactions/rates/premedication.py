@@ -4,7 +4,8 @@ Premedication goes to patients who reacted before. The crude comparison therefor
 others lessen that, none removes it.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from patients.models import Clinic
@@ -28,6 +29,7 @@ SILENT = str(PremedicationClass.NOT_RECORDED)
 LEAST_TO_COMPARE = 10
 # Ratios nearer to 1 than this point nowhere. This project's own.
 CLEARLY = 1.05
+TOO_SMALL = "The groups are too small to be shown at this clinic."
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,9 @@ class Side:
     events: int
     total: int
     patients: int
+
+
+_NOBODY = Side(0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,8 @@ class Pairs:
 class Comparison:
     """With premedication against without, four ways. Contrasts are None where there are too few patients.
 
-    `why_not` says why nothing is compared; `is_opposite` that crude and adjusted point opposite ways.
+    `why_not` says why nothing is compared; `is_opposite` that crude and adjusted point opposite ways. Pairs and first
+    infusions that are withheld, as too small to be shown, are empty.
     """
 
     given: Side
@@ -75,6 +81,8 @@ class Comparison:
     first_given: Side | None = None
     first_none: Side | None = None
     first: Contrast | None = None
+    withholds_pairs: bool = False
+    withholds_first: bool = False
 
     @property
     def is_opposite(self) -> bool:
@@ -87,11 +95,13 @@ class Comparison:
         return lower < 1 / CLEARLY and upper > CLEARLY
 
 
-def compare(question: Question, clinics: Iterable[Clinic], *, is_hidden: bool = False) -> Comparison:
+def compare(
+    question: Question, clinics: Iterable[Clinic], *, least: int = 0, hidden_classes: Collection[str] = ()
+) -> Comparison:
     """The question's infusions with any premedication against those with none; what was not recorded is left out.
 
-    Adjusted is Mantel-Haenszel over {reacted before or not} × {first or later infusion}. `is_hidden` where the
-    small-cell rule hides one of the sides.
+    Adjusted is Mantel-Haenszel over {reacted before or not} × {first or later infusion}. With `least`, nothing
+    is told of fewer patients, nor what tells of fewer beside the table of premedication, which hides `hidden_classes`.
     """
     asked = replace(question, by=("premedication", "prior_reaction", "first_infusion"), unit="infusion")
     if asked.interval == "cluster":
@@ -99,9 +109,8 @@ def compare(question: Question, clinics: Iterable[Clinic], *, is_hidden: bool = 
     strata = count_units(asked, [asked.by], clinics, ["infusion"])["infusion"][0].strata
     given = _together(counts for stratum, counts in strata.items() if stratum[0] not in {UNTREATED, SILENT})
     none = _together(counts for stratum, counts in strata.items() if stratum[0] == UNTREATED)
-    if is_hidden:
-        nothing = Side(0, 0, 0)
-        return Comparison(nothing, nothing, "The groups are too small to be shown at this clinic.")
+    if least and _is_hidden(strata, given, none, least, hidden_classes):
+        return Comparison(_NOBODY, _NOBODY, TOO_SMALL)
     why_not = _why_not(given, none)
     if why_not:
         return Comparison(_side(given), _side(none), why_not)
@@ -109,6 +118,17 @@ def compare(question: Question, clinics: Iterable[Clinic], *, is_hidden: bool = 
     first_given = _together(c for s, c in strata.items() if s[2] and s[0] not in {UNTREATED, SILENT})
     first_none = _together(c for s, c in strata.items() if s[2] and s[0] == UNTREATED)
     sides = (*_counts(given), *_counts(none))
+    both = len(given.by_patient.keys() & none.by_patient.keys())
+    pairs = _pairs(given, none)
+    within = mantel_haenszel_risk_ratio(_by_patient(given, none)) if both >= LEAST_TO_COMPARE else None
+    withholds_pairs = both < least or any(0 < len(side.by_patient) - both < least for side in (given, none))
+    if withholds_pairs:
+        pairs, within = _pairs(Counts(), Counts()), None
+    withholds_first = min(len(first_given.by_patient), len(first_none.by_patient)) < least or any(
+        0 < patients < least for patients in _patients_first_and_later(strata)
+    )
+    if withholds_first:
+        first_given = first_none = Counts()
     return Comparison(
         _side(given),
         _side(none),
@@ -118,12 +138,36 @@ def compare(question: Question, clinics: Iterable[Clinic], *, is_hidden: bool = 
         adjusted=mantel_haenszel_risk_ratio(tables),
         adjusted_odds=mantel_haenszel_odds_ratio(tables),
         strata_used=sum(1 for _, n1, _, n0 in tables if n1 and n0),
-        pairs=_pairs(given, none),
-        within=mantel_haenszel_risk_ratio(own) if len(own := _by_patient(given, none)) >= LEAST_TO_COMPARE else None,
+        pairs=pairs,
+        within=within,
         first_given=_side(first_given),
         first_none=_side(first_none),
         first=None if _why_not(first_given, first_none) else risk_ratio(*_counts(first_given), *_counts(first_none)),
+        withholds_pairs=withholds_pairs,
+        withholds_first=withholds_first,
     )
+
+
+def _is_hidden(
+    strata: dict[Stratum, Counts], given: Counts, none: Counts, least: int, hidden_classes: Collection[str]
+) -> bool:
+    """Whether the sides tell of few patients: by themselves, by what all less them leaves, or beside the classes.
+
+    Where the table hides a class with patients that is none of those given, the sum of those given would undo it.
+    """
+    silent = _together(counts for stratum, counts in strata.items() if stratum[0] == SILENT)
+    if min(len(given.by_patient), len(none.by_patient)) < least or 0 < len(silent.by_patient) < least:
+        return True
+    return UNTREATED in hidden_classes or (SILENT in hidden_classes and bool(silent.by_patient))
+
+
+def _patients_first_and_later(strata: dict[Stratum, Counts]) -> Iterable[int]:
+    """How many patients have first, and later, infusions given, without and not recorded."""
+    groups: dict[tuple[str, object], set[int]] = defaultdict(set)
+    for (group, _, is_first), counts in strata.items():
+        kind = str(group) if group in {UNTREATED, SILENT} else "given"
+        groups[kind, is_first].update(counts.by_patient)
+    return [len(patients) for patients in groups.values()]
 
 
 def _why_not(given: Counts, none: Counts) -> str:

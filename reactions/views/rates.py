@@ -14,10 +14,9 @@ from django.views.decorators.http import require_safe
 from patients.access import signed_in
 from patients.models import Clinic
 from reactions.forms.rates import RatesForm
-from reactions.rates import premedication_words
-from reactions.rates.answer import CONFOUNDING, RatesTable, answer, as_csv, as_json
+from reactions.rates.answer import CONFOUNDING, answer, answers, as_csv, as_json
 from reactions.rates.chart import draw
-from reactions.rates.dashboard import dashboard
+from reactions.rates.dashboard import Dashboard, dashboard, groupings_of
 from reactions.rates.pictures.drawing import Gallery
 from reactions.rates.question import in_words, key_label
 from reactions.rates.report import Report, as_pdf, product_version
@@ -31,11 +30,15 @@ NO_SUCH_FIGURE = "This figure is not on the page of rates. Go back and choose it
 HIDDEN = "Small groups are not shown at this clinic, and no list from which they could be told."
 
 
-def _gallery(table: RatesTable, clinics: Sequence[Clinic]) -> Gallery:
+def _gallery(found: Dashboard, clinics: Sequence[Clinic]) -> Gallery | None:
+    """The pictures; none where the clinic is hidden altogether."""
+    table = found.table
+    if table.all.is_hidden:
+        return None
     infusions = infusions_of(table.question, clinics)
     reacted = infusions.annotate(reacted=Exists(events_of(table.question)))
     symptoms = every_event_of(table.question).filter(reaction__infusion__in=infusions.values("pk"))
-    return gallery(reacted, symptoms, least_patients=table.least_patients)
+    return gallery(reacted, symptoms, least_patients=table.least_patients, hidden_products=found.hidden_products)
 
 
 def _form(request: HttpRequest) -> RatesForm:
@@ -59,13 +62,13 @@ def reaction_rates(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
             "chart": draw(found.table.strata, found.table.question.by),
             "narrow_chart": draw(found.table.strata, found.table.question.by, narrow=True),
             "confounding": CONFOUNDING,
-            "comparison": premedication_words.in_words(found.comparison),
+            "comparison": found.comparison_in_words,
             "definitions": definitions(found.table.question),
             "notes": [note for note in found.table.notes if note != CONFOUNDING],
             "clinics": clinics,
             "asked_at": timezone.now(),
             "filters": request.GET.urlencode(),
-            "gallery": _gallery(found.table, clinics),
+            "gallery": _gallery(found, clinics),
         }
     return render(request, "admin/reaction_rates.html", context, status=200 if form.is_valid() else 400)
 
@@ -96,9 +99,9 @@ def reaction_rates_pdf(request: HttpRequest, *, site: AdminSite) -> HttpResponse
         definitions=[*found.table.notes, *definitions(found.table.question)],
         tables=[found.table, found.by_iga, found.by_drugs, found.also],
         with_answers=[found.by_iga, found.by_drugs, found.also],
-        comparison=premedication_words.in_words(found.comparison),
+        comparison=found.comparison_in_words,
         version=product_version(),
-        gallery=_gallery(found.table, clinics),
+        gallery=_gallery(found, clinics),
     )
     return HttpResponse(
         as_pdf(report),
@@ -140,7 +143,8 @@ def rate_infusions(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     rates = [rate for rate in (table.strata if keys else [table.all]) if [str(v) for v in rate.stratum] == wanted]
     if not rates:
         return render(request, "admin/rate_infusions.html", context | {"why_not": NO_SUCH_FIGURE}, status=404)
-    if table.hides or (table.least_patients and answer(form.question(main), clinics).hides):
+    everywhere = groupings_of(form.premedication_key, form.also_key, clinics)
+    if table.least_patients and any(one.hides for one in answers(question, everywhere, clinics)):
         return render(request, "admin/rate_infusions.html", context | {"why_not": HIDDEN}, status=403)
     rate = rates[0]
     infusions = infusions_of(question, clinics, keys).annotate(reacted=Exists(events_of(question)))

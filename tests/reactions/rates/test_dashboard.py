@@ -14,9 +14,12 @@ from django.test import Client
 from django.utils import timezone
 from pypdf import PdfReader
 
-from patients.models import Clinic, Patient, User
-from reactions.models import CheckIn, ReviewDecision
+from patients.iga import Status
+from patients.models import Clinic, IgaResult, Patient, User
+from reactions.models import CheckIn, Product, ReviewDecision
 from reactions.rates.answer import answer, answers_by_unit
+from reactions.rates.dashboard import dashboard
+from reactions.rates.premedication_words import ComparisonInWords
 from reactions.rates.question import Question, UnanswerableQuestion
 from reactions.rates.strata import count
 from tests.support.factories import make_checkins, make_infusion, make_patient, make_reaction
@@ -198,7 +201,8 @@ def test_small_groups_are_nowhere_in_the_answers(page: Client, clinic: Clinic) -
         assert told not in html
     assert page.get(f"{BEHIND}?key=premedication&value=not_recorded").status_code == 403
     assert page.get(f"{BEHIND}?key=premedication&value=none").status_code == 403
-    assert "12" not in re.findall(r"\d+", page.get(JSON).content.decode().split('"strata"')[0])
+    by_iga = json.loads(page.get(JSON).content)["strata"]
+    assert {(s["premedication"], s["total"]) for s in by_iga if s["total"]} == {("none", 12)}
 
 
 def test_with_too_few_patients_altogether_nothing_is_shown(page: Client, clinic: Clinic) -> None:
@@ -209,7 +213,121 @@ def test_with_too_few_patients_altogether_nothing_is_shown(page: Client, clinic:
     assert "fewer than 5 patients" in html
     assert "1/3" not in html
     assert "1 of 3" not in html
-    assert page.get(PDF).status_code == 200
+    printed = page.get(PDF)
+    assert printed.status_code == 200
+    text = " ".join(one.extract_text() for one in PdfReader(io.BytesIO(printed.content)).pages)
+    assert "fewer than 5 patients" in text
+    assert "Lots against each other" not in text
+
+
+def hide_fewer_than_five(clinic: Clinic) -> None:
+    Clinic.objects.filter(pk=clinic.pk).update(least_patients=5)
+    clinic.refresh_from_db()
+
+
+def test_the_hidden_together_are_of_enough_patients(clinic: Clinic) -> None:
+    """Two sexes hide with the third: all less it would be 36 infusions of 3 patients."""
+    hide_fewer_than_five(clinic)
+    for sex, patients, visits in (("female", 2, 12), ("male", 1, 12), ("other", 9, 1), ("unknown", 10, 1)):
+        for _ in range(patients):
+            patient = make_patient(clinic, sex=sex)
+            for visit in range(visits):
+                make_infusion(patient, started_at=START + 700 * visit * HOUR)
+    for unit, [table] in answers_by_unit(Question(by=("sex",)), [("sex",)], [clinic]).items():
+        shown = {rate.stratum[0]: rate.total for rate in table.strata if not rate.is_hidden}
+        assert shown == {"unknown": 10}, unit
+
+
+def test_notes_tell_no_numbers_of_few(clinic: Clinic) -> None:
+    several(clinic, {"none": 12}, reacts=0)
+    make_reaction(make_infusion(make_patient(clinic), started_at=START), onset_at=None)
+    make_infusion(make_patient(clinic), started_at=START, reaction_record="not_recorded")
+    assert "For 1 of 14 infusions" in notes_of(clinic)
+    assert "(1 infusion)" in notes_of(clinic)
+    hide_fewer_than_five(clinic)
+    told = notes_of(clinic)
+    assert "For some infusions nobody recorded" in told
+    assert "onset was not recorded are counted" in told
+    assert "Of some of the infusions without" in told
+    assert not re.search(r"\d (of|infusion)|/\d", told)
+
+
+def compared(clinic: Clinic, key: str = "premedication") -> ComparisonInWords:
+    return dashboard(Question(by=("iga", key)), key, "product", [clinic]).comparison_in_words
+
+
+def test_no_comparison_undoes_what_the_table_of_premedication_hides(page: Client, clinic: Clinic) -> None:
+    """Antipyretics (3) have company of what is not recorded (6): the sum of those given would tell them."""
+    hide_fewer_than_five(clinic)
+    several(clinic, {"none": 20, "given": 3, "not_recorded": 6})
+    for _ in range(9):
+        infusion = make_infusion(make_patient(clinic), started_at=START, premedication_record="given")
+        infusion.premedications.create(drug="methylprednisolone")
+    for query in ("", "?premedication=drug:methylprednisolone"):
+        html = page.get(f"{PAGE}{query}").content.decode()
+        assert "The groups are too small to be shown at this clinic." in html
+        assert "With any premedication" not in html
+
+
+def test_a_remainder_of_few_withholds_the_comparison(clinic: Clinic) -> None:
+    hide_fewer_than_five(clinic)
+    several(clinic, {"none": 20, "given": 20, "not_recorded": 2})
+    assert not compared(clinic, "drug:acetaminophen").groups
+
+
+def test_empty_classes_do_not_withhold_the_comparison(clinic: Clinic) -> None:
+    hide_fewer_than_five(clinic)
+    several(clinic, {"none": 20, "given": 12})
+    assert "1/12 infusions of 12 patients; without 1/20" in compared(clinic).groups
+
+
+@pytest.mark.parametrize(("both", "shown"), [(2, False), (6, True)])
+def test_pairs_of_few_patients_are_withheld(clinic: Clinic, both: int, shown: bool) -> None:
+    hide_fewer_than_five(clinic)
+    several(clinic, {"none": 20, "given": 12})
+    for patient in Patient.objects.filter(infusions__premedication_record="given").order_by("pk")[:both]:
+        make_infusion(patient, started_at=START + 700 * HOUR, premedication_record="none")
+    told = {line.name: line for line in compared(clinic).lines}
+    assert (f"{both} patients:" in told["Within patients"].rests_on) == shown
+    assert ("too small" in told["Within patients"].rests_on) == (not shown)
+    # The later infusions are of the same patients.
+    assert ("1/12 against 1/20" in told["First infusions only"].rests_on) == shown
+
+
+def test_a_few_first_infusions_are_withheld(clinic: Clinic) -> None:
+    hide_fewer_than_five(clinic)
+    several(clinic, {"none": 20, "given": 2})
+    for patient in Patient.objects.filter(infusions__premedication_record="none").order_by("pk")[:12]:
+        later = make_infusion(patient, started_at=START + 700 * HOUR, premedication_record="given")
+        later.premedications.create(drug="acetaminophen")
+    [first] = [line for line in compared(clinic).lines if line.name == "First infusions only"]
+    assert (first.ratio, "/" in first.rests_on) == ("not shown", False)
+
+
+def test_no_list_where_any_table_hides(page: Client, clinic: Clinic) -> None:
+    """Every IgA status has two patients with every premedication; one product has few."""
+    Clinic.objects.filter(pk=clinic.pk).update(least_patients=2)
+    few, many = Product.objects.for_infusion()[:2]
+    drugs = {"acetaminophen": "given", "prednisone": "given", "famotidine": "given", "": "none", " ": "not_recorded"}
+    for status in [*Status] * 2:
+        patient = make_patient(clinic)
+        if status != Status.NOT_TESTED:
+            patient.iga_results.create(value=120, measured_on=START.date(), created_by=patient.created_by)
+            IgaResult.objects.filter(patient=patient).update(status=status)
+        for week, (drug, record) in enumerate(drugs.items()):
+            at = START + 168 * week * HOUR
+            infusion = make_infusion(patient, started_at=at, premedication_record=record, product=many)
+            if record == "given":
+                infusion.premedications.create(drug=drug)
+    queries = ("", "?key=iga&value=normal", "?also=setting")
+    for query in queries:
+        assert page.get(f"{BEHIND}{query}").status_code == 200
+        assert "rates/infusions" in page.get(f"{PAGE}{query}").content.decode()
+    make_infusion(make_patient(clinic), started_at=START, product=few, premedication_record="none")
+    assert not answer(Question(by=("iga", "premedication")), [Clinic.objects.get(pk=clinic.pk)]).hides
+    for query in queries:
+        assert page.get(f"{BEHIND}{query}").status_code == 403
+        assert "rates/infusions" not in page.get(f"{PAGE}{query}").content.decode()
 
 
 def test_small_groups_are_not_divided_by_three_keys(clinic: Clinic) -> None:
