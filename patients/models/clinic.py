@@ -74,8 +74,8 @@ class Clinic(models.Model):
         "fewest patients in a figure",
         default=0,
         validators=[MaxValueValidator(50)],
-        help_text="No page, file or picture of rates shows groups of fewer patients, nor what subtracting tells of them."
-        " Several questions with different filters may still tell them. 0 shows all.",
+        help_text="No page, file or picture of rates shows groups of fewer patients, nor what subtracting tells of"
+        " them. Several questions with different filters may still tell them. 0 shows all.",
     )
 
     objects = ClinicQuerySet.as_manager()

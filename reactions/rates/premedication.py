@@ -119,16 +119,15 @@ def compare(
     first_none = _together(c for s, c in strata.items() if s[2] and s[0] == UNTREATED)
     sides = (*_counts(given), *_counts(none))
     both = len(given.by_patient.keys() & none.by_patient.keys())
-    pairs = _pairs(given, none)
+    pairs: Pairs | None = _pairs(given, none)
     within = mantel_haenszel_risk_ratio(_by_patient(given, none)) if both >= LEAST_TO_COMPARE else None
     withholds_pairs = both < least or any(0 < len(side.by_patient) - both < least for side in (given, none))
     if withholds_pairs:
-        pairs, within = _pairs(Counts(), Counts()), None
+        pairs = within = None
     withholds_first = min(len(first_given.by_patient), len(first_none.by_patient)) < least or any(
         0 < patients < least for patients in _patients_first_and_later(strata)
     )
-    if withholds_first:
-        first_given = first_none = Counts()
+    firsts = None if withholds_first else (first_given, first_none)
     return Comparison(
         _side(given),
         _side(none),
@@ -140,9 +139,9 @@ def compare(
         strata_used=sum(1 for _, n1, _, n0 in tables if n1 and n0),
         pairs=pairs,
         within=within,
-        first_given=_side(first_given),
-        first_none=_side(first_none),
-        first=None if _why_not(first_given, first_none) else risk_ratio(*_counts(first_given), *_counts(first_none)),
+        first_given=_side(first_given) if firsts else None,
+        first_none=_side(first_none) if firsts else None,
+        first=None if not firsts or _why_not(*firsts) else risk_ratio(*_counts(first_given), *_counts(first_none)),
         withholds_pairs=withholds_pairs,
         withholds_first=withholds_first,
     )

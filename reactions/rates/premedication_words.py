@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import isfinite
 
-from reactions.rates.premedication import Comparison, Side
+from reactions.rates.premedication import Comparison, Pairs, Side
 from reactions.rates.statistics import Contrast
 from reactions.rates.words import NO_BREAK
 
@@ -11,6 +11,8 @@ PREMEDICATED = (
     "Patients are mostly premedicated because they reacted before. This table cannot show what premedication does. Its"
     " intervals suppose that infusions are independent; they repeat within patients, so they are somewhat too narrow."
 )
+TOO_FEW = "too few patients"
+WITHHELD = "Not shown: it rests on few patients, or tells of few."
 # The reaction that led to premedication lies in the time without it, by the very rule by which it is given.
 WITHIN_FLATTERS = (
     "Premedication often begins after a reaction, which then counts against the time without: this row flatters it. Who"
@@ -82,8 +84,7 @@ def _in_short(adjusted: Contrast | None) -> str:
 
 def _lines(comparison: Comparison) -> list[ComparisonLine]:
     """The adjusted first where it and the crude point opposite ways."""
-    pairs, first_given, first_none = comparison.pairs, comparison.first_given, comparison.first_none
-    if not pairs or not first_given or not first_none:
+    if comparison.why_not:
         return []
     crude = ComparisonLine(
         "Crude",
@@ -101,18 +102,29 @@ def _lines(comparison: Comparison) -> list[ComparisonLine]:
     within = ComparisonLine(
         "Within patients",
         "who had infusions of both kinds; Mantel-Haenszel by patient",
-        ratio_words(comparison.within) if comparison.within else "too few patients",
-        f"{_patients(pairs.patients)}: {pairs.with_only} reacted only with premedication, {pairs.without_only} only"
-        f" without, {pairs.both} in both, {pairs.neither} in neither. Odds ratio of the pairs"
-        f" {ratio_words(pairs.contrast)}, McNemar exact {_chance(pairs.p)}. {WITHIN_FLATTERS}",
+        ratio_words(comparison.within) if comparison.within else TOO_FEW,
+        _pairs(comparison.pairs) if comparison.pairs else WITHHELD,
+    )
+    counts = (
+        f"{_side(comparison.first_given)} against {_side(comparison.first_none)}. First that is recorded here."
+        if comparison.first_given and comparison.first_none
+        else WITHHELD
     )
     first = ComparisonLine(
         "First infusions only",
         "",
-        ratio_words(comparison.first) if comparison.first else "too few patients",
-        f"{_side(first_given)} against {_side(first_none)}. First that is recorded here.",
+        ratio_words(comparison.first) if comparison.first else TOO_FEW,
+        counts,
     )
     return [*((adjusted, crude) if comparison.is_opposite else (crude, adjusted)), within, first]
+
+
+def _pairs(pairs: Pairs) -> str:
+    return (
+        f"{_patients(pairs.patients)}: {pairs.with_only} reacted only with premedication, {pairs.without_only} only"
+        f" without, {pairs.both} in both, {pairs.neither} in neither. Odds ratio of the pairs"
+        f" {ratio_words(pairs.contrast)}, McNemar exact {_chance(pairs.p)}. {WITHIN_FLATTERS}"
+    )
 
 
 def _side(side: Side) -> str:
