@@ -330,6 +330,22 @@ def test_no_list_where_any_table_hides(page: Client, clinic: Clinic) -> None:
         assert "rates/infusions" not in page.get(f"{PAGE}{query}").content.decode()
 
 
+def test_the_lots_do_not_undo_the_table_of_products(page: Client, clinic: Clinic) -> None:
+    """The product of 3 patients has company of 6 infusions in the table; by patients, 5 of another were its company."""
+    hide_fewer_than_five(clinic)
+    products = Product.objects.for_infusion()[:3]
+    for product, lot, patients, visits in zip(products, ("FEW", "SIX", "FIVE"), (3, 6, 5), (1, 1, 3), strict=True):
+        for _ in range(patients):
+            patient = make_patient(clinic)
+            for visit in range(visits):
+                infusion = make_infusion(patient, started_at=START + 700 * visit * HOUR, product=product)
+                infusion.vials.create(lot=lot, grams=30)
+    html = page.get(f"{PAGE}?also=product").content.decode()
+    assert "FIVE (" in html
+    assert "SIX (" not in html
+    assert "FEW (" not in html
+
+
 def test_small_groups_are_not_divided_by_three_keys(clinic: Clinic) -> None:
     Clinic.objects.filter(pk=clinic.pk).update(least_patients=5)
     clinic.refresh_from_db()
