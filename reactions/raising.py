@@ -64,7 +64,7 @@ def _follow(signal: Signal, figures: dict[str, Any], now: datetime) -> None:
     """Bring an open signal up to date, unless it was decided while the look was under way."""
     values = figures | {"stands_out": True}
     is_new = any(getattr(signal, name) != value for name, value in values.items())
-    version = F("version") + is_new
+    version = F("version") + int(is_new)
     Signal.objects.open().filter(pk=signal.pk).update(**values, found_at=now, version=version)
 
 

@@ -1,12 +1,12 @@
 """Everything the page “Reaction rates” says: two tables and their margins in three units, from one pass."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from patients.models import STATUS_LABELS, Clinic
 from reactions.rates import premedication_words
 from reactions.rates.answer import Rate, RatesTable, answers_by_unit
-from reactions.rates.premedication import TOO_SMALL, Comparison, compare
+from reactions.rates.premedication import Comparison, compare
 from reactions.rates.premedication_words import ComparisonInWords
 from reactions.rates.question import UNITS, Question, in_words, label_of, values_of
 
@@ -62,17 +62,8 @@ class Dashboard:
 
     @property
     def comparison_in_words(self) -> ComparisonInWords:
-        """What page and report say of premedication; lines that are withheld say so."""
-        said, withheld = premedication_words.in_words(self.comparison), set[str]()
-        if self.comparison.withholds_pairs:
-            withheld.add("Within patients")
-        if self.comparison.withholds_first:
-            withheld.add("First infusions only")
-        lines = [
-            replace(line, ratio="not shown", rests_on=TOO_SMALL) if line.name in withheld else line
-            for line in said.lines
-        ]
-        return replace(said, lines=lines)
+        """What page and report say of premedication."""
+        return premedication_words.in_words(self.comparison)
 
 
 def groupings_of(premedication: str, also: str, clinics: Sequence[Clinic]) -> list[tuple[str, ...]]:

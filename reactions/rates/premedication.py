@@ -65,7 +65,7 @@ class Comparison:
     """With premedication against without, four ways. Contrasts are None where there are too few patients.
 
     `why_not` says why nothing is compared; `is_opposite` that crude and adjusted point opposite ways. Pairs and first
-    infusions that are withheld, as too small to be shown, are empty.
+    infusions that are withheld, as too small to be shown, are None.
     """
 
     given: Side
@@ -81,8 +81,6 @@ class Comparison:
     first_given: Side | None = None
     first_none: Side | None = None
     first: Contrast | None = None
-    withholds_pairs: bool = False
-    withholds_first: bool = False
 
     @property
     def is_opposite(self) -> bool:
@@ -142,8 +140,6 @@ def compare(
         first_given=_side(first_given) if firsts else None,
         first_none=_side(first_none) if firsts else None,
         first=None if not firsts or _why_not(*firsts) else risk_ratio(*_counts(first_given), *_counts(first_none)),
-        withholds_pairs=withholds_pairs,
-        withholds_first=withholds_first,
     )
 
 

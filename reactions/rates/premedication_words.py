@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import isfinite
 
-from reactions.rates.premedication import Comparison, Pairs, Side
+from reactions.rates.premedication import TOO_SMALL, Comparison, Pairs, Side
 from reactions.rates.statistics import Contrast
 from reactions.rates.words import NO_BREAK
 
@@ -11,8 +11,7 @@ PREMEDICATED = (
     "Patients are mostly premedicated because they reacted before. This table cannot show what premedication does. Its"
     " intervals suppose that infusions are independent; they repeat within patients, so they are somewhat too narrow."
 )
-TOO_FEW = "too few patients"
-WITHHELD = "Not shown: it rests on few patients, or tells of few."
+TOO_FEW, NOT_SHOWN = "too few patients", "not shown"
 # The reaction that led to premedication lies in the time without it, by the very rule by which it is given.
 WITHIN_FLATTERS = (
     "Premedication often begins after a reaction, which then counts against the time without: this row flatters it. Who"
@@ -102,21 +101,26 @@ def _lines(comparison: Comparison) -> list[ComparisonLine]:
     within = ComparisonLine(
         "Within patients",
         "who had infusions of both kinds; Mantel-Haenszel by patient",
-        ratio_words(comparison.within) if comparison.within else TOO_FEW,
-        _pairs(comparison.pairs) if comparison.pairs else WITHHELD,
+        _ratio(comparison.within, comparison.pairs),
+        _pairs(comparison.pairs) if comparison.pairs else TOO_SMALL,
     )
     counts = (
         f"{_side(comparison.first_given)} against {_side(comparison.first_none)}. First that is recorded here."
         if comparison.first_given and comparison.first_none
-        else WITHHELD
+        else TOO_SMALL
     )
     first = ComparisonLine(
         "First infusions only",
         "",
-        ratio_words(comparison.first) if comparison.first else TOO_FEW,
+        _ratio(comparison.first, comparison.first_given),
         counts,
     )
     return [*((adjusted, crude) if comparison.is_opposite else (crude, adjusted)), within, first]
+
+
+def _ratio(contrast: Contrast | None, counts: object) -> str:
+    """The ratio, or why there is none: its counts are withheld, or they are of too few patients."""
+    return NOT_SHOWN if counts is None else TOO_FEW if contrast is None else ratio_words(contrast)
 
 
 def _pairs(pairs: Pairs) -> str:
