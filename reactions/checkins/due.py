@@ -1,5 +1,7 @@
 """The tick: what is over is closed, what is due or can be sent after all goes to the outbox, and that is emptied.
 
+Last, the rates that are kept ready are brought up to date.
+
 Beat calls it every minute; `manage.py tick` is the same from cron, without a broker.
 """
 
@@ -23,6 +25,7 @@ from reactions.checkins.plan import when_its_mail_leaves
 from reactions.models import CheckIn, CheckInPlan, OutboxMessage
 from reactions.models.checkin import SENT_TOO_LATE, CheckInQuerySet
 from reactions.models.outbox import ALIVE, CALLED_OFF_FOR_NOW
+from reactions.rates import keeping
 from reactions.vocabulary import CheckInState, MailKind, MailState
 
 logger = logging.getLogger(__name__)
@@ -52,7 +55,9 @@ def tick() -> TickReport:
     another key it could not even tell a changed address.
     """
     if site.sending_is_stopped():
-        return TickReport(0, 0, outbox.dispatch())
+        mails = outbox.dispatch()
+        keeping.keep_up(outbox.database_now())
+        return TickReport(0, 0, mails)
     begun_at = time.monotonic()
     now, errors = outbox.database_now(), []
 
@@ -79,6 +84,8 @@ def tick() -> TickReport:
         done(part)
     queued = done(queue_what_is_due) + done(queue_reminders)
     mails = outbox.dispatch(task_begun_at=begun_at)
+    # Last, since nobody waits for it: what is not kept ready yet is worked out when somebody asks.
+    done(keeping.keep_up)
     if errors:
         raise errors[0]
     return TickReport(closed, queued, mails)

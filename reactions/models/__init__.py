@@ -10,6 +10,7 @@ from reactions.models.patient_page import AnswerDraft, ReportLink, WrongBirthYea
 from reactions.models.plan import CheckInPlan, PlanStep
 from reactions.models.product import Product, ProductRate
 from reactions.models.protocol import ClinicProtocol
+from reactions.models.rates import RateFacts, RatesKept, RateSums, StaleRates
 from reactions.models.reaction import Reaction, Symptom, Treatment
 from reactions.models.response import ResponseMeasures
 from reactions.models.review import Report, ReviewDecision
@@ -43,7 +44,10 @@ __all__ = [
     "Premedication",
     "Product",
     "ProductRate",
+    "RateFacts",
     "RateStep",
+    "RateSums",
+    "RatesKept",
     "Reaction",
     "Report",
     "ReportLink",
@@ -56,6 +60,7 @@ __all__ = [
     "Signature",
     "SilentPatient",
     "Site",
+    "StaleRates",
     "Symptom",
     "Treatment",
     "Vial",

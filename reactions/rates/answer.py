@@ -9,12 +9,23 @@ from math import floor, log10
 from typing import Any
 
 from patients.models import Clinic
+from reactions.rates.kept import Summed, summed
 from reactions.rates.question import SOURCES, UNITS, WATCHED, WINDOWS, Question, UnanswerableQuestion, values_of
 from reactions.rates.small_cells import Cell, Sum, hidden
-from reactions.rates.statistics import METHODS, ClusterEstimate, Interval, cluster_robust, upper_bound_of_none, wilson
-from reactions.rates.strata import WITHOUT_ONSET_COUNTS, Counted, Counts, Stratum, count_units
+from reactions.rates.statistics import (
+    METHODS,
+    ClusterEstimate,
+    Interval,
+    cluster_robust_from_sums,
+    upper_bound_of_none,
+    wilson,
+)
+from reactions.rates.strata import WITHOUT_ONSET_COUNTS, Stratum
+from reactions.rates.sums import Sums
 from reactions.spreadsheet import safe_cell
 
+# Fewer than so many patients, by their weights, are few: with fewer the page compares nothing either.
+FEW_PATIENTS = 10
 _UNIT_WORDS = {"infusion": "infusions", "course": "courses", "patient": "patients"}
 CONFOUNDING = "Premedication is mostly given to patients who reacted before. These rates cannot show what it does."
 
@@ -76,7 +87,7 @@ def answer(question: Question, clinics: Iterable[Clinic]) -> RatesTable:
 
 
 def answers(question: Question, groupings: Sequence[tuple[str, ...]], clinics: Iterable[Clinic]) -> list[RatesTable]:
-    """The same question divided in several ways, as a table and its margins, in one pass over the infusions."""
+    """The same question divided in several ways, as a table and its margins, from one pass or from what is kept."""
     return answers_by_unit(question, groupings, clinics, [question.unit])[question.unit]
 
 
@@ -98,7 +109,7 @@ def answers_by_unit(
         raise UnanswerableQuestion("Small groups are not shown here: divide by two keys at most.")
     margins = {(key,) for by in groupings if least for key in by}
     every = list(dict.fromkeys([*groupings, *sorted(margins)]))
-    counted = count_units(question, every, clinics, {"infusion", *units} if least else units)
+    counted = summed(question, every, clinics, {"infusion", *units} if least else units)
     out = _hidden(question, every, counted["infusion"], least) if least else {}
     found: dict[str, list[RatesTable]] = {}
     for unit in units:
@@ -117,7 +128,7 @@ def _in_unit(question: Question, unit: str) -> Question:
 
 
 def _hidden(
-    question: Question, every: Sequence[tuple[str, ...]], counted: Sequence[Counted], least: int
+    question: Question, every: Sequence[tuple[str, ...]], counted: Sequence[Summed], least: int
 ) -> dict[tuple[str, ...], frozenset[Stratum]]:
     """{keys: the strata that are not shown}. The margins of a table are hidden first, as where they are asked alone."""
     total = _cell(counted[0].everything)
@@ -127,7 +138,7 @@ def _hidden(
         }
     out: dict[tuple[str, ...], frozenset[Stratum]] = {}
     cells_of = {
-        by: {stratum: _cell(one.strata.get(stratum, Counts())) for stratum in _strata(replace(question, by=by), one)}
+        by: {stratum: _cell(one.strata.get(stratum, Sums())) for stratum in _strata(replace(question, by=by), one)}
         for by, one in zip(every, counted, strict=True)
     }
     for by in sorted(every, key=len):
@@ -141,17 +152,17 @@ def _hidden(
     return out
 
 
-def _cell(counts: Counts) -> Cell:
-    return Cell(counts.events, counts.total, len(counts.by_patient))
+def _cell(counts: Sums) -> Cell:
+    return Cell(counts.events, counts.total, counts.patients)
 
 
 def _table(
-    question: Question, counted: Counted, slugs: tuple[str, ...], least: int, out: frozenset[Stratum]
+    question: Question, counted: Summed, slugs: tuple[str, ...], least: int, out: frozenset[Stratum]
 ) -> RatesTable:
     strata = [
         Rate(stratum, is_hidden=True)
         if stratum in out
-        else _rate(question, stratum, counted.strata.get(stratum, Counts()))
+        else _rate(question, stratum, counted.strata.get(stratum, Sums()))
         for stratum in _strata(question, counted)
     ]
     if () in out:
@@ -168,7 +179,7 @@ def _table(
     return RatesTable(question, strata, _rate(question, (), counted.everything), notes, slugs, least)
 
 
-def _strata(question: Question, counted: Counted) -> list[Stratum]:
+def _strata(question: Question, counted: Summed) -> list[Stratum]:
     """Every combination of the keys' values; a stratum without infusions is shown, not dropped."""
     if not question.by:
         return []
@@ -179,13 +190,20 @@ def _strata(question: Question, counted: Counted) -> list[Stratum]:
     return list(every_combination(*values))
 
 
-def _rate(question: Question, stratum: Stratum, counts: Counts) -> Rate:
-    events, total, patients = counts.events, counts.total, len(counts.by_patient)
+def _rate(question: Question, stratum: Stratum, counts: Sums) -> Rate:
+    events, total = counts.events, counts.total
     if total == 0:
         return Rate(stratum)
     clustered = None
     if question.unit != "patient":
-        clustered = cluster_robust((reacted, units) for reacted, units in counts.by_patient.values())
+        clustered = cluster_robust_from_sums(
+            counts.patients,
+            events,
+            total,
+            counts.events_squared,
+            counts.events_by_total,
+            counts.total_squared,
+        )
     if question.interval == "cluster" and clustered:
         interval = clustered.interval
     else:
@@ -194,7 +212,7 @@ def _rate(question: Question, stratum: Stratum, counts: Counts) -> Rate:
         stratum,
         events=events,
         total=total,
-        patients=patients,
+        patients=counts.patients,
         not_recorded=counts.not_recorded,
         asked=counts.asked,
         answered=counts.answered,
@@ -206,7 +224,7 @@ def _rate(question: Question, stratum: Stratum, counts: Counts) -> Rate:
     )
 
 
-def _notes(question: Question, counted: Counted) -> list[str]:
+def _notes(question: Question, counted: Summed) -> list[str]:
     unit = _UNIT_WORDS[question.unit]
     counts = counted.everything
     serious = "serious (21 CFR 600.80) " if question.serious else ""
@@ -243,19 +261,21 @@ def _notes(question: Question, counted: Counted) -> list[str]:
     return notes
 
 
-def _on_few(question: Question, counts: Counts) -> list[str]:
+def _on_few(question: Question, counts: Sums) -> list[str]:
     """What a reader must know where the figures rest on few patients. Not said where small groups are hidden."""
     units = _UNIT_WORDS[question.unit]
     if counts.total and not counts.events:
         most = percent(upper_bound_of_none(counts.total))
         return [f"No event in {counts.total} {units}: the rate lies below {most} % with 95 % confidence (one-sided)."]
     notes = []
-    reacted = [events for events, _ in counts.by_patient.values() if events]
-    if len(reacted) == 1 and reacted[0] > 1:
-        notes.append(f"All {reacted[0]} events are of one patient: they tell of that patient more than of a rate.")
-    largest = max((own for _, own in counts.by_patient.values()), default=0)
-    if len(counts.by_patient) > 1 and largest * 4 > counts.total and question.unit != "patient" and largest > 1:
-        notes.append(f"One patient has {largest} of the {counts.total} {units}.")
+    # (Σx)² is Σx² where no more than one patient has events.
+    if counts.events > 1 and counts.events**2 == counts.events_squared:
+        notes.append(f"All {counts.events} events are of one patient: they tell of that patient more than of a rate.")
+    if counts.effective_patients < min(FEW_PATIENTS, counts.patients):
+        notes.append(
+            f"The {counts.total} {units} are spread unevenly over {counts.patients} patients: they tell as much of"
+            f" patients as {counts.effective_patients:.1f} with equally many {units} would."
+        )
     return notes
 
 

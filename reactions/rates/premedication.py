@@ -4,10 +4,13 @@ Premedication goes to patients who reacted before. The crude comparison therefor
 others lessen that, none removes it.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import cast
 
 from patients.models import Clinic
+from reactions.rates.kept import figures
 from reactions.rates.question import Question
 from reactions.rates.statistics import (
     Contrast,
@@ -19,7 +22,8 @@ from reactions.rates.statistics import (
     risk_difference,
     risk_ratio,
 )
-from reactions.rates.strata import Counts, Stratum, count_units
+from reactions.rates.strata import Stratum
+from reactions.rates.sums import COMPARED, COMPARED_AT_FIRST, COMPARED_BY, Figures, Sums
 from reactions.vocabulary import PremedicationClass
 
 UNTREATED = str(PremedicationClass.NONE)
@@ -93,41 +97,44 @@ def compare(question: Question, clinics: Iterable[Clinic], *, is_hidden: bool = 
     Adjusted is Mantel-Haenszel over {reacted before or not} × {first or later infusion}. `is_hidden` where the
     small-cell rule hides one of the sides.
     """
-    asked = replace(question, by=("premedication", "prior_reaction", "first_infusion"), unit="infusion")
-    if asked.interval == "cluster":
-        asked = replace(asked, interval="wilson")
-    strata = count_units(asked, [asked.by], clinics, ["infusion"])["infusion"][0].strata
-    given = _together(counts for stratum, counts in strata.items() if stratum[0] not in {UNTREATED, SILENT})
-    none = _together(counts for stratum, counts in strata.items() if stratum[0] == UNTREATED)
     if is_hidden:
         nothing = Side(0, 0, 0)
         return Comparison(nothing, nothing, "The groups are too small to be shown at this clinic.")
-    why_not = _why_not(given, none)
-    if why_not:
-        return Comparison(_side(given), _side(none), why_not)
-    tables = _tables(strata)
-    first_given = _together(c for s, c in strata.items() if s[2] and s[0] not in {UNTREATED, SILENT})
-    first_none = _together(c for s, c in strata.items() if s[2] and s[0] == UNTREATED)
-    sides = (*_counts(given), *_counts(none))
+    found = figures(question, [COMPARED_BY], clinics, ["infusion"])
+    of_patients = _of_patients(found, COMPARED)
+    given, none = _sides(of_patients)
+    if why_not := _why_not(given, none):
+        return Comparison(given, none, why_not)
+    tables = _tables({key[2]: sums for key, sums in found.items() if key[:2] == ("infusion", COMPARED_BY)})
+    sides = (given.events, given.total, none.events, none.total)
+    first_given, first_none = _sides(_of_patients(found, COMPARED_AT_FIRST))
+    first = (first_given.events, first_given.total, first_none.events, first_none.total)
+    both = [(table, number) for table, number in of_patients if table[1] and table[3]]
     return Comparison(
-        _side(given),
-        _side(none),
+        given,
+        none,
         "",
         crude=risk_ratio(*sides),
         difference=risk_difference(*sides),
         adjusted=mantel_haenszel_risk_ratio(tables),
         adjusted_odds=mantel_haenszel_odds_ratio(tables),
         strata_used=sum(1 for _, n1, _, n0 in tables if n1 and n0),
-        pairs=_pairs(given, none),
-        within=mantel_haenszel_risk_ratio(own) if len(own := _by_patient(given, none)) >= LEAST_TO_COMPARE else None,
-        first_given=_side(first_given),
-        first_none=_side(first_none),
-        first=None if _why_not(first_given, first_none) else risk_ratio(*_counts(first_given), *_counts(first_none)),
+        pairs=_pairs(both),
+        within=_within(both),
+        first_given=first_given,
+        first_none=first_none,
+        first=None if _why_not(first_given, first_none) else risk_ratio(*first),
     )
 
 
-def _why_not(given: Counts, none: Counts) -> str:
-    fewest = min(len(given.by_patient), len(none.by_patient))
+def _within(both: Collection[tuple[Table, int]]) -> Contrast | None:
+    """A table for each patient: one with many infusions of a kind counts fairly. None for too few patients."""
+    tables = [table for table, number in both for _ in range(number)]
+    return mantel_haenszel_risk_ratio(tables) if len(tables) >= LEAST_TO_COMPARE else None
+
+
+def _why_not(given: Side, none: Side) -> str:
+    fewest = min(given.patients, none.patients)
     if fewest == 0:
         return "One of the two groups has no infusions."
     if fewest < LEAST_TO_COMPARE:
@@ -135,55 +142,45 @@ def _why_not(given: Counts, none: Counts) -> str:
     return ""
 
 
-def _together(several: Iterable[Counts]) -> Counts:
-    """Strata added up; a patient's units of all of them count together."""
-    whole = Counts()
-    for counts in several:
-        for patient, (events, units) in counts.by_patient.items():
-            cell = whole.by_patient[patient]
-            cell[0] += events
-            cell[1] += units
-    return whole
+def _of_patients(found: Figures, unit: str) -> list[tuple[Table, int]]:
+    """The tables of the patients and how many patients have each, in their order: the digits of a sum hang on it."""
+    return sorted((cast(Table, key[2]), sums.patients) for key, sums in found.items() if key[0] == unit)
 
 
-def _tables(strata: dict[Stratum, Counts]) -> list[Table]:
-    tables = []
-    for rest in dict.fromkeys(stratum[1:] for stratum in strata):
-        here = {stratum[0]: counts for stratum, counts in strata.items() if stratum[1:] == rest}
-        given = _together(counts for group, counts in here.items() if group not in {UNTREATED, SILENT})
-        tables.append((*_counts(given), *_counts(here.get(UNTREATED, Counts()))))
-    return tables
+def _sides(of_patients: Iterable[tuple[Table, int]]) -> tuple[Side, Side]:
+    """With premedication, and without."""
+    given, none = [0, 0, 0], [0, 0, 0]
+    for (a, n1, c, n0), number in of_patients:
+        for side, events, total in ((given, a, n1), (none, c, n0)):
+            side[0] += events * number
+            side[1] += total * number
+            side[2] += number if total else 0
+    return Side(*given), Side(*none)
 
 
-def _by_patient(given: Counts, none: Counts) -> list[Table]:
-    """A table for each patient with infusions of both kinds: one with many infusions of a kind counts fairly."""
-    both = sorted(given.by_patient.keys() & none.by_patient.keys())
-    tables = []
-    for patient in both:
-        (given_events, given_total), (none_events, none_total) = given.by_patient[patient], none.by_patient[patient]
-        tables.append((given_events, given_total, none_events, none_total))
-    return tables
+def _tables(strata: Mapping[Stratum, Sums]) -> list[Table]:
+    """One for each of {reacted before or not} × {first or later infusion}."""
+    tables: dict[Stratum, list[int]] = {}
+    for (group, *rest), sums in sorted(strata.items()):
+        if group != SILENT:
+            table = tables.setdefault(tuple(rest), [0, 0, 0, 0])
+            place = 2 if group == UNTREATED else 0
+            table[place] += sums.events
+            table[place + 1] += sums.total
+    return [(a, n1, c, n0) for a, n1, c, n0 in tables.values()]
 
 
-def _pairs(given: Counts, none: Counts) -> Pairs:
-    reacted = [
-        (given.by_patient[patient][0] > 0, none.by_patient[patient][0] > 0)
-        for patient in given.by_patient.keys() & none.by_patient.keys()
-    ]
-    with_only, without_only = reacted.count((True, False)), reacted.count((False, True))
+def _pairs(both: Iterable[tuple[Table, int]]) -> Pairs:
+    """Of the patients with infusions of both kinds."""
+    reacted: Counter[tuple[bool, bool]] = Counter()
+    for (a, _, c, _), number in both:
+        reacted[a > 0, c > 0] += number
+    with_only, without_only = reacted[True, False], reacted[False, True]
     return Pairs(
-        both=reacted.count((True, True)),
+        both=reacted[True, True],
         with_only=with_only,
         without_only=without_only,
-        neither=reacted.count((False, False)),
+        neither=reacted[False, False],
         contrast=mcnemar(with_only, without_only),
         p=mcnemar_p(with_only, without_only),
     )
-
-
-def _counts(counts: Counts) -> tuple[int, int]:
-    return counts.events, counts.total
-
-
-def _side(counts: Counts) -> Side:
-    return Side(counts.events, counts.total, len(counts.by_patient))

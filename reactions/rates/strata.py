@@ -46,6 +46,7 @@ from reactions.models import (
     Symptom,
 )
 from reactions.rates.question import DRUG_PREFIX, NOT_RECORDED, RATE_BANDS, UNITS, WATCHED, Question
+from reactions.rates.sums import Sums
 from reactions.vocabulary import (
     DRUGS,
     CheckInKind,
@@ -95,6 +96,22 @@ class Counts:
     def total(self) -> int:
         return sum(units for _, units in self.by_patient.values())
 
+    def sums(self) -> Sums:
+        """The same without the patients: all that a rate and its interval need."""
+        cells = self.by_patient.values()
+        return Sums(
+            patients=len(cells),
+            events=self.events,
+            total=self.total,
+            events_squared=sum(events * events for events, _ in cells),
+            events_by_total=sum(events * units for events, units in cells),
+            total_squared=sum(units * units for _, units in cells),
+            not_recorded=self.not_recorded,
+            asked=self.asked,
+            answered=self.answered,
+            silent=self.silent,
+        )
+
 
 @dataclass
 class Counted:
@@ -115,9 +132,11 @@ def count_units(
     groupings: Sequence[tuple[str, ...]],
     clinics: Iterable[Clinic],
     units: Collection[str] = UNITS,
+    patients: Collection[int] | None = None,
 ) -> dict[str, list[Counted]]:
     """Count several units in one pass, each divided by each of the groupings, as a table and its margins.
 
+    Of these patients alone where some are given, a few hundred at most.
     Two queries. A course or a patient counts once in every stratum in which it has an infusion, and as an event there
     when one of those infusions has one.
     """
@@ -126,6 +145,8 @@ def count_units(
     divided: dict[str, list[dict[Stratum, Units]]] = {unit: [defaultdict(dict) for _ in groupings] for unit in units}
     everything: dict[str, Units] = {unit: {} for unit in units}
     infusions = infusions_of(question, clinics, keys)
+    if patients is not None:
+        infusions = infusions.filter(patient__in=patients)
     for infusion, course, patient, bits, values in _rows(question, keys, infusions):
         strata = [tuple(values[place] for place in chosen) for chosen in places]
         numbers = {"infusion": infusion, "course": course, "patient": patient}
@@ -135,12 +156,12 @@ def count_units(
                 seen = division[stratum]
                 seen[member] = seen.get(member, 0) | bits
             everything[unit][member] = everything[unit].get(member, 0) | bits
-    without_onset = _without_onset(question, infusions)
+    untimed = infusions.filter(without_onset(question)).count()
     found: dict[str, list[Counted]] = {}
     for unit in units:
         total = _counts(question, everything[unit])
         found[unit] = [
-            Counted({stratum: _counts(question, seen) for stratum, seen in strata.items()}, total, without_onset)
+            Counted({stratum: _counts(question, seen) for stratum, seen in strata.items()}, total, untimed)
             for strata in divided[unit]
         ]
     return found
@@ -163,29 +184,34 @@ def _rows(
     question: Question, by: tuple[str, ...], infusions: QuerySet[Infusion]
 ) -> Iterator[tuple[int, int, int, int, list[Any]]]:
     """(infusion, course, patient, what is known of it, its values of the keys) of each."""
-    about = CheckIn.objects.filter(course=OuterRef("course_id"), infusion__voided_at=None)
-    asked = about.filter(sent_at__isnull=False).exclude(kind=CheckInKind.REPORT)
-    answers = Answer.objects.filter(checkin__course=OuterRef("course_id"), checkin__infusion__voided_at=None)
-    answered = answers.exclude(checkin__kind=CheckInKind.REPORT)
-    undecided = answered.filter(~Exists(ReviewDecision.objects.filter(checkin=OuterRef("checkin"))), has_problem=True)
-    looked = Case(When(reaction_record=ReactionRecord.OBSERVED, then=True), default=False, output_field=BooleanField())
     keys = [f"key_{number}" for number in range(len(by))]
-    rows = infusions.annotate(
-        reacted=Exists(events_of(question)),
-        looked=looked,
-        asked=Exists(asked),
-        answered=Exists(answered),
-        undecided=Exists(undecided),
-    )
     known = ("pk", "course_id", "patient_id", "reacted", "looked", "asked", "answered", "undecided")
-    each = rows.order_by().values_list(*known, *keys).iterator(chunk_size=10_000)
+    each = known_of(question, infusions).order_by().values_list(*known, *keys).iterator(chunk_size=10_000)
     for infusion, course, patient, reacted, was_looked, was_asked, did_answer, is_undecided, *values in each:
+        # Who reacted was looked at.
         bits = REACTED | LOOKED if reacted else LOOKED if was_looked else 0
         # What was taken down by telephone was asked as well.
         bits |= (ASKED | ANSWERED) if did_answer else ASKED if was_asked else 0
         heard = was_looked if question.window in WATCHED else did_answer and not is_undecided
         bits |= 0 if heard else SILENT
         yield infusion, course, patient, bits, values
+
+
+def known_of(question: Question, infusions: QuerySet[Infusion]) -> QuerySet[Infusion]:
+    """With `reacted`, `looked`, `asked`, `answered` and `undecided`, each as it was written down."""
+    about = CheckIn.objects.filter(course=OuterRef("course_id"), infusion__voided_at=None)
+    asked = about.filter(sent_at__isnull=False).exclude(kind=CheckInKind.REPORT)
+    answers = Answer.objects.filter(checkin__course=OuterRef("course_id"), checkin__infusion__voided_at=None)
+    answered = answers.exclude(checkin__kind=CheckInKind.REPORT)
+    undecided = answered.filter(~Exists(ReviewDecision.objects.filter(checkin=OuterRef("checkin"))), has_problem=True)
+    looked = Case(When(reaction_record=ReactionRecord.OBSERVED, then=True), default=False, output_field=BooleanField())
+    return infusions.annotate(
+        reacted=Exists(events_of(question)),
+        looked=looked,
+        asked=Exists(asked),
+        answered=Exists(answered),
+        undecided=Exists(undecided),
+    )
 
 
 def infusions_of(question: Question, clinics: Iterable[Clinic], by: tuple[str, ...] = ()) -> QuerySet[Infusion]:
@@ -198,7 +224,7 @@ def infusions_of(question: Question, clinics: Iterable[Clinic], by: tuple[str, .
         zones[clinic.time_zone].append(clinic.pk)
     zones = zones or {"UTC": []}  # nobody's infusions
     infusions = Infusion.objects.counted().filter(
-        reduce(or_, (Q(patient__clinic__in=ids) & _days(question, ZoneInfo(zone)) for zone, ids in zones.items()))
+        reduce(or_, (Q(patient__clinic__in=ids) & days_of(question, ZoneInfo(zone)) for zone, ids in zones.items()))
     )
     if question.product:
         infusions = infusions.filter(product__name=question.product)
@@ -212,7 +238,7 @@ def _day(zone: str) -> TruncDate:
     return TruncDate("started_at", tzinfo=ZoneInfo(zone))
 
 
-def _days(question: Question, zone: ZoneInfo) -> Q:
+def days_of(question: Question, zone: ZoneInfo) -> Q:
     within = Q()
     if question.first_day:
         within &= Q(started_at__gte=datetime.combine(question.first_day, time.min, zone))
@@ -325,11 +351,9 @@ def every_event_of(question: Question) -> QuerySet[Symptom]:
             return symptoms
 
 
-def _without_onset(question: Question, infusions: QuerySet[Infusion]) -> int:
-    """How many of the infusions have a matching reaction of which nobody wrote down when it began.
+def without_onset(question: Question) -> Exists:
+    """Of an infusion: it has a matching reaction of which nobody wrote down when it began.
 
-    They are events in the windows that are open at the start (WITHOUT_ONSET_COUNTS), and cannot be placed in others.
+    Such are events in the windows that are open at the start (WITHOUT_ONSET_COUNTS), and cannot be placed in others.
     """
-    anywhere = replace(question, window="any")
-    unknown = events_of(anywhere).filter(onset_at=None, reaction__onset_at=None)
-    return infusions.filter(Exists(unknown)).count()
+    return Exists(events_of(replace(question, window="any")).filter(onset_at=None, reaction__onset_at=None))

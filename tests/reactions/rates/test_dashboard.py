@@ -331,18 +331,21 @@ def test_events_of_one_patient_alone_are_told(clinic: Clinic, patient: Patient) 
         infusion = make_infusion(patient, started_at=START + 700 * month * HOUR)
         make_reaction(infusion)
     assert "All 4 events are of one patient" in notes_of(clinic)
-    assert "One patient has" not in notes_of(clinic)
+    assert "spread unevenly" not in notes_of(clinic)
     Clinic.objects.filter(pk=clinic.pk).update(least_patients=5)
     clinic.refresh_from_db()
     assert "of one patient" not in notes_of(clinic)
 
 
-def test_one_patient_with_much_of_all_is_told(clinic: Clinic, patient: Patient) -> None:
+def test_patients_of_very_unequal_weight_are_told(clinic: Clinic, patient: Patient) -> None:
     several(clinic, {"none": 5}, reacts=2)
     for month in range(6):
         make_infusion(patient, started_at=START + 700 * month * HOUR)
-    assert "One patient has 6 of the 11 infusions." in notes_of(clinic)
-    assert "One patient has" not in notes_of(clinic, unit="patient")
+    # 11² / (5·1² + 6²) = 2.95, Kish.
+    assert "The 11 infusions are spread unevenly over 6 patients: they tell as much of patients as 3.0 " in notes_of(
+        clinic
+    )
+    assert "spread unevenly" not in notes_of(clinic, unit="patient")
 
 
 def test_a_drug_that_was_never_recorded_has_an_empty_stratum(page: Client, clinic: Clinic) -> None:
