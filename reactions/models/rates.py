@@ -54,12 +54,7 @@ class RateFacts(models.Model):
     product = models.PositiveIntegerField(help_text="The least number among the products of this name.")
     first_infusion = models.PositiveSmallIntegerField()
     prior_reaction = models.PositiveSmallIntegerField()
-    reacted = models.PositiveSmallIntegerField()
-    looked = models.PositiveSmallIntegerField()
-    asked = models.PositiveSmallIntegerField()
-    answered = models.PositiveSmallIntegerField()
-    silent = models.PositiveSmallIntegerField(help_text="It has no event, and nobody said so.")
-    untimed = models.PositiveSmallIntegerField(help_text="It has a reaction without an onset.")
+    known = models.PositiveSmallIntegerField(help_text="Whether it reacted, somebody looked, and so on, as bits.")
 
     class Meta:
         constraints = [
@@ -72,7 +67,7 @@ class RateFacts(models.Model):
                 fields=[
                     *("clinic", "started_at", "patient", "course"),
                     *("iga", "premedication", "product", "first_infusion", "prior_reaction"),
-                    *("reacted", "looked", "asked", "answered", "silent", "untimed"),
+                    "known",
                 ],
                 name="reactions_ratefacts_by_start",
             )

@@ -20,8 +20,18 @@ from django.db.models import QuerySet
 from patients.iga import Status
 from patients.models import Clinic, Patient
 from reactions.models import Product, RateFacts
-from reactions.rates.question import UNITS, Question
-from reactions.rates.strata import days_of, infusions_of, known_of, without_onset
+from reactions.rates.question import Question
+from reactions.rates.strata import (
+    ANSWERED,
+    ASKED,
+    LOOKED,
+    REACTED,
+    SILENT,
+    days_of,
+    infusions_of,
+    known_of,
+    without_onset,
+)
 from reactions.rates.sums import COMPARED, COMPARED_AT_FIRST, COMPARED_BY, UNTIMED, Figures, Sums, add, unpack
 from reactions.vocabulary import PremedicationClass
 
@@ -34,22 +44,13 @@ CODES: dict[str, Sequence[object]] = {
     "premedication": tuple(map(str, PremedicationClass)),
     **dict.fromkeys(TRUE_OR_FALSE, (False, True)),
 }
-# What is told of an infusion by 1 or 0; `silent`: it has no event, and nobody said so.
-COUNTED = ("reacted", "looked", "asked", "answered", "silent")
-FLAGS = (*COUNTED, "untimed")
-COLUMNS = ("clinic_id", "patient_id", "course_id", "infusion_id", "started_at", *KEYS, *FLAGS)
+COLUMNS = ("clinic_id", "patient_id", "course_id", "infusion_id", "started_at", *KEYS, "known")
+# What is `known` of an infusion, as bits: those of `strata`, where it is silent only without an event, and this.
+UNTIMED_BIT = 32
+# What an infusion weighs, so that one sum tells how many there are and how many have an event: that adds 1.
+UNIT = 65536
 MARKED = "SELECT patient_id FROM reactions_stalerates"
 UNTREATED, NOT_TOLD = str(PremedicationClass.NONE), str(PremedicationClass.NOT_RECORDED)
-# When a course or a patient is told to be so, by sums over infusions.
-HOLDS = {
-    "reacted": "reacted > 0",
-    "looked": "looked > 0",
-    "asked": "asked > 0",
-    "answered": "answered > 0",
-    "silent": "reacted = 0 AND silent > 0",
-}
-# How many sums there are of a unit besides the patients.
-OF_UNIT = len(Sums._fields) - 1
 
 
 def can_tell(question: Question, groupings: Iterable[tuple[str, ...]]) -> bool:
@@ -97,18 +98,16 @@ def _of_records(patients: Collection[int]) -> tuple[str, tuple[Any, ...]] | None
     rows = infusions.annotate(untimed=without_onset(plain)).order_by().values(*own, *keys, *flags)
     select, values = rows.query.sql_with_params()
     codes = [_code(key, name) for key, name in zip(KEYS, keys, strict=True)]
-    known = [
-        f"CASE WHEN {so} THEN 1 ELSE 0 END"
-        for so in (
-            "reacted",
-            "reacted OR looked",
-            "asked OR answered",
-            "answered",
-            "NOT reacted AND (undecided OR NOT answered)",
-            "untimed",
-        )
-    ]
-    chosen = ", ".join([*own, *codes, *known])
+    bits = {
+        REACTED: "reacted",
+        LOOKED: "reacted OR looked",
+        ASKED: "asked OR answered",
+        ANSWERED: "answered",
+        SILENT: "NOT reacted AND (undecided OR NOT answered)",
+        UNTIMED_BIT: "untimed",
+    }
+    known = " + ".join(f"CASE WHEN {so} THEN {bit} ELSE 0 END" for bit, so in bits.items())
+    chosen = ", ".join([*own, *codes, known])
     return f"SELECT {chosen} FROM ({select}) AS known", values
 
 
@@ -152,131 +151,164 @@ def add_up(
 ) -> Read:
     """The figures of the rows, those that are kept of the clinics, and the marks.
 
-    The rows are read once, and of them the columns that are asked for. Each grouping is summed within courses, from the
-    smallest table that tells its keys, then within patients, whose sums are what adds up: that gives the sums per
-    infusion, per course and per patient at once.
+    The rows are read once, and of them the columns that are asked for. Each grouping is drawn together within courses,
+    from the smallest table that tells its keys, then within patients. How many patients are alike comes back, and how
+    many infusions and courses are known the same of: the sums are worked out from these few rows.
     """
     keys = tuple(sorted({key for by in groupings for key in by}))
-    with_courses = "course" in units
-    told_apart = ("patient_id", *(("course_id",) if with_courses else ()))
-    chosen_columns = (*told_apart, *keys, *FLAGS)
-    selects = [one.order_by().values(*chosen_columns).query.sql_with_params() for one in rows]
+    told_apart = ("patient_id", *(("course_id",) if "course" in units else ()))
+    selects = [one.order_by().values(*told_apart, *keys, "known").query.sql_with_params() for one in rows]
     chosen, values = " UNION ALL ".join(select for select, _ in selects), [one for _, own in selects for one in own]
-    cells_of = ", ".join((*told_apart, *keys))
-    tables = [
-        f"cells AS MATERIALIZED (SELECT {cells_of}, {_whole('COUNT(*)', 'n')}, {_summed(FLAGS)}"
-        f" FROM ({chosen}) AS chosen GROUP BY {cells_of})"
-    ]
+    width = max(4, len(keys))
+    tables = [f"chosen AS MATERIALIZED ({chosen})", _members("cells", told_apart, keys, "chosen")]
     # Of each table, the keys that it tells.
     telling: dict[str, tuple[str, ...]] = {"cells": keys}
-    width = max(4, *map(len, groupings))
-    parts = []
+    divided = "".join(f", {key}" for key in keys)
+    codes = f"0{divided}{', 0' * (width - len(keys))}"
+    parts = [f"SELECT 'known', {codes}, known, 0, 0, COUNT(*), '' FROM chosen GROUP BY known{divided}"]
     for place, by in sorted(enumerate(groupings), key=lambda one: -len(one[1])):
         source = min(
             (name for name, told in telling.items() if set(by) <= set(told)), key=lambda one: len(telling[one])
         )
-        if with_courses and len(telling[source]) > len(by):
-            members = ", ".join((*told_apart, *by))
-            tables.append(
-                f"members_{place} AS (SELECT {members}, {_summed(('n', *FLAGS))} FROM {source} GROUP BY {members})"
-            )
+        if len(telling[source]) > len(by):
+            tables.append(_members(f"members_{place}", told_apart, by, source))
             source = f"members_{place}"
             telling[source] = by
-        parts.append(_part(place, by, source, width, with_courses=with_courses))
+        parts += _parts(place, by, source, width, with_courses="course" in units)
     if COMPARED_BY in groupings and "infusion" in units:
         parts += [_of_both(COMPARED, width), _of_both(COMPARED_AT_FIRST, width, "WHERE first_infusion = 1")]
-    parts.append(_single(UNTIMED[0], width, "SUM(untimed)", "FROM cells"))
     parts.append(_single("marked", width, "patient_id", f"FROM ({MARKED} GROUP BY patient_id) AS marks"))
     if clinics:
         numbers = ", ".join(map(str, clinics))
         parts.append(_single("kept", width, "0", f"FROM reactions_ratesums WHERE clinic_id IN ({numbers})", "figures"))
-    read = Read({}, {}, set())
+    read, found = Read({}, {}, set()), _Tally(groupings, units, keys)
     with connection.cursor() as cursor:
         cursor.execute(f"WITH {', '.join(tables)} {' UNION ALL '.join(parts)}", values)
-        for kind, place, *rest, text in cursor.fetchall():
-            codes, (first, *sums) = rest[:width], [int(one or 0) for one in rest[width:]]
-            if kind == "marked":
-                read.marked.add(first)
-            elif kind == "kept":
-                add(read.kept, unpack(text))
-            elif kind == UNTIMED[0]:
-                add(read.of_rows, {UNTIMED: Sums(total=first)})
-            elif kind in {COMPARED, COMPARED_AT_FIRST}:
-                read.of_rows[kind, COMPARED_BY, tuple(codes[:4])] = Sums(patients=first)
-            elif first:
-                by = groupings[place]
-                stratum = tuple(_value(key, code) for key, code in zip(by, codes, strict=False))
-                for number, unit in enumerate(UNITS):
-                    if unit in units:
-                        own = sums[number * OF_UNIT : (number + 1) * OF_UNIT]
-                        read.of_rows[unit, by, stratum] = Sums(first, *own)
+        for kind, place, *rest, number, text in cursor.fetchall():
+            codes, own = rest[:width], rest[width:]
+            match kind:
+                case "marked":
+                    read.marked.add(number)
+                case "kept":
+                    add(read.kept, unpack(text))
+                case "known":
+                    found.infusions(codes, own[0], number)
+                case "courses":
+                    found.courses(place, codes, own[0], number)
+                case "patients":
+                    found.patients(place, codes, own, number)
+                case _:
+                    read.of_rows[kind, COMPARED_BY, tuple(codes[:4])] = Sums(patients=number)
+    add(read.of_rows, found.figures())
     return read
 
 
-def _part(place: int, by: tuple[str, ...], source: str, width: int, *, with_courses: bool) -> str:
-    """SELECT the grouping's place, the codes of its keys, patients, and the other sums per infusion, course, patient.
+class _Tally:
+    """Sums, worked out from how many infusions, courses and patients are alike."""
 
-    A course counts as an event when one of its infusions has one, and as silent when it has none and one of its
-    infusions is silent; a patient likewise.
-    """
-    named = "".join(f", {key}" for key in by)
-    of_courses = ", 1 AS c_n, 0 AS c_reacted, 0 AS c_looked, 0 AS c_asked, 0 AS c_answered, 0 AS c_silent"
-    if with_courses:
-        of_courses = f", {_whole('COUNT(*)', 'c_n')}" + "".join(
-            f", {_whole(f'COUNT(CASE WHEN {condition} THEN 1 END)', f'c_{name}')}" for name, condition in HOLDS.items()
-        )
-    of_patients = (
-        f"SELECT patient_id{named}, {_summed(('n', *COUNTED))}{of_courses} FROM {source} GROUP BY patient_id{named}"
-    )
-    sums = [_sums_of_unit("n", {name: name for name in COUNTED})]
-    sums.append(_sums_of_unit("c_n", {name: f"c_{name}" for name in COUNTED}))
-    flags = {name: f"CASE WHEN {condition} THEN 1 ELSE 0 END" for name, condition in HOLDS.items()}
-    events, looked = f"SUM({flags['reacted']})", f"SUM({flags['looked']})"
-    of_flags = ", ".join(f"SUM({flags[name]})" for name in ("asked", "answered", "silent"))
-    sums.append(f"{events}, COUNT(*), {events}, {events}, COUNT(*), COUNT(*) - {looked}, {of_flags}")
-    divided = f" GROUP BY {', '.join(by)}" if by else ""
+    def __init__(self, groupings: Sequence[tuple[str, ...]], units: Collection[str], keys: tuple[str, ...]) -> None:
+        self.groupings, self.units = groupings, units
+        self.places = [tuple(keys.index(key) for key in by) for by in groupings]
+        self.sums: dict[tuple[str, int, tuple[int, ...]], list[int]] = defaultdict(lambda: [0] * len(Sums._fields))
+        self.untimed = 0
+
+    def infusions(self, codes: Sequence[int], known: int, number: int) -> None:
+        self.untimed += number if known & UNTIMED_BIT else 0
+        if "infusion" in self.units:
+            for place, chosen in enumerate(self.places):
+                self._known("infusion", place, tuple(codes[one] for one in chosen), known, number)
+
+    def courses(self, place: int, codes: Sequence[int], known: int, number: int) -> None:
+        self._known("course", place, tuple(codes[: len(self.groupings[place])]), known, number)
+
+    def patients(self, place: int, codes: Sequence[int], own: Sequence[int], number: int) -> None:
+        stratum = tuple(codes[: len(self.groupings[place])])
+        known, *weights = own
+        for unit, weight in zip(("infusion", "course"), weights, strict=True):
+            if unit in self.units:
+                total, events = divmod(weight, UNIT)
+                self._squares(unit, place, stratum, events, total, number)
+        if "patient" in self.units:
+            self._known("patient", place, stratum, known, number)
+            self._squares("patient", place, stratum, known & REACTED, 1, number)
+
+    def _known(self, unit: str, place: int, stratum: tuple[int, ...], known: int, number: int) -> None:
+        sums, reacted = self.sums[unit, place, stratum], known & REACTED
+        sums[1] += number if reacted else 0
+        sums[2] += number
+        sums[6] += 0 if known & LOOKED else number
+        sums[7] += number if known & ASKED else 0
+        sums[8] += number if known & ANSWERED else 0
+        sums[9] += number if known & SILENT and not reacted else 0
+
+    def _squares(self, unit: str, place: int, stratum: tuple[int, ...], x: int, n: int, number: int) -> None:
+        sums = self.sums[unit, place, stratum]
+        sums[0] += number
+        sums[3] += x * x * number
+        sums[4] += x * n * number
+        sums[5] += n * n * number
+
+    def figures(self) -> Figures:
+        found: Figures = {}
+        for (unit, place, codes), sums in self.sums.items():
+            by = self.groupings[place]
+            found[unit, by, tuple(_value(key, code) for key, code in zip(by, codes, strict=True))] = Sums(*sums)
+        return found | ({UNTIMED: Sums(total=self.untimed)} if self.untimed else {})
+
+
+def _members(name: str, told_apart: Sequence[str], by: Sequence[str], source: str) -> str:
+    """A table of what is told apart: `weight` of its infusions, and what is `known` of any of them."""
+    columns = ", ".join((*told_apart, *by))
+    weight = f"{UNIT} + (known & {REACTED})" if source == "chosen" else "weight"
     return (
-        f"SELECT 'strata', {place}{named}{', 0' * (width - len(by))}, COUNT(*), {', '.join(sums)}, ''"
-        f" FROM ({of_patients}) AS patients{divided}"
+        f"{name} AS MATERIALIZED (SELECT {columns}, CAST(SUM({weight}) AS integer) AS weight, {_any_known()} AS known"
+        f" FROM {source} GROUP BY {columns})"
     )
 
 
-def _sums_of_unit(n: str, named: dict[str, str]) -> str:
-    """The sums of Sums after the patients, in its order, of patients with n units each."""
-    x = named["reacted"]
-    squares = f"SUM({x} * {x}), SUM({x} * {n}), SUM({n} * {n})"
-    rest = ", ".join(f"SUM({named[name]})" for name in ("asked", "answered", "silent"))
-    return f"SUM({x}), SUM({n}), {squares}, SUM({n} - {named['looked']}), {rest}"
+def _any_known() -> str:
+    if connection.vendor == "postgresql":
+        return "BIT_OR(known)"
+    return " + ".join(f"MAX(known & {1 << place})" for place in range(6))
+
+
+def _parts(place: int, by: tuple[str, ...], source: str, width: int, *, with_courses: bool) -> list[str]:
+    """SELECTs of how many patients of a stratum have the same weights, and of how many courses the same is known."""
+    named = "".join(f", {key}" for key in by)
+    codes = f"{place}{named}{', 0' * (width - len(by))}"
+    if not with_courses:
+        alike = f"{source} GROUP BY known, weight{named}"
+        return [f"SELECT 'patients', {codes}, known, weight, 0, COUNT(*), '' FROM {alike}"]
+    of_patients = (
+        f"SELECT patient_id{named}, {_any_known()} AS known, SUM(weight) AS weight,"
+        f" SUM({UNIT} + (known & {REACTED})) AS of_courses FROM {source} GROUP BY patient_id{named}"
+    )
+    return [
+        f"SELECT 'courses', {codes}, known, 0, 0, COUNT(*), '' FROM {source} GROUP BY known{named}",
+        f"SELECT 'patients', {codes}, known, weight, of_courses, COUNT(*), '' FROM ({of_patients}) AS patients"
+        f" GROUP BY known, weight, of_courses{named}",
+    ]
 
 
 def _of_both(unit: str, width: int, where: str = "") -> str:
     """How many patients have a events of n1 infusions with premedication and c of n0 without."""
     none, silent = (CODES["premedication"].index(group) for group in (UNTREATED, NOT_TOLD))
-    given, without = f"premedication NOT IN ({none}, {silent})", f"premedication = {none}"
-    numbers = [(what, side) for side in (given, without) for what in ("reacted", "n")]
-    table = ", ".join(
-        _whole(f"SUM(CASE WHEN {side} THEN {what} ELSE 0 END)", f"t{place}")
-        for place, (what, side) in enumerate(numbers)
+    sides = (f"premedication NOT IN ({none}, {silent})", f"premedication = {none}")
+    weights = ", ".join(
+        f"CAST(SUM(CASE WHEN {side} THEN weight ELSE 0 END) AS integer) AS w{number}"
+        for number, side in enumerate(sides)
     )
+    table = f"w0 & {UNIT - 1}, w0 / {UNIT}, w1 & {UNIT - 1}, w1 / {UNIT}"
     return (
-        f"SELECT '{unit}', 0, t0, t1, t2, t3{', 0' * (width - 4)}, COUNT(*){', 0' * (OF_UNIT * len(UNITS))}, ''"
-        f" FROM (SELECT patient_id, {table} FROM cells {where} GROUP BY patient_id) AS patients"
-        " WHERE t1 + t3 > 0 GROUP BY t0, t1, t2, t3"
+        f"SELECT '{unit}', 0, {table}{', 0' * (width - 4)}, 0, 0, 0, COUNT(*), ''"
+        f" FROM (SELECT patient_id, {weights} FROM cells {where} GROUP BY patient_id) AS patients"
+        " WHERE w0 + w1 > 0 GROUP BY w0, w1"
     )
 
 
 def _single(kind: str, width: int, number: str, source: str, text: str = "''") -> str:
     """SELECT one number or one text in the columns of the other parts."""
-    return f"SELECT '{kind}', 0{', 0' * width}, {number}{', 0' * (OF_UNIT * len(UNITS))}, {text} {source}"
-
-
-def _summed(names: Iterable[str]) -> str:
-    return ", ".join(_whole(f"SUM({name})", name) for name in names)
-
-
-def _whole(what: str, name: str) -> str:
-    """As a number of four bytes: on PostgreSQL sums of sums become numerics, which take several times as long."""
-    return f"CAST({what} AS integer) AS {name}"
+    return f"SELECT '{kind}', 0{', 0' * width}, 0, 0, 0, {number}, {text} {source}"
 
 
 def _value(key: str, code: int) -> object:

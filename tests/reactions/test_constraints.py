@@ -375,7 +375,7 @@ SOUND: dict[type[models.Model], Callable[[Infusion], models.Model]] = {
         course=infusion.course,
         infusion=infusion,
         started_at=infusion.started_at,
-        **dict.fromkeys((*facts.KEYS, *facts.FLAGS), 0),
+        **dict.fromkeys((*facts.KEYS, "known"), 0),
     ),
     Site: lambda infusion: Site.objects.get(),
     Heartbeat: lambda infusion: Heartbeat.objects.create(

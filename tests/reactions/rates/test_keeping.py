@@ -391,7 +391,7 @@ def check_rates(*options: str) -> str:
 
 def test_the_check_finds_what_is_wrong_and_repairs_it(whole: Infusion, clinic: Clinic) -> None:
     assert "All as it should be." in check_rates()
-    RateFacts.objects.filter(patient=whole.patient_id, reacted=1).update(reacted=0)
+    RateFacts.objects.filter(patient=whole.patient_id).update(known=0)
     with pytest.raises(CommandError, match="--repair"):
         check_rates()
     found = keeping.check()
@@ -403,7 +403,7 @@ def test_the_check_finds_what_is_wrong_and_repairs_it(whole: Infusion, clinic: C
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"clinic": 0}, {"started_at": START - 99 * HOUR}, {"iga": 1}, {"silent": 7}, {"product": 10**6}]
+    "wrong", [{"clinic": 0}, {"started_at": START - 99 * HOUR}, {"iga": 1}, {"known": 63}, {"product": 10**6}]
 )
 def test_the_check_compares_every_column(whole: Infusion, wrong: dict[str, Any]) -> None:
     RateFacts.objects.filter(patient=whole.patient_id).update(**wrong)
