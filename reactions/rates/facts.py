@@ -8,6 +8,7 @@ Signatures
     add_up(rows, groupings, units, clinics) -> Read  the figures of the rows, of what is kept, and the marks
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -47,6 +48,14 @@ CODES: dict[str, Sequence[object]] = {
 COLUMNS = ("clinic_id", "patient_id", "course_id", "infusion_id", "started_at", *KEYS, "known")
 # What is `known` of an infusion, as bits: those of `strata`, where it is silent only without an event, and this.
 UNTIMED_BIT = 32
+# The places in Sums of what adds up over infusions: events, total, not_recorded, asked, answered, silent.
+LINEAR = (1, 2, 6, 7, 8, 9)
+# Of infusions, two numbers in each of two sums: looked and asked about, answered and silent.
+_COUNTED = (
+    f", CAST(SUM(((known & {LOOKED}) << 15) + ((known & {ASKED}) >> 2)) AS integer) AS told"
+    f", CAST(SUM(((known & {ANSWERED}) << 13) + ((known & {SILENT}) >> 4)) AS integer) AS heard"
+    f", CAST(SUM((known & {UNTIMED_BIT}) >> 5) AS integer) AS untimed"
+)
 # What an infusion weighs, so that one sum tells how many there are and how many have an event: that adds 1.
 UNIT = 65536
 MARKED = "SELECT patient_id FROM reactions_stalerates"
@@ -160,12 +169,10 @@ def add_up(
     selects = [one.order_by().values(*told_apart, *keys, "known").query.sql_with_params() for one in rows]
     chosen, values = " UNION ALL ".join(select for select, _ in selects), [one for _, own in selects for one in own]
     width = max(4, len(keys))
-    tables = [f"chosen AS MATERIALIZED ({chosen})", _members("cells", told_apart, keys, "chosen")]
+    tables = [_members("cells", told_apart, keys, f"({chosen}) AS chosen", more=_COUNTED)]
     # Of each table, the keys that it tells.
     telling: dict[str, tuple[str, ...]] = {"cells": keys}
-    divided = "".join(f", {key}" for key in keys)
-    codes = f"0{divided}{', 0' * (width - len(keys))}"
-    parts = [f"SELECT 'known', {codes}, known, 0, 0, COUNT(*), '' FROM chosen GROUP BY known{divided}"]
+    parts = [_of_infusions(keys, width)]
     for place, by in sorted(enumerate(groupings), key=lambda one: -len(one[1])):
         source = min(
             (name for name, told in telling.items() if set(by) <= set(told)), key=lambda one: len(telling[one])
@@ -192,7 +199,7 @@ def add_up(
                 case "kept":
                     add(read.kept, unpack(text))
                 case "known":
-                    found.infusions(codes, own[0], number)
+                    found.infusions(codes, json.loads(text))
                 case "courses":
                     found.courses(place, codes, own[0], number)
                 case "patients":
@@ -212,11 +219,14 @@ class _Tally:
         self.sums: dict[tuple[str, int, tuple[int, ...]], list[int]] = defaultdict(lambda: [0] * len(Sums._fields))
         self.untimed = 0
 
-    def infusions(self, codes: Sequence[int], known: int, number: int) -> None:
-        self.untimed += number if known & UNTIMED_BIT else 0
+    def infusions(self, codes: Sequence[int], own: Sequence[int]) -> None:
+        *numbers, untimed = own
+        self.untimed += untimed
         if "infusion" in self.units:
             for place, chosen in enumerate(self.places):
-                self._known("infusion", place, tuple(codes[one] for one in chosen), known, number)
+                sums = self.sums["infusion", place, tuple(codes[one] for one in chosen)]
+                for number, field in zip(numbers, LINEAR, strict=True):
+                    sums[field] += number
 
     def courses(self, place: int, codes: Sequence[int], known: int, number: int) -> None:
         self._known("course", place, tuple(codes[: len(self.groupings[place])]), known, number)
@@ -256,13 +266,32 @@ class _Tally:
         return found | ({UNTIMED: Sums(total=self.untimed)} if self.untimed else {})
 
 
-def _members(name: str, told_apart: Sequence[str], by: Sequence[str], source: str) -> str:
+def _members(name: str, told_apart: Sequence[str], by: Sequence[str], source: str, more: str = "") -> str:
     """A table of what is told apart: `weight` of its infusions, and what is `known` of any of them."""
     columns = ", ".join((*told_apart, *by))
-    weight = f"{UNIT} + (known & {REACTED})" if source == "chosen" else "weight"
+    weight = f"{UNIT} + (known & {REACTED})" if more else "weight"
     return (
         f"{name} AS MATERIALIZED (SELECT {columns}, CAST(SUM({weight}) AS integer) AS weight, {_any_known()} AS known"
-        f" FROM {source} GROUP BY {columns})"
+        f"{more} FROM {source} GROUP BY {columns})"
+    )
+
+
+def _of_infusions(keys: Sequence[str], width: int) -> str:
+    """SELECT of each stratum of all keys the sums of LINEAR, and how many have a reaction without an onset, as JSON."""
+    divided = "".join(f", {key}" for key in keys)
+    numbers = [
+        f"SUM(weight & {UNIT - 1})",
+        "SUM(weight >> 16)",
+        "SUM((weight >> 16) - (told >> 16))",
+        f"SUM(told & {UNIT - 1})",
+        "SUM(heard >> 16)",
+        f"SUM(heard & {UNIT - 1})",
+        "SUM(untimed)",
+    ]
+    text = " || ',' || ".join(numbers)
+    grouped = f" GROUP BY {divided[2:]}" if keys else " HAVING COUNT(*) > 0"
+    return (
+        f"SELECT 'known', 0{divided}{', 0' * (width - len(keys))}, 0, 0, 0, 0, '[' || {text} || ']' FROM cells{grouped}"
     )
 
 
