@@ -173,7 +173,7 @@ def read_the_answer(page: Page) -> None:
 
 def read_the_rate(page: Page) -> None:
     page.reload()
-    expect(page.locator(".headline")).to_contain_text("1 of 1 infusion with a reaction")
+    expect(page.locator(".headline")).to_contain_text("1 infusion of 1 patient; 1 of 1 with a reaction")
     row = page.get_by_role("row", name=re.compile("Deficient"))
     expect(row.get_by_role("cell").filter(has_text="1/1").first).to_be_visible()
     look_at(page, "rates-one")
