@@ -26,14 +26,18 @@ def raise_signals(clinic: Clinic, *, now: datetime) -> int:
     """Look at the clinic, bring its open signals up to date and raise what is new. Returns how many were raised.
 
     What was decided is raised again only when clearly more came since (signals.came_again). What does not stand out any
-    more stays until somebody decides.
+    more stays until somebody decides. When another look or a decision came while this one was under way, nothing is
+    done, and the next look, within minutes or a day, has it.
     """
+    # To look takes seconds: outside the transaction, since on SQLite nobody else could save while it lasts.
+    before, decided = _last_look(clinic), _decided(clinic)
+    seen = look(clinic, now=now, decided=decided)
     with transaction.atomic():
-        # One worker after the other, from before it looks: no figures are replaced by those of an earlier look.
+        # One worker after the other: no figures are replaced by those of an earlier look.
         clinic = Clinic.objects.select_for_update(no_key=True).get(pk=clinic.pk)
+        if (_last_look(clinic), _decided(clinic)) != (before, decided):
+            return 0
         is_open = {_identity(signal): signal for signal in Signal.objects.filter(clinic=clinic).open()}
-        decided = _decided(clinic)
-        seen = look(clinic, now=now, decided=decided)
         raised, found = 0, set()
         for finding in seen.findings:
             identity, figures = (finding.subject, finding.period), _figures(finding)
@@ -58,6 +62,10 @@ def raise_signals(clinic: Clinic, *, now: datetime) -> int:
         }
         SignalLook.objects.update_or_create(clinic=clinic, defaults=told)
     return raised
+
+
+def _last_look(clinic: Clinic) -> datetime | None:
+    return SignalLook.objects.filter(clinic=clinic).values_list("looked_at", flat=True).first()
 
 
 def _follow(signal: Signal, figures: dict[str, Any], now: datetime) -> None:

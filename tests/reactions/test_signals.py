@@ -10,9 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
@@ -185,14 +183,19 @@ def test_a_decision_made_while_a_look_is_under_way_keeps_its_figures(
     assert Signal.objects.get().events == SignalDecision.objects.get().events == 5
 
 
-def test_a_look_begins_when_the_one_before_is_over(bad_lot: None, clinic: Clinic) -> None:
-    with CaptureQueriesContext(connection) as asked:
-        raise_now(clinic)
-    first = {
-        table: next(number for number, query in enumerate(asked) if f'FROM "{table}"' in query["sql"])
-        for table in ("patients_clinic", "reactions_infusion")
-    }
-    assert first["patients_clinic"] < first["reactions_infusion"]
+def test_an_earlier_look_does_not_win(bad_lot: None, clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another worker looked, and saw more, while this one was at it."""
+
+    def look_slowly(*args: Any, **kwargs: Any) -> Any:
+        seen = look(*args, **kwargs)
+        monkeypatch.setattr(raising, "look", look)
+        give(clinic, "SYN-BAD", 1, 1)
+        assert raise_now(clinic) == 1
+        return seen
+
+    monkeypatch.setattr(raising, "look", look_slowly)
+    assert raise_now(clinic) == 0
+    assert Signal.objects.get().events == 6
 
 
 def test_figures_that_nobody_saw_are_not_decided_about(
