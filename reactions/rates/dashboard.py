@@ -1,4 +1,4 @@
-"""Everything the page “Reaction rates” says: two tables and their margins in three units from one pass, and premedication compared."""
+"""Everything the page “Reaction rates” says: tables in three units from one pass, and premedication compared."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

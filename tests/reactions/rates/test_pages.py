@@ -89,6 +89,13 @@ def numbers_in(words: str) -> list[float]:
     return [float(number) for number in re.findall(r"\d+(?:\.\d+)?", words)]
 
 
+def test_rates_of_five_patients_are_drawn_in_full(page: Client, clinic: Clinic) -> None:
+    fill(clinic, patients=10)
+    chart = re.search(r'<svg class="wide".*?</svg>', page.get(PAGE).content.decode(), re.DOTALL)[0]
+    assert "<circle" in chart
+    assert "of-few" not in chart
+
+
 def test_a_stratum_without_infusions_is_shown_without_a_rate(page: Client, clinic: Clinic) -> None:
     fill(clinic)
     html = page.get(PAGE).content.decode()
@@ -169,7 +176,8 @@ def test_the_chart_is_drawn_on_the_server_and_named(page: Client, clinic: Clinic
     chart = re.search(r'<svg class="wide".*?</svg>', html, re.DOTALL)[0]
     assert 'role="img"' in chart
     assert "aria-label=" in chart
-    assert chart.count("<circle") == 4
+    # Three patients stand behind each.
+    assert chart.count("<circle") == chart.count('class="of-few"') == 4
     assert "IgA deficient, no premedication" in chart
     assert "0/3 · 0 % (0 to 56.1 %)" in " ".join(chart.split())
 
