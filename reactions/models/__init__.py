@@ -10,6 +10,7 @@ from reactions.models.patient_page import AnswerDraft, ReportLink, WrongBirthYea
 from reactions.models.plan import CheckInPlan, PlanStep
 from reactions.models.product import Product, ProductRate
 from reactions.models.protocol import ClinicProtocol
+from reactions.models.rates import RateColumns, RatesKept, StaleRates
 from reactions.models.reaction import Reaction, Symptom, Treatment
 from reactions.models.response import ResponseMeasures
 from reactions.models.review import Report, ReviewDecision
@@ -43,7 +44,9 @@ __all__ = [
     "Premedication",
     "Product",
     "ProductRate",
+    "RateColumns",
     "RateStep",
+    "RatesKept",
     "Reaction",
     "Report",
     "ReportLink",
@@ -56,6 +59,7 @@ __all__ = [
     "Signature",
     "SilentPatient",
     "Site",
+    "StaleRates",
     "Symptom",
     "Treatment",
     "Vial",

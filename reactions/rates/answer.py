@@ -9,10 +9,20 @@ from math import floor, log10
 from typing import Any
 
 from patients.models import Clinic
+from reactions.rates.columns import Columns
+from reactions.rates.counts import Counted, Counts, Stratum, count_units
+from reactions.rates.kept import columns_of
 from reactions.rates.question import SOURCES, UNITS, WATCHED, WINDOWS, Question, UnanswerableQuestion, values_of
 from reactions.rates.small_cells import Cell, hidden
-from reactions.rates.statistics import METHODS, ClusterEstimate, Interval, cluster_robust, upper_bound_of_none, wilson
-from reactions.rates.strata import WITHOUT_ONSET_COUNTS, Counted, Counts, Stratum, count_units
+from reactions.rates.statistics import (
+    METHODS,
+    ClusterEstimate,
+    Interval,
+    cluster_robust_from_sums,
+    upper_bound_of_none,
+    wilson,
+)
+from reactions.rates.strata import WITHOUT_ONSET_COUNTS
 from reactions.spreadsheet import safe_cell
 
 _UNIT_WORDS = {"infusion": "infusions", "course": "courses", "patient": "patients"}
@@ -85,8 +95,11 @@ def answers_by_unit(
     groupings: Sequence[tuple[str, ...]],
     clinics: Iterable[Clinic],
     units: Collection[str] = UNITS,
+    columns: Columns | None = None,
 ) -> dict[str, list[RatesTable]]:
-    """The answers per infusion, per course and per patient, side by side and from one pass.
+    """The answers per infusion, per course and per patient, side by side and from one pass over the infusions.
+
+    Who has read them already gives their `columns`, which have all keys of the groupings.
 
     The strictest small-cell rule of the clinics holds for all of them, and the same strata are hidden in every unit.
     Raises UnanswerableQuestion where the rule cannot be kept: for more than two keys at once.
@@ -98,7 +111,9 @@ def answers_by_unit(
         raise UnanswerableQuestion("Small groups are not shown here: divide by two keys at most.")
     margins = {(key,) for by in groupings if least for key in by}
     every = list(dict.fromkeys([*groupings, *sorted(margins)]))
-    counted = count_units(question, every, clinics, {"infusion", *units} if least else units)
+    if columns is None:
+        columns = columns_of(question, keys_of(every), clinics)
+    counted = count_units(columns, every, {"infusion", *units} if least else units)
     out = _hidden(question, every, counted["infusion"], least) if least else {}
     found: dict[str, list[RatesTable]] = {}
     for unit in units:
@@ -108,6 +123,11 @@ def answers_by_unit(
             _table(replace(asked, by=by), by_grouping[by], slugs, least, out.get(by, frozenset())) for by in groupings
         ]
     return found
+
+
+def keys_of(groupings: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """Every key by which one of the groupings divides."""
+    return tuple(dict.fromkeys(key for by in groupings for key in by))
 
 
 def _in_unit(question: Question, unit: str) -> Question:
@@ -120,7 +140,7 @@ def _hidden(
     question: Question, every: Sequence[tuple[str, ...]], counted: Sequence[Counted], least: int
 ) -> dict[tuple[str, ...], frozenset[Stratum]]:
     """{keys: the strata that are not shown}. The margins of a table are hidden first, as where they are asked alone."""
-    if len(counted[0].everything.by_patient) < least:
+    if counted[0].everything.patients < least:
         return {
             by: frozenset([(), *_strata(replace(question, by=by), one)]) for by, one in zip(every, counted, strict=True)
         }
@@ -148,7 +168,7 @@ def _lines(cells: Iterable[Stratum], place: int, out: Collection[Stratum]) -> li
 
 
 def _cell(counts: Counts) -> Cell:
-    return Cell(counts.events, counts.total, frozenset(counts.by_patient))
+    return Cell(counts.events, counts.total, frozenset(counts.patient.tolist()))
 
 
 def _table(
@@ -186,12 +206,10 @@ def _strata(question: Question, counted: Counted) -> list[Stratum]:
 
 
 def _rate(question: Question, stratum: Stratum, counts: Counts) -> Rate:
-    events, total, patients = counts.events, counts.total, len(counts.by_patient)
+    events, total = counts.events, counts.total
     if total == 0:
         return Rate(stratum)
-    clustered = None
-    if question.unit != "patient":
-        clustered = cluster_robust((reacted, units) for reacted, units in counts.by_patient.values())
+    clustered = cluster_robust_from_sums(*counts.sums) if question.unit != "patient" else None
     if question.interval == "cluster" and clustered:
         interval = clustered.interval
     else:
@@ -200,7 +218,7 @@ def _rate(question: Question, stratum: Stratum, counts: Counts) -> Rate:
         stratum,
         events=events,
         total=total,
-        patients=patients,
+        patients=counts.patients,
         not_recorded=counts.not_recorded,
         asked=counts.asked,
         answered=counts.answered,
@@ -261,11 +279,11 @@ def _on_few(question: Question, counts: Counts) -> list[str]:
         most = percent(upper_bound_of_none(counts.total))
         return [f"No event in {counts.total} {units}: the rate lies below {most} % with 95 % confidence (one-sided)."]
     notes = []
-    reacted = [events for events, _ in counts.by_patient.values() if events]
-    if len(reacted) == 1 and reacted[0] > 1:
-        notes.append(f"All {reacted[0]} events are of one patient: they tell of that patient more than of a rate.")
-    largest = max((own for _, own in counts.by_patient.values()), default=0)
-    if len(counts.by_patient) > 1 and largest * 4 > counts.total and question.unit != "patient" and largest > 1:
+    most_events = int(counts.events_of.max(initial=0))
+    if most_events == counts.events > 1:
+        notes.append(f"All {most_events} events are of one patient: they tell of that patient more than of a rate.")
+    largest = int(counts.units_of.max(initial=0))
+    if counts.patients > 1 and largest * 4 > counts.total and question.unit != "patient" and largest > 1:
         notes.append(f"One patient has {largest} of the {counts.total} {units}.")
     return notes
 

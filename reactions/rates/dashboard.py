@@ -1,12 +1,13 @@
-"""Everything the page “Reaction rates” says: tables in three units from one pass, and premedication compared."""
+"""Everything the page “Reaction rates” says, from one pass: tables in three units, and premedication compared."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from patients.models import STATUS_LABELS, Clinic
 from reactions.rates import premedication_words
-from reactions.rates.answer import Rate, RatesTable, answers_by_unit
-from reactions.rates.premedication import Comparison, compare
+from reactions.rates.answer import Rate, RatesTable, answers_by_unit, keys_of
+from reactions.rates.kept import columns_of
+from reactions.rates.premedication import COMPARED_BY, Comparison, compare
 from reactions.rates.premedication_words import ComparisonInWords
 from reactions.rates.question import UNITS, Question, in_words, label_of, values_of
 
@@ -74,7 +75,9 @@ def groupings_of(premedication: str, also: str, clinics: Sequence[Clinic]) -> li
 
 def dashboard(question: Question, premedication: str, also: str, clinics: Sequence[Clinic]) -> Dashboard:
     """Answer the question for the clinics. `premedication` is that key or one drug's, `also` the second table's key."""
-    by_unit = answers_by_unit(question, groupings_of(premedication, also, clinics), clinics)
+    groupings = groupings_of(premedication, also, clinics)
+    columns = columns_of(question, keys_of([*groupings, COMPARED_BY]), clinics)
+    by_unit = answers_by_unit(question, groupings, clinics, columns=columns)
     table, by_iga, by_drugs, second, *besides = by_unit[question.unit]
     width = len(by_drugs.strata)
     lines = [
@@ -92,8 +95,7 @@ def dashboard(question: Question, premedication: str, also: str, clinics: Sequen
         also_in_full=_in_full([by_unit[unit][3] for unit in UNITS], second),
         everything=InFull("All", table.all, tuple(by_unit[unit][0].all for unit in UNITS), ()),
         comparison=compare(
-            question,
-            clinics,
+            columns,
             least=table.least_patients,
             hidden_classes=_hidden_values("premedication", besides),
         ),

@@ -6,10 +6,12 @@ others lessen that, none removes it.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from patients.models import Clinic
-from reactions.rates.question import Question
+import numpy as np
+
+from reactions.rates.columns import Columns
+from reactions.rates.counts import Counts, Stratum, count_units, together
 from reactions.rates.statistics import (
     Contrast,
     Table,
@@ -20,11 +22,12 @@ from reactions.rates.statistics import (
     risk_difference,
     risk_ratio,
 )
-from reactions.rates.strata import Counts, Stratum, count_units
 from reactions.vocabulary import PremedicationClass
 
 UNTREATED = str(PremedicationClass.NONE)
 SILENT = str(PremedicationClass.NOT_RECORDED)
+# What is compared is divided by these keys.
+COMPARED_BY = ("premedication", "prior_reaction", "first_infusion")
 # With fewer patients on one of the sides the counts are shown, and nothing is compared. This project's own.
 LEAST_TO_COMPARE = 10
 # Ratios nearer to 1 than this point nowhere. This project's own.
@@ -93,36 +96,33 @@ class Comparison:
         return lower < 1 / CLEARLY and upper > CLEARLY
 
 
-def compare(
-    question: Question, clinics: Iterable[Clinic], *, least: int = 0, hidden_classes: Collection[str] = ()
-) -> Comparison:
-    """The question's infusions with any premedication against those with none; what was not recorded is left out.
+def compare(columns: Columns, *, least: int = 0, hidden_classes: Collection[str] = ()) -> Comparison:
+    """Infusions with any premedication against those with none; what was not recorded is left out.
 
-    Adjusted is Mantel-Haenszel over {reacted before or not} × {first or later infusion}. With `least`, nothing
-    is told of fewer patients, nor what tells of fewer beside the table of premedication, which hides `hidden_classes`.
+    They are divided by COMPARED_BY. Adjusted is Mantel-Haenszel over {reacted before or not} × {first or later
+    infusion}. With `least`, nothing is told of fewer patients, nor what tells of fewer beside the table of
+    premedication, which hides `hidden_classes`.
     """
-    asked = replace(question, by=("premedication", "prior_reaction", "first_infusion"), unit="infusion")
-    if asked.interval == "cluster":
-        asked = replace(asked, interval="wilson")
-    strata = count_units(asked, [asked.by], clinics, ["infusion"])["infusion"][0].strata
-    given = _together(counts for stratum, counts in strata.items() if stratum[0] not in {UNTREATED, SILENT})
-    none = _together(counts for stratum, counts in strata.items() if stratum[0] == UNTREATED)
+    strata = count_units(columns, [COMPARED_BY], ["infusion"])["infusion"][0].strata
+    given = together(counts for stratum, counts in strata.items() if stratum[0] not in {UNTREATED, SILENT})
+    none = together(counts for stratum, counts in strata.items() if stratum[0] == UNTREATED)
     if least and _is_hidden(strata, given, none, least, hidden_classes):
         return Comparison(_NOBODY, _NOBODY, TOO_SMALL)
     why_not = _why_not(given, none)
     if why_not:
         return Comparison(_side(given), _side(none), why_not)
     tables = _tables(strata)
-    first_given = _together(c for s, c in strata.items() if s[2] and s[0] not in {UNTREATED, SILENT})
-    first_none = _together(c for s, c in strata.items() if s[2] and s[0] == UNTREATED)
+    first_given = together(c for s, c in strata.items() if s[2] and s[0] not in {UNTREATED, SILENT})
+    first_none = together(c for s, c in strata.items() if s[2] and s[0] == UNTREATED)
     sides = (*_counts(given), *_counts(none))
-    both = len(given.by_patient.keys() & none.by_patient.keys())
-    pairs: Pairs | None = _pairs(given, none)
-    within = mantel_haenszel_risk_ratio(_by_patient(given, none)) if both >= LEAST_TO_COMPARE else None
-    withholds_pairs = both < least or any(0 < len(side.by_patient) - both < least for side in (given, none))
+    tables_within = _by_patient(given, none)
+    both = len(tables_within)
+    pairs: Pairs | None = _pairs(tables_within)
+    within = mantel_haenszel_risk_ratio(tables_within) if both >= LEAST_TO_COMPARE else None
+    withholds_pairs = both < least or any(0 < side.patients - both < least for side in (given, none))
     if withholds_pairs:
         pairs = within = None
-    withholds_first = min(len(first_given.by_patient), len(first_none.by_patient)) < least or any(
+    withholds_first = min(first_given.patients, first_none.patients) < least or any(
         0 < patients < least for patients in _patients_first_and_later(strata)
     )
     firsts = None if withholds_first else (first_given, first_none)
@@ -150,23 +150,23 @@ def _is_hidden(
 
     Where the table hides a class with patients that is none of those given, the sum of those given would undo it.
     """
-    silent = _together(counts for stratum, counts in strata.items() if stratum[0] == SILENT)
-    if min(len(given.by_patient), len(none.by_patient)) < least or 0 < len(silent.by_patient) < least:
+    silent = together(counts for stratum, counts in strata.items() if stratum[0] == SILENT)
+    if min(given.patients, none.patients) < least or 0 < silent.patients < least:
         return True
-    return UNTREATED in hidden_classes or (SILENT in hidden_classes and bool(silent.by_patient))
+    return UNTREATED in hidden_classes or (SILENT in hidden_classes and bool(silent.patients))
 
 
 def _patients_first_and_later(strata: dict[Stratum, Counts]) -> Iterable[int]:
     """How many patients have first, and later, infusions given, without and not recorded."""
-    groups: dict[tuple[str, object], set[int]] = defaultdict(set)
+    groups: dict[tuple[str, object], list[Counts]] = defaultdict(list)
     for (group, _, is_first), counts in strata.items():
         kind = str(group) if group in {UNTREATED, SILENT} else "given"
-        groups[kind, is_first].update(counts.by_patient)
-    return [len(patients) for patients in groups.values()]
+        groups[kind, is_first].append(counts)
+    return [together(several).patients for several in groups.values()]
 
 
 def _why_not(given: Counts, none: Counts) -> str:
-    fewest = min(len(given.by_patient), len(none.by_patient))
+    fewest = min(given.patients, none.patients)
     if fewest == 0:
         return "One of the two groups has no infusions."
     if fewest < LEAST_TO_COMPARE:
@@ -174,41 +174,24 @@ def _why_not(given: Counts, none: Counts) -> str:
     return ""
 
 
-def _together(several: Iterable[Counts]) -> Counts:
-    """Strata added up; a patient's units of all of them count together."""
-    whole = Counts()
-    for counts in several:
-        for patient, (events, units) in counts.by_patient.items():
-            cell = whole.by_patient[patient]
-            cell[0] += events
-            cell[1] += units
-    return whole
-
-
 def _tables(strata: dict[Stratum, Counts]) -> list[Table]:
     tables = []
-    for rest in dict.fromkeys(stratum[1:] for stratum in strata):
+    for rest in sorted({stratum[1:] for stratum in strata}, key=str):
         here = {stratum[0]: counts for stratum, counts in strata.items() if stratum[1:] == rest}
-        given = _together(counts for group, counts in here.items() if group not in {UNTREATED, SILENT})
+        given = together(counts for group, counts in here.items() if group not in {UNTREATED, SILENT})
         tables.append((*_counts(given), *_counts(here.get(UNTREATED, Counts()))))
     return tables
 
 
 def _by_patient(given: Counts, none: Counts) -> list[Table]:
     """A table for each patient with infusions of both kinds: one with many infusions of a kind counts fairly."""
-    both = sorted(given.by_patient.keys() & none.by_patient.keys())
-    tables = []
-    for patient in both:
-        (given_events, given_total), (none_events, none_total) = given.by_patient[patient], none.by_patient[patient]
-        tables.append((given_events, given_total, none_events, none_total))
-    return tables
+    _, with_it, without = np.intersect1d(given.patient, none.patient, assume_unique=True, return_indices=True)
+    columns = (given.events_of[with_it], given.units_of[with_it], none.events_of[without], none.units_of[without])
+    return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
-def _pairs(given: Counts, none: Counts) -> Pairs:
-    reacted = [
-        (given.by_patient[patient][0] > 0, none.by_patient[patient][0] > 0)
-        for patient in given.by_patient.keys() & none.by_patient.keys()
-    ]
+def _pairs(tables: Iterable[Table]) -> Pairs:
+    reacted = [(given > 0, none > 0) for given, _, none, _ in tables]
     with_only, without_only = reacted.count((True, False)), reacted.count((False, True))
     return Pairs(
         both=reacted.count((True, True)),
@@ -225,4 +208,4 @@ def _counts(counts: Counts) -> tuple[int, int]:
 
 
 def _side(counts: Counts) -> Side:
-    return Side(counts.events, counts.total, len(counts.by_patient))
+    return Side(counts.events, counts.total, counts.patients)

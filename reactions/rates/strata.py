@@ -1,4 +1,4 @@
-"""From rows to strata: which infusions count, in which stratum, with or without a reaction.
+"""From rows to columns: which infusions count, in which stratum, with or without a reaction.
 
 An infusion counts unless it or its patient is void. Its IgA status is the result in force on its day, on the clinic's
 clocks. It counts as an event when a symptom of a reaction that is not void matches the question and began in the
@@ -6,9 +6,9 @@ question's window.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, time, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -45,7 +45,8 @@ from reactions.models import (
     ReviewDecision,
     Symptom,
 )
-from reactions.rates.question import DRUG_PREFIX, NOT_RECORDED, RATE_BANDS, UNITS, WATCHED, Question
+from reactions.rates.columns import ANSWERED, ASKED, LOOKED, REACTED, SILENT, UNTIMED, Columns, of_rows
+from reactions.rates.question import DRUG_PREFIX, NOT_RECORDED, RATE_BANDS, WATCHED, Question
 from reactions.vocabulary import (
     DRUGS,
     CheckInKind,
@@ -55,13 +56,7 @@ from reactions.vocabulary import (
     ReactionRecord,
 )
 
-Stratum = tuple[object, ...]
-# What is known of a unit, as bits: it had an event; somebody of the clinic watched; a check-in about its course left;
-# the patient answered one; nobody said that there was none.
-REACTED, LOOKED, ASKED, ANSWERED, SILENT = 1, 2, 4, 8, 16
-# (patient, unit): its bits
-Units = dict[tuple[int, int], int]
-
+EPOCH, SECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(seconds=1)
 CORTICOSTEROIDS = [code for code, (_, group) in DRUGS.items() if group == DrugGroup.CORTICOSTEROID]
 ANTIPYRETICS_AND_ANTIHISTAMINES = [
     code for code, (_, group) in DRUGS.items() if group in {DrugGroup.ANTIPYRETIC, DrugGroup.ANTIHISTAMINE}
@@ -72,120 +67,51 @@ ANTIPYRETICS_AND_ANTIHISTAMINES = [
 WITHOUT_ONSET_COUNTS = frozenset({"label72", "any"})
 
 
-@dataclass
-class Counts:
-    """What was counted in one stratum: of each patient, [units with an event, units]."""
-
-    by_patient: dict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
-    # Units of which nobody wrote down whether there was a reaction.
-    not_recorded: int = 0
-    # Units whose course a check-in asked about, and those of them that a patient answered.
-    asked: int = 0
-    answered: int = 0
-    # Units without an event, with an infusion of which nobody said that there was none: who watched in the windows in
-    # which somebody of the clinic is there, the patient in the others. A problem that a patient told and about which
-    # nobody has decided is no “none”.
-    silent: int = 0
-
-    @property
-    def events(self) -> int:
-        return sum(events for events, _ in self.by_patient.values())
-
-    @property
-    def total(self) -> int:
-        return sum(units for _, units in self.by_patient.values())
+def from_records(question: Question, keys: Sequence[str], clinics: Iterable[Clinic], among: Q | None = None) -> Columns:
+    """Every infusion that the question is about, of those that `among` chooses, read from the records in one query."""
+    return of_rows(_rows(question, known_of(question, keys, clinics, among or Q())), keys)
 
 
-@dataclass
-class Counted:
-    """Every stratum that has infusions, and all together."""
-
-    strata: dict[Stratum, Counts]
-    everything: Counts
-    without_onset: int
-
-
-def count(question: Question, clinics: Iterable[Clinic]) -> Counted:
-    """Count the question's units in the given clinics, divided by its keys."""
-    return count_units(question, [question.by], clinics, [question.unit])[question.unit][0]
-
-
-def count_units(
-    question: Question,
-    groupings: Sequence[tuple[str, ...]],
-    clinics: Iterable[Clinic],
-    units: Collection[str] = UNITS,
-) -> dict[str, list[Counted]]:
-    """Count several units in one pass, each divided by each of the groupings, as a table and its margins.
-
-    Two queries. A course or a patient counts once in every stratum in which it has an infusion, and as an event there
-    when one of those infusions has one.
-    """
-    keys = tuple(dict.fromkeys(key for grouping in groupings for key in grouping))
-    places = [tuple(keys.index(key) for key in grouping) for grouping in groupings]
-    divided: dict[str, list[dict[Stratum, Units]]] = {unit: [defaultdict(dict) for _ in groupings] for unit in units}
-    everything: dict[str, Units] = {unit: {} for unit in units}
-    infusions = infusions_of(question, clinics, keys)
-    for infusion, course, patient, bits, values in _rows(question, keys, infusions):
-        strata = [tuple(values[place] for place in chosen) for chosen in places]
-        numbers = {"infusion": infusion, "course": course, "patient": patient}
-        for unit in units:
-            member = (patient, numbers[unit])
-            for division, stratum in zip(divided[unit], strata, strict=True):
-                seen = division[stratum]
-                seen[member] = seen.get(member, 0) | bits
-            everything[unit][member] = everything[unit].get(member, 0) | bits
-    without_onset = _without_onset(question, infusions)
-    found: dict[str, list[Counted]] = {}
-    for unit in units:
-        total = _counts(question, everything[unit])
-        found[unit] = [
-            Counted({stratum: _counts(question, seen) for stratum, seen in strata.items()}, total, without_onset)
-            for strata in divided[unit]
-        ]
-    return found
-
-
-def _counts(question: Question, units: Units) -> Counts:
-    counts = Counts()
-    for (patient, _), bits in units.items():
-        cell = counts.by_patient[patient]
-        cell[0] += bits & REACTED
-        cell[1] += 1
-        counts.not_recorded += not bits & LOOKED
-        counts.asked += bool(bits & ASKED)
-        counts.answered += bool(bits & ANSWERED)
-        counts.silent += bool(bits & SILENT) and not bits & REACTED
-    return counts
-
-
-def _rows(
-    question: Question, by: tuple[str, ...], infusions: QuerySet[Infusion]
-) -> Iterator[tuple[int, int, int, int, list[Any]]]:
-    """(infusion, course, patient, what is known of it, its values of the keys) of each."""
+def known_of(question: Question, keys: Sequence[str], clinics: Iterable[Clinic], among: Q) -> QuerySet[Infusion, Any]:
+    """What is read of each infusion: patient, course, start, what is known of it, and its values of the keys."""
     about = CheckIn.objects.filter(course=OuterRef("course_id"), infusion__voided_at=None)
     asked = about.filter(sent_at__isnull=False).exclude(kind=CheckInKind.REPORT)
     answers = Answer.objects.filter(checkin__course=OuterRef("course_id"), checkin__infusion__voided_at=None)
     answered = answers.exclude(checkin__kind=CheckInKind.REPORT)
     undecided = answered.filter(~Exists(ReviewDecision.objects.filter(checkin=OuterRef("checkin"))), has_problem=True)
     looked = Case(When(reaction_record=ReactionRecord.OBSERVED, then=True), default=False, output_field=BooleanField())
-    keys = [f"key_{number}" for number in range(len(by))]
-    rows = infusions.annotate(
-        reacted=Exists(events_of(question)),
-        looked=looked,
-        asked=Exists(asked),
-        answered=Exists(answered),
-        undecided=Exists(undecided),
+    infusions = (
+        infusions_of(question, clinics, tuple(keys))
+        .filter(among)
+        .annotate(
+            reacted=Exists(events_of(question)),
+            untimed=Exists(_events_without_onset(question)),
+            looked=looked,
+            asked=Exists(asked),
+            answered=Exists(answered),
+            undecided=Exists(undecided),
+        )
     )
-    known = ("pk", "course_id", "patient_id", "reacted", "looked", "asked", "answered", "undecided")
-    each = rows.order_by().values_list(*known, *keys).iterator(chunk_size=10_000)
-    for infusion, course, patient, reacted, was_looked, was_asked, did_answer, is_undecided, *values in each:
-        bits = REACTED | LOOKED if reacted else LOOKED if was_looked else 0
+    own = ("patient_id", "course_id", "started_at")
+    known = ("reacted", "untimed", "looked", "asked", "answered", "undecided")
+    return infusions.order_by().values_list(*own, *known, *(f"key_{number}" for number in range(len(keys))))
+
+
+def _rows(question: Question, infusions: QuerySet[Infusion, Any]) -> Iterator[tuple[Any, ...]]:
+    """(patient, course, second of the start, what is known as bits, its values of the keys …) of each."""
+    for patient, course, started_at, *told in infusions.iterator(chunk_size=10_000):
+        reacted, untimed, looked, was_asked, did_answer, is_undecided, *values = told
+        bits = REACTED | LOOKED if reacted else LOOKED if looked else 0
         # What was taken down by telephone was asked as well.
         bits |= (ASKED | ANSWERED) if did_answer else ASKED if was_asked else 0
-        heard = was_looked if question.window in WATCHED else did_answer and not is_undecided
-        bits |= 0 if heard else SILENT
-        yield infusion, course, patient, bits, values
+        heard = looked if question.window in WATCHED else did_answer and not is_undecided
+        bits |= (0 if heard else SILENT) | (UNTIMED if untimed else 0)
+        yield patient, course, second_of(started_at), bits, *values
+
+
+def second_of(moment: datetime) -> int:
+    """The whole second since 1970 in which the moment lies. No midnight comes to lie between."""
+    return int((moment - EPOCH) // SECOND)
 
 
 def infusions_of(question: Question, clinics: Iterable[Clinic], by: tuple[str, ...] = ()) -> QuerySet[Infusion]:
@@ -198,7 +124,7 @@ def infusions_of(question: Question, clinics: Iterable[Clinic], by: tuple[str, .
         zones[clinic.time_zone].append(clinic.pk)
     zones = zones or {"UTC": []}  # nobody's infusions
     infusions = Infusion.objects.counted().filter(
-        reduce(or_, (Q(patient__clinic__in=ids) & _days(question, ZoneInfo(zone)) for zone, ids in zones.items()))
+        reduce(or_, (Q(patient__clinic__in=ids) & _days(question, zone) for zone, ids in zones.items()))
     )
     if question.product:
         infusions = infusions.filter(product__name=question.product)
@@ -212,13 +138,18 @@ def _day(zone: str) -> TruncDate:
     return TruncDate("started_at", tzinfo=ZoneInfo(zone))
 
 
-def _days(question: Question, zone: ZoneInfo) -> Q:
-    within = Q()
-    if question.first_day:
-        within &= Q(started_at__gte=datetime.combine(question.first_day, time.min, zone))
-    if question.last_day:
-        within &= Q(started_at__lt=datetime.combine(question.last_day + timedelta(days=1), time.min, zone))
-    return within
+def _days(question: Question, zone: str) -> Q:
+    start, end = span_of(question, zone)
+    return (Q(started_at__gte=start) if start else Q()) & (Q(started_at__lt=end) if end else Q())
+
+
+def span_of(question: Question, zone: str) -> tuple[datetime | None, datetime | None]:
+    """From when on and before when infusions begin that the question is about, by a zone's clocks; None: no limit."""
+    first, last = question.first_day, question.last_day
+    return (
+        datetime.combine(first, time.min, ZoneInfo(zone)) if first else None,
+        datetime.combine(last + timedelta(days=1), time.min, ZoneInfo(zone)) if last else None,
+    )
 
 
 def _value_of(key: str) -> Any:
@@ -325,11 +256,9 @@ def every_event_of(question: Question) -> QuerySet[Symptom]:
             return symptoms
 
 
-def _without_onset(question: Question, infusions: QuerySet[Infusion]) -> int:
-    """How many of the infusions have a matching reaction of which nobody wrote down when it began.
+def _events_without_onset(question: Question) -> QuerySet[Symptom]:
+    """Symptoms of the infusion at hand that match, of which nobody wrote down when they began.
 
-    They are events in the windows that are open at the start (WITHOUT_ONSET_COUNTS), and cannot be placed in others.
+    They make an event in the windows that are open at the start (WITHOUT_ONSET_COUNTS), and cannot be placed in others.
     """
-    anywhere = replace(question, window="any")
-    unknown = events_of(anywhere).filter(onset_at=None, reaction__onset_at=None)
-    return infusions.filter(Exists(unknown)).count()
+    return events_of(replace(question, window="any")).filter(onset_at=None, reaction__onset_at=None)

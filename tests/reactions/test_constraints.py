@@ -35,6 +35,8 @@ from reactions.models import (
     Premedication,
     Product,
     ProductRate,
+    RateColumns,
+    RatesKept,
     RateStep,
     Reaction,
     ResponseMeasures,
@@ -50,6 +52,8 @@ from reactions.models import (
     Vitals,
     WorkItem,
 )
+from reactions.rates import kept
+from reactions.rates.strata import from_records
 from tests.support.factories import make_checkins, make_reaction, make_response, make_signal
 
 pytestmark = pytest.mark.django_db
@@ -248,6 +252,8 @@ BREAKS: dict[str, list[Break]] = {
     "reactions_planstep_question_set_known": [changed(question_set="whatever")],
     "reactions_site_only_one": [twice(id=2)],
     "reactions_site_has_id": [changed(site_id="")],
+    "reactions_rateskept_only_one": [twice(id=2)],
+    "reactions_ratecolumns_once": [twice()],
     "reactions_heartbeat_once": [twice()],
     "reactions_heartbeat_part_known": [changed(part="cat")],
     "reactions_heartbeat_trouble_is_whole": [changed(failing_since=LONG_AGO), changed(trouble="Refused")],
@@ -362,6 +368,10 @@ SOUND: dict[type[models.Model], Callable[[Infusion], models.Model]] = {
         person=infusion.created_by,
         starts_at=infusion.started_at,
         ends_at=infusion.started_at + timedelta(hours=8),
+    ),
+    RatesKept: lambda infusion: RatesKept.objects.get(),
+    RateColumns: lambda infusion: RateColumns.objects.create(
+        clinic=infusion.clinic, month=24_000, **kept.packed(from_records(kept.ASKED, kept.KEPT_KEYS, []), 24_000)
     ),
     Site: lambda infusion: Site.objects.get(),
     Heartbeat: lambda infusion: Heartbeat.objects.create(

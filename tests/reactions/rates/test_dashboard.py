@@ -21,7 +21,7 @@ from reactions.rates.answer import answer, answers_by_unit
 from reactions.rates.dashboard import dashboard
 from reactions.rates.premedication_words import ComparisonInWords
 from reactions.rates.question import Question, UnanswerableQuestion
-from reactions.rates.strata import count
+from tests.support.counting import count
 from tests.support.factories import make_checkins, make_infusion, make_patient, make_reaction
 from tests.support.logs import reaction_rates
 

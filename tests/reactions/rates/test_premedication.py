@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from patients.models import Clinic, Patient
-from reactions.rates.premedication import Comparison, Side, compare
+from reactions.rates.premedication import COMPARED_BY, Comparison, Side, compare
 from reactions.rates.premedication_words import in_words, ratio_words
 from reactions.rates.question import Question
 from reactions.rates.statistics import Contrast, Interval
+from reactions.rates.strata import from_records
 from tests.support.factories import make_infusion, make_patient, make_reaction
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +26,7 @@ def give(patient: Patient, month: int, *, premedicated: bool, reacts: bool) -> N
 
 
 def asked(clinic: Clinic) -> Comparison:
-    return compare(Question(), [clinic])
+    return compare(from_records(Question(), COMPARED_BY, [clinic]))
 
 
 def simpson(clinic: Clinic) -> None:

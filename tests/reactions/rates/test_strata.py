@@ -10,8 +10,9 @@ import pytest
 
 from patients.models import Clinic, IgaResult, Patient
 from reactions.models import Infusion, Reaction
+from reactions.rates.counts import Counted
 from reactions.rates.question import Question, UnanswerableQuestion
-from reactions.rates.strata import Counted, count
+from tests.support.counting import count
 from tests.support.factories import make_infusion, make_patient, make_reaction
 
 HOUR = timedelta(hours=1)

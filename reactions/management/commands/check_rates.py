@@ -1,0 +1,39 @@
+"""Are the rates that are kept ready those that the records give?"""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from reactions.rates import keeping
+
+
+class Command(BaseCommand):
+    help = (
+        "Compare the rates that are kept ready with a computation from scratch, patient by patient. Fails where they "
+        "differ and nothing is repaired. With --repair everything is ready at once, as after a migration of a large "
+        "database, which ticks take their time for; and rates are kept by the rules of today, as after an update of "
+        "time zones or of PostgreSQL."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--repair", action="store_true", help="put right what is wrong")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = keeping.check(repair=options["repair"])
+        amiss = []
+        if not found.triggers_are_there:
+            amiss.append("Triggers that mark what changed are missing.")
+        if not found.is_complete:
+            amiss.append("What is kept is incomplete or was made by other rules, and is not used.")
+        if found.wrong:
+            amiss.append(f"Wrong for {len(found.wrong)} patients: {_some(found.wrong)}.")
+        self.stdout.write(f"Infusions looked at: {found.infusions}.")
+        for line in amiss:
+            self.stdout.write(line)
+        if amiss and not options["repair"]:
+            raise CommandError("The rates that are kept ready are not right. Call it again with --repair.")
+        self.stdout.write("Repaired." if amiss else "All as it should be.")
+
+
+def _some(numbers: list[int]) -> str:
+    return ", ".join(str(number) for number in numbers[:20]) + (" …" if len(numbers) > 20 else "")

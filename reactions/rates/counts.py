@@ -1,0 +1,173 @@
+"""From columns to strata: how many infusions, courses and patients, and how many of them with a reaction. No database.
+
+Signatures
+    count_units(columns, groupings, units) -> {unit: [Counted of each grouping]}
+    together(several) -> Counts                      strata added up, patient by patient
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from reactions.rates.columns import (
+    ANSWERED,
+    ASKED,
+    LOOKED,
+    REACTED,
+    SILENT,
+    UNTIMED,
+    Columns,
+    Key,
+    Numbers,
+    distinct,
+    nothing,
+)
+from reactions.rates.question import UNITS
+
+Stratum = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What was counted in one stratum: of each of its patients, in their order, units with an event, and units."""
+
+    patient: Numbers = field(default_factory=nothing)
+    events_of: Numbers = field(default_factory=nothing)
+    units_of: Numbers = field(default_factory=nothing)
+    # Units of which nobody wrote down whether there was a reaction.
+    not_recorded: int = 0
+    # Units whose course a check-in asked about, and those of them that a patient answered.
+    asked: int = 0
+    answered: int = 0
+    # Units without an event, with an infusion of which nobody said that there was none: who watched in the windows in
+    # which somebody of the clinic is there, the patient in the others. A problem that a patient told and about which
+    # nobody has decided is no “none”.
+    silent: int = 0
+
+    @property
+    def patients(self) -> int:
+        return len(self.patient)
+
+    @cached_property
+    def events(self) -> int:
+        return int(self.events_of.sum())
+
+    @cached_property
+    def total(self) -> int:
+        return int(self.units_of.sum())
+
+    @property
+    def sums(self) -> tuple[int, int, int, int, int, int]:
+        """k, Σx, Σn, Σx², Σxn and Σn² over the k patients with x events in n units each."""
+        x, n = self.events_of, self.units_of
+        return self.patients, self.events, self.total, int(x @ x), int(x @ n), int(n @ n)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Every stratum that has infusions, and all together. `without_onset` is of infusions in any unit."""
+
+    strata: dict[Stratum, Counts]
+    everything: Counts
+    without_onset: int
+
+
+def count_units(
+    columns: Columns, groupings: Sequence[tuple[str, ...]], units: Collection[str] = UNITS
+) -> dict[str, list[Counted]]:
+    """Count several units, each divided by each of the groupings, as a table and its margins.
+
+    A course or a patient counts once in every stratum in which it has an infusion, and as an event there when one of
+    those infusions has one.
+    """
+    without_onset = int(np.count_nonzero(columns.known & UNTIMED))
+    rows = _Rows(columns)
+    found: dict[str, list[Counted]] = {}
+    for unit in units:
+        everything = dict(rows.divided((), unit)).get((), Counts())
+        found[unit] = [Counted(dict(rows.divided(by, unit)), everything, without_onset) for by in groupings]
+    return found
+
+
+class _Rows:
+    """The columns, with patients and courses numbered from 0 on."""
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+        self.patients, self.patient = distinct(columns.patient)
+
+    @cached_property
+    def courses(self) -> tuple[int, Numbers]:
+        """How many courses there are, and each infusion's. One that two patients had is a course of each."""
+        courses, course = distinct(self.columns.course)
+        owner = np.zeros(len(courses), dtype=np.int64)
+        owner[course] = self.patient
+        if not np.array_equal(owner[course], self.patient):
+            pairs = self.patient.astype(np.int64) * len(courses) + course
+            courses, course = np.unique(pairs, return_inverse=True)
+        return len(courses), course
+
+    def divided(self, by: tuple[str, ...], unit: str) -> Iterator[tuple[Stratum, Counts]]:
+        """Each stratum that has infusions, and what is counted there."""
+        keys = [self.columns.keys[name] for name in by]
+        code: Numbers = np.zeros(len(self.columns), dtype=np.int64)
+        for key in keys:
+            code = code * len(key.values) + key.places
+        cells, cell = distinct(code)
+        patient, known = self.patient, self.columns.known
+        if unit != "infusion":
+            number_of, member = (len(self.patients), patient) if unit == "patient" else self.courses
+            members, place = distinct(cell * np.int64(number_of) + member)
+            known = _any_of(known, place, len(members))
+            cell, owner = members // max(1, number_of), np.empty(len(members), dtype=np.int64)
+            owner[place] = patient
+            patient = owner
+        pairs, place = distinct(cell * np.int64(len(self.patients)) + patient)
+        units_of = np.bincount(place, minlength=len(pairs))
+        reacted = (known & REACTED).astype(np.bool_)
+        events_of = np.bincount(place[reacted], minlength=len(pairs))
+        marks = {
+            "not_recorded": (known & LOOKED) == 0,
+            "asked": (known & ASKED) != 0,
+            "answered": (known & ANSWERED) != 0,
+            "silent": ((known & SILENT) != 0) & ~reacted,
+        }
+        told = {name: np.bincount(cell[so], minlength=len(cells)) for name, so in marks.items()}
+        ends = np.searchsorted(pairs, np.arange(len(cells) + 1) * len(self.patients))
+        ids = self.patients[pairs % max(1, len(self.patients))]
+        for number, code in enumerate(cells):
+            own = slice(ends[number], ends[number + 1])
+            counts = {name: int(numbers[number]) for name, numbers in told.items()}
+            yield _values(int(code), keys), Counts(ids[own], events_of[own], units_of[own], **counts)
+
+
+def _any_of(known: Numbers, place: Numbers, members: int) -> Numbers:
+    """What is known of the members: each bit that one of their infusions has."""
+    found = np.zeros(members, dtype=np.int64)
+    for bit in (REACTED, LOOKED, ASKED, ANSWERED, SILENT):
+        there = np.zeros(members, dtype=np.bool_)
+        there[place[(known & bit) != 0]] = True
+        found |= there * bit
+    return found
+
+
+def _values(code: int, keys: Sequence[Key]) -> Stratum:
+    values: list[object] = []
+    for key in reversed(keys):
+        code, place = divmod(code, len(key.values))
+        values.insert(0, key.values[place])
+    return tuple(values)
+
+
+def together(several: Iterable[Counts]) -> Counts:
+    """Strata added up; a patient's units of all of them count together. Of what else was counted nothing is told."""
+    parts = list(several)
+    if not parts:
+        return Counts()
+    patients, place = distinct(np.concatenate([part.patient for part in parts]))
+    events_of, units_of = np.zeros(len(patients), dtype=np.int64), np.zeros(len(patients), dtype=np.int64)
+    np.add.at(events_of, place, np.concatenate([part.events_of for part in parts]))
+    np.add.at(units_of, place, np.concatenate([part.units_of for part in parts]))
+    return Counts(patients, events_of, units_of)

@@ -1,0 +1,258 @@
+"""Writing what is kept ready: all columns once by clinic and month, then anew those of patients that bear a mark.
+
+One process at a time writes: on PostgreSQL under a lock that ends with the transaction, on SQLite because writers take
+turns. It deletes the marks it has read, and those alone, before it reads the records: a change whose mark it did not
+see keeps its mark, and one whose mark it saw is there to be read.
+
+While columns are incomplete nobody reads them. The triggers are there before the first column is made, and marks stay
+until the last one is, so that what changes meanwhile is done again.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from django.db import connection, connections, transaction
+from django.db.models import Q
+from django.db.models.functions import TruncMonth
+
+from patients.models import Clinic
+from reactions.models import Infusion, RateColumns, RatesKept, StaleRates
+from reactions.rates import triggers
+from reactions.rates.columns import Columns, Numbers, joined
+from reactions.rates.kept import (
+    ASKED,
+    KEPT_KEYS,
+    OF_INFUSION,
+    fingerprint,
+    month_of,
+    numbers_in,
+    packed,
+    start_of,
+    unpacked,
+)
+from reactions.rates.strata import from_records
+
+logger = logging.getLogger(__name__)
+
+# Patients in one transaction. This project's own: some seconds' work where each has many infusions.
+TOGETHER = 1_000
+# How long a tick keeps up. This project's own: mails come first, and the next tick goes on.
+FOR_S = 5
+DAY_S = 24 * 60 * 60
+COLUMNS = (*OF_INFUSION, *KEPT_KEYS)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What `check` found: patients whose columns are wrong without a mark, and what else is amiss."""
+
+    infusions: int
+    wrong: list[int]
+    triggers_are_there: bool
+    is_complete: bool
+
+    @property
+    def is_right(self) -> bool:
+        return not self.wrong and self.triggers_are_there and self.is_complete
+
+
+def prepare(using: str = "default") -> None:
+    """See that the triggers are there. Where they were not, all is made anew: nobody knows what was written meanwhile.
+
+    Idempotent. Called after each migration, and by check_rates.
+    """
+    if not _tables_are_there(using) or triggers.are_there(connections[using]):
+        return
+    with transaction.atomic(using=using):
+        _lock(using)
+        triggers.install(connections[using])
+        _let_go(using)
+
+
+def let_go(using: str) -> None:
+    """Before tables change: nobody uses what is kept, and no trigger stands in the way. `prepare` undoes it."""
+    if not _tables_are_there(using):
+        return
+    with transaction.atomic(using=using):
+        _lock(using)
+        _let_go(using)
+    with transaction.atomic(using=using):
+        triggers.remove(connections[using])
+
+
+def _let_go(using: str) -> None:
+    RatesKept.objects.using(using).update_or_create(id=1, defaults={"fingerprint": ""})
+    RateColumns.objects.using(using).all().delete()
+
+
+def keep_up(now: datetime) -> int:
+    """The tick's part: go on for some seconds with what is incomplete or out of date. How many steps were done."""
+    until, done = time.monotonic() + FOR_S, 0
+    while keep_some():
+        done += 1
+        if time.monotonic() > until:
+            break
+    return done
+
+
+def keep_some() -> bool:
+    """One step, in one transaction: a month of a clinic that has no columns yet, or the patients of the oldest marks.
+
+    False when nothing was to be done, or another process is at it.
+    """
+    if is_complete() and not StaleRates.objects.exists():
+        return False
+    with transaction.atomic():
+        if not _lock(wait=False):
+            return False
+        if is_complete():
+            return _redo_marked()
+        return _make_next()
+
+
+def is_complete(using: str = "default") -> bool:
+    """What is kept was made by the rules of this process, and is all there."""
+    kept = RatesKept.objects.using(using).values_list("fingerprint", flat=True).first()
+    return kept == fingerprint(using)
+
+
+def check(*, repair: bool = False) -> Checked:
+    """Compare everything that is kept with the records, and put right what is wrong where that is wanted.
+
+    To repair is also to do at once all that ticks would do. Patients that bear a mark are not compared: nobody reads
+    what is kept of them.
+    """
+    there, complete = triggers.are_there(connection), is_complete()
+    if repair:
+        prepare()
+        _keep_all()
+    infusions, wrong = 0, set[int]()
+    if is_complete():
+        for clinic, month in sorted(_months() | set(RateColumns.objects.values_list("clinic_id", "month"))):
+            seen, differ = _differing(clinic, month, repair=repair)
+            infusions, wrong = infusions + seen, wrong | differ
+    if repair:
+        _keep_all()
+    return Checked(infusions, sorted(wrong), there, complete)
+
+
+def _keep_all() -> None:
+    while keep_some():
+        pass
+
+
+def _make_next() -> bool:
+    """Make the columns of a clinic's month that has none by these rules; after the last one all is complete."""
+    rules = fingerprint()
+    RateColumns.objects.exclude(fingerprint=rules).delete()
+    lacking = sorted(_months() - set(RateColumns.objects.values_list("clinic_id", "month")))
+    if lacking:
+        clinic, month = lacking[0]
+        _put(clinic, month, _from_records(clinic, month))
+    if len(lacking) <= 1:
+        RatesKept.objects.update_or_create(id=1, defaults={"fingerprint": rules})
+    return True
+
+
+def _redo_marked() -> bool:
+    """Put what the records say of the patients of the oldest marks in the place of what is kept of them."""
+    marks = list(StaleRates.objects.order_by("pk").values_list("pk", "patient_id")[:TOGETHER])
+    StaleRates.objects.filter(pk__in=[pk for pk, _ in marks]).delete()
+    patients = np.unique([patient for _, patient in marks])
+    told = Clinic.objects.filter(patients__in=patients.tolist()).distinct()
+    new = {
+        (clinic.pk, month): columns
+        for clinic in told
+        for month, columns in _by_month(from_records(ASKED, KEPT_KEYS, [clinic], Q(patient__in=patients.tolist())))
+    }
+    nobody = from_records(ASKED, KEPT_KEYS, [])
+    for clinic, month in sorted(new.keys() | _months_of(patients)):
+        kept = _kept(clinic, month)
+        is_theirs = np.isin(kept.patient, patients)
+        own = new.get((clinic, month), nobody)
+        if _lines(kept.where(is_theirs)) != _lines(own):
+            _put(clinic, month, joined([kept.where(~is_theirs), own], KEPT_KEYS))
+    return bool(marks)
+
+
+def _by_month(columns: Columns) -> Iterator[tuple[int, Columns]]:
+    days, places = np.unique(columns.started // DAY_S, return_inverse=True)
+    months = np.array([month_of(day * DAY_S) for day in days.tolist()], dtype=np.int64)[places]
+    for month in np.unique(months):
+        yield int(month), columns.where(months == month)
+
+
+def _months() -> set[tuple[int, int]]:
+    """(clinic, month) of all infusions, also of those that do not count."""
+    month = TruncMonth("started_at", tzinfo=UTC)
+    found = Infusion.objects.order_by().annotate(month=month).values_list("patient__clinic", "month").distinct()
+    return {(clinic, moment.year * 12 + moment.month - 1) for clinic, moment in found}
+
+
+def _months_of(patients: Numbers) -> set[tuple[int, int]]:
+    """(clinic, month) of all columns that hold one of the patients, wherever these were before."""
+    every = RateColumns.objects.values_list("clinic_id", "month", "infusions", "patient")
+    return {
+        (clinic, month)
+        for clinic, month, infusions, column in every.iterator(chunk_size=100)
+        if np.isin(numbers_in(column, infusions), patients).any()
+    }
+
+
+def _from_records(clinic: int, month: int) -> Columns:
+    began = Q(started_at__gte=start_of(month), started_at__lt=start_of(month + 1))
+    return from_records(ASKED, KEPT_KEYS, Clinic.objects.filter(pk=clinic), began)
+
+
+def _kept(clinic: int, month: int) -> Columns:
+    row = RateColumns.objects.filter(clinic=clinic, month=month).first()
+    if row is None:
+        return from_records(ASKED, KEPT_KEYS, [])
+    return unpacked(month, row.infusions, row.values, {name: getattr(row, name) for name in COLUMNS})
+
+
+def _put(clinic: int, month: int, columns: Columns) -> None:
+    fields = packed(columns, month) | {"fingerprint": fingerprint()}
+    RateColumns.objects.update_or_create(clinic_id=clinic, month=month, defaults=fields)
+
+
+def _differing(clinic: int, month: int, *, repair: bool) -> tuple[int, set[int]]:
+    """How many infusions the month has, and the patients of whom something else is kept than the records say."""
+    with transaction.atomic():
+        _lock()
+        kept, right = _lines(_kept(clinic, month)), _lines(_from_records(clinic, month))
+        differ = {line[0] for line in (kept - right) + (right - kept)}
+        # Asked last: whatever changed while this was reading bears a mark by now.
+        differ -= set(StaleRates.objects.order_by().values_list("patient", flat=True).distinct())
+        if repair:
+            StaleRates.objects.bulk_create(StaleRates(patient_id=patient) for patient in sorted(differ))
+    return right.total(), differ
+
+
+def _lines(columns: Columns) -> Counter[tuple[Any, ...]]:
+    """Each infusion's line through the columns, and how often it is there: in whatever order, and however packed."""
+    numbers = (columns.patient, columns.course, columns.started, columns.known)
+    values = [[key.values[place] for place in key.places.tolist()] for _, key in sorted(columns.keys.items())]
+    return Counter(zip(*(column.tolist() for column in numbers), *values, strict=True))
+
+
+def _tables_are_there(using: str) -> bool:
+    return RatesKept._meta.db_table in connections[using].introspection.table_names()
+
+
+def _lock(using: str = "default", *, wait: bool = True) -> bool:
+    """Nobody else writes what is kept until the transaction ends; False when somebody does and we are not to wait."""
+    if connections[using].vendor != "postgresql":
+        return True
+    with connections[using].cursor() as cursor:
+        if wait:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [triggers.LOCK])
+            return True
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [triggers.LOCK])
+        return bool(cursor.fetchone()[0])

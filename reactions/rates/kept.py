@@ -1,0 +1,208 @@
+"""Reading what is kept ready: the same columns as from the records at every moment, without reading the infusions.
+
+Of the plain question the columns of each clinic and month are kept. A patient of whom something changed bears a mark:
+what is kept of such a patient is left out, and read from the records instead. Nothing is written here, so it is exact
+inside a transaction and on a database that can only be read.
+
+Rules, marks and columns are read by one statement, so by one view of the database: every infusion is counted once, as
+kept or from the records, while others write and `keeping` tidies up.
+"""
+
+import hashlib
+import json
+import zoneinfo
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.db import connection, connections
+from django.db.models import Q
+
+from patients.models import Clinic
+from reactions.rates.columns import Chosen, Columns, Key, Numbers, joined, nothing
+from reactions.rates.question import KEYS, Question
+from reactions.rates.strata import EPOCH, SECOND, from_records, known_of, second_of, span_of
+
+# What is kept: the plain question, divided by every key that is not a drug; a clinic's columns are of one site.
+ASKED = Question()
+KEPT_KEYS = tuple(key for key in KEYS if key != "clinic")
+OF_INFUSION = ("patient", "course", "started", "known")
+# Count it up when columns are packed or bits are meant in another way; changed statements tell themselves.
+RULES = 1
+# With more patients than these out of date, everything is read from the records. This project's own: as many as change
+# in some minutes of a very large service, and far fewer than a statement can name.
+MOST_STALE = 1_000
+
+
+def columns_of(question: Question, keys: Sequence[str], clinics: Iterable[Clinic]) -> Columns:
+    """The infusions that the question is about: from what is kept where the question allows, else from the records."""
+    clinics = list(clinics)
+    if clinics and is_kept(question, keys):
+        kept = read(question, keys, clinics)
+        if kept is not None:
+            return kept
+    return from_records(question, keys, clinics)
+
+
+def is_kept(question: Question, keys: Iterable[str]) -> bool:
+    """The question is limited by days or to a product at most, and no key is a drug."""
+    plain = replace(ASKED, first_day=question.first_day, last_day=question.last_day, product=question.product)
+    asked = replace(question, by=(), unit=ASKED.unit, interval=ASKED.interval)
+    return asked == plain and all(key in KEYS for key in keys)
+
+
+def read(question: Question, keys: Sequence[str], clinics: Sequence[Clinic]) -> Columns | None:
+    """None where what is kept is of other rules or incomplete, or too much of it is out of date."""
+    spans = {clinic.pk: _Span.of(question, clinic) for clinic in clinics}
+    wanted = [key for key in {*keys, *(["product"] if question.product else [])} if key != "clinic"]
+    names = ["patient", "course", "known", *(["started"] if question.first_day or question.last_day else []), *wanted]
+    with connection.cursor() as cursor:
+        cursor.execute(_statement(names, spans))
+        rows = cursor.fetchall()
+    # Without any rules no row comes at all; without any infusions one that says nothing else.
+    if not rows or rows[0][0] != fingerprint():
+        return None
+    marked = [int(number) for number in (rows[0][1] or "").split()]
+    if len(marked) > MOST_STALE:
+        return None
+    slugs = {clinic.pk: clinic.slug for clinic in clinics}
+    parts = []
+    for _, _, clinic, month, infusions, values, *packed in rows:
+        if infusions:
+            part = unpacked(month, infusions, values, dict(zip(names, packed, strict=True)))
+            chosen = spans[clinic].chosen(part, month)
+            if marked:
+                chosen &= ~np.isin(part.patient, marked)
+            if question.product:
+                key = part.keys["product"]
+                chosen &= np.array([value == question.product for value in key.values])[key.places]
+            site = Key((slugs[clinic],), np.zeros(infusions, dtype=np.uint8))
+            part = replace(
+                part, keys={key: site if key == "clinic" else part.keys[key] for key in keys}, started=nothing()
+            )
+            parts.append(part if chosen.all() else part.where(chosen))
+    if marked:
+        parts.append(replace(from_records(question, keys, clinics, Q(patient__in=marked)), started=nothing()))
+    return joined(parts, keys)
+
+
+@dataclass(frozen=True)
+class _Span:
+    """From which second on and before which infusions of a clinic count, and the months that these lie in."""
+
+    start: int | None
+    end: int | None
+
+    @classmethod
+    def of(cls, question: Question, clinic: Clinic) -> "_Span":
+        start, end = span_of(question, clinic.time_zone)
+        return cls(second_of(start) if start else None, second_of(end) if end else None)
+
+    def chosen(self, part: Columns, month: int) -> Chosen:
+        """Which of the month's infusions count: in a month that lies within, all."""
+        chosen = np.ones(len(part), dtype=np.bool_)
+        if len(part.started):
+            if self.start is not None and month_of(self.start) == month:
+                chosen &= part.started >= self.start
+            if self.end is not None and month_of(self.end) == month:
+                chosen &= part.started < self.end
+        return chosen
+
+    def __str__(self) -> str:
+        """The condition on months."""
+        first = f" AND c.month >= {month_of(self.start)}" if self.start is not None else ""
+        return first + (f" AND c.month <= {month_of(self.end)}" if self.end is not None else "")
+
+
+def _statement(names: Sequence[str], spans: Mapping[int, _Span]) -> str:
+    """One that tells the fingerprint, marked patients, and of each month what `read` takes apart."""
+    clinics = defaultdict(list)
+    for clinic, span in spans.items():
+        clinics[str(span)].append(str(clinic))
+    months = " OR ".join(f"(c.clinic_id IN ({', '.join(ids)}){span})" for span, ids in clinics.items())
+    together = "STRING_AGG" if connection.vendor == "postgresql" else "GROUP_CONCAT"
+    marks = f"SELECT DISTINCT patient_id FROM reactions_stalerates LIMIT {MOST_STALE + 1}"
+    columns = ", ".join(f"c.{name}" for name in ("clinic_id", "month", "infusions", '"values"', *names))
+    told = f"SELECT {together}(CAST(patient_id AS text), ' ') FROM ({marks}) AS marks"
+    return (
+        f"SELECT k.fingerprint, ({told}), {columns} FROM reactions_rateskept AS k"
+        f" LEFT JOIN reactions_ratecolumns AS c ON {months}"
+    )
+
+
+def month_of(second: int) -> int:
+    """The month, UTC, in which a second since 1970 lies, counted from January of the year 0."""
+    moment = EPOCH + second * SECOND
+    return moment.year * 12 + moment.month - 1
+
+
+def start_of(month: int) -> datetime:
+    return datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC)
+
+
+def packed(columns: Columns, month: int) -> dict[str, Any]:
+    """The fields of a row that keeps the columns of a month: each in the smallest unsigned numbers that hold it."""
+    numbers = {
+        "patient": columns.patient,
+        "course": columns.course,
+        "started": columns.started - second_of(start_of(month)),
+        "known": columns.known,
+        **{name: key.places for name, key in columns.keys.items()},
+    }
+    values = {name: key.values for name, key in columns.keys.items()}
+    return {"infusions": len(columns), "values": json.dumps(values)} | {
+        name: np.ascontiguousarray(column, dtype=_smallest(column)).tobytes() for name, column in numbers.items()
+    }
+
+
+def unpacked(month: int, infusions: int, values: str, columns: Mapping[str, bytes]) -> Columns:
+    """The columns of a month that were kept, or those of them that were read."""
+    numbers = {name: numbers_in(column, infusions) for name, column in columns.items()}
+    known_values = json.loads(values)
+    keys = {name: Key(tuple(known_values[name]), numbers[name]) for name in columns if name not in OF_INFUSION}
+    started = numbers["started"].astype(np.int64) + second_of(start_of(month)) if "started" in numbers else nothing()
+    return Columns(numbers["patient"], numbers["course"], numbers["known"], keys, started)
+
+
+def _smallest(numbers: Numbers) -> np.dtype[Any]:
+    return np.min_scalar_type(int(numbers.max(initial=0))).newbyteorder("<")
+
+
+def numbers_in(column: bytes | memoryview, infusions: int) -> Numbers:
+    """The numbers of a packed column: their width follows from its length."""
+    return np.frombuffer(column, dtype=f"<u{len(column) // infusions}" if infusions else "<u1")
+
+
+def fingerprint(using: str = "default") -> str:
+    """Tells the rules by which columns are made from others: what follows from no record, and would make them wrong.
+
+    The statement that reads the records, with groups of drugs and windows, and the rules of time zones: those of this
+    process and of PostgreSQL, which brings its own.
+    """
+    return _digest(using, getattr(connections[using], "pg_version", 0))
+
+
+@lru_cache(maxsize=4)
+def _digest(using: str, server: int) -> str:
+    somewhere = Clinic(pk=0, time_zone="UTC")
+    statement = str(known_of(ASKED, KEPT_KEYS, [somewhere], Q()).using(using).query)
+    rules = [RULES, KEPT_KEYS, statement, _time_zones(), server]
+    return hashlib.sha256(json.dumps(rules).encode()).hexdigest()[:32]
+
+
+def _time_zones() -> str:
+    """Which version of the time zone database Python reads; empty where it does not say."""
+    for folder in zoneinfo.TZPATH:
+        with suppress(OSError), (Path(folder) / "tzdata.zi").open(encoding="utf-8") as file:
+            return file.readline().strip()
+    try:
+        return metadata.version("tzdata")
+    except metadata.PackageNotFoundError:
+        return ""
