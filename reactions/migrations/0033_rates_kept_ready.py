@@ -60,6 +60,7 @@ class Migration(migrations.Migration):
                 ('fingerprint', models.CharField(help_text='Of the rules by which it was made.', max_length=64)),
                 ('infusions', models.PositiveIntegerField(help_text='How many; each column is as long.')),
                 ('values', models.TextField(help_text='JSON: the values of each key.')),
+                ('infusion', models.BinaryField()),
                 ('patient', models.BinaryField()),
                 ('course', models.BinaryField()),
                 ('started', models.BinaryField()),

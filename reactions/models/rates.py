@@ -34,6 +34,7 @@ class RateColumns(models.Model):
     fingerprint = models.CharField(max_length=64, help_text="Of the rules by which it was made.")
     infusions = models.PositiveIntegerField(help_text="How many; each column is as long.")
     values = models.TextField(help_text="JSON: the values of each key.")
+    infusion = models.BinaryField()
     patient = models.BinaryField()
     course = models.BinaryField()
     started = models.BinaryField()

@@ -1,15 +1,16 @@
 """What counts of infusions, column by column: numpy arrays of one length, with a place for each infusion. No database.
 
 Signatures
-    Columns(patient, course, known, keys, started)
+    Columns(numbers, keys)
     Columns.where(chosen) -> Columns                 those infusions alone
-    joined(parts, keys) -> Columns                   one after the other
-    of_rows(rows, keys) -> Columns                   from (patient, course, started, known, values …) of each infusion
+    Columns.in_stratum(stratum) -> Chosen            which of them have these values of the keys
+    joined(parts) -> Columns                         one after the other
+    of_rows(rows, keys) -> Columns                   from what is known of each infusion and its values of the keys
     distinct(numbers) -> (numbers, places)           the numbers that occur, and of each place which of them it has
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,14 @@ from numpy.typing import NDArray
 # What is known of an infusion, as bits: it had an event; somebody of the clinic watched; a check-in about its course
 # left; the patient answered one; nobody said that there was none; it had a matching reaction without an onset.
 REACTED, LOOKED, ASKED, ANSWERED, SILENT, UNTIMED = 1, 2, 4, 8, 16, 32
+# What there is of each infusion beside its keys: its number, its patient, its course, the second of its start since
+# 1970, and what is known of it.
+OF_INFUSION = ("infusion", "patient", "course", "started", "known")
+# What counting needs of them.
+COUNTED = ("patient", "course", "known")
 
 Numbers = NDArray[np.integer[Any]]
 Chosen = NDArray[np.bool_]
-
-
-def nothing() -> Numbers:
-    """A column of no infusion."""
-    return np.array([], dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -35,55 +36,88 @@ class Key:
     values: tuple[object, ...]
     places: Numbers
 
+    def has(self, wanted: object) -> Chosen:
+        """Which infusions have the value."""
+        return np.array([value == wanted for value in self.values], dtype=np.bool_)[self.places]
+
 
 @dataclass(frozen=True)
 class Columns:
-    """Of each infusion: its patient, its course, what is known of it, and its keys.
+    """The columns of OF_INFUSION, or those of them that were asked for, and the keys in the order asked for."""
 
-    `started` is the second of its start since 1970; nothing at all where nobody asks.
-    """
-
-    patient: Numbers
-    course: Numbers
-    known: Numbers
+    numbers: Mapping[str, Numbers]
     keys: Mapping[str, Key]
-    started: Numbers = field(default_factory=nothing)
 
     def __len__(self) -> int:
         return len(self.patient)
 
-    def where(self, chosen: Chosen) -> "Columns":
-        keys = {name: Key(key.values, key.places[chosen]) for name, key in self.keys.items()}
-        started = self.started[chosen] if len(self.started) else nothing()
-        return Columns(self.patient[chosen], self.course[chosen], self.known[chosen], keys, started)
+    @property
+    def patient(self) -> Numbers:
+        return self.numbers["patient"]
+
+    @property
+    def course(self) -> Numbers:
+        return self.numbers["course"]
+
+    @property
+    def known(self) -> Numbers:
+        return self.numbers["known"]
+
+    @property
+    def started(self) -> Numbers:
+        return self.numbers["started"]
+
+    def where(self, chosen: Chosen | Numbers) -> "Columns":
+        """The chosen infusions alone, or those at these places, in their order."""
+        return Columns(
+            {name: column[chosen] for name, column in self.numbers.items()},
+            {name: Key(key.values, key.places[chosen]) for name, key in self.keys.items()},
+        )
+
+    def only(self, names: Collection[str]) -> "Columns":
+        """These of the columns, and all keys."""
+        return Columns({name: self.numbers[name] for name in names}, self.keys)
+
+    def in_stratum(self, stratum: Sequence[object]) -> Chosen:
+        """Which infusions have these values of the keys, in their order."""
+        chosen = np.ones(len(self), dtype=np.bool_)
+        for key, wanted in zip(self.keys.values(), stratum, strict=True):
+            chosen &= key.has(wanted)
+        return chosen
+
+    def newest_first(self) -> "Columns":
+        """By the second of their start, and those of one second by their number."""
+        return self.where(np.lexsort((self.numbers["infusion"], self.started))[::-1])
 
 
 def of_rows(rows: Iterable[Sequence[Any]], keys: Sequence[str]) -> Columns:
-    """Columns of rows (patient, course, second of the start, what is known, values of the keys …)."""
+    """Columns of rows with what OF_INFUSION names, in its order, and then the values of the keys."""
+    own = len(OF_INFUSION)
     numbers: list[tuple[int, ...]] = []
     found: list[dict[object, int]] = [{} for _ in keys]
-    for patient, course, started, known, *values in rows:
-        places = [seen.setdefault(value, len(seen)) for seen, value in zip(found, values, strict=True)]
-        numbers.append((patient, course, started, known, *places))
-    patients, courses, starts, bits, *divided = np.array(numbers, dtype=np.int64).reshape(-1, 4 + len(keys)).T
-    named = {key: Key(tuple(seen), places) for key, seen, places in zip(keys, found, divided, strict=True)}
-    return Columns(patients, courses, bits, named, starts)
-
-
-def joined(parts: Sequence[Columns], keys: Sequence[str]) -> Columns:
-    """All infusions of the parts, which are different ones, divided by these of their keys."""
+    for row in rows:
+        places = [seen.setdefault(value, len(seen)) for seen, value in zip(found, row[own:], strict=True)]
+        numbers.append((*row[:own], *places))
+    columns = np.array(numbers, dtype=np.int64).reshape(-1, own + len(keys)).T
     return Columns(
-        np.concatenate([nothing(), *(part.patient for part in parts)]),
-        np.concatenate([nothing(), *(part.course for part in parts)]),
-        np.concatenate([nothing(), *(part.known for part in parts)]),
-        {key: _joined_key([part.keys[key] for part in parts]) for key in keys},
-        np.concatenate([nothing(), *(part.started for part in parts)]),
+        dict(zip(OF_INFUSION, columns[:own], strict=True)),
+        {key: Key(tuple(seen), places) for key, seen, places in zip(keys, found, columns[own:], strict=True)},
+    )
+
+
+def joined(parts: Sequence[Columns]) -> Columns:
+    """All infusions of the parts, at least one, which are different ones with the same columns and keys."""
+    if len(parts) == 1:
+        return parts[0]
+    return Columns(
+        {name: np.concatenate([part.numbers[name] for part in parts]) for name in parts[0].numbers},
+        {key: _joined_key([part.keys[key] for part in parts]) for key in parts[0].keys},
     )
 
 
 def _joined_key(keys: Sequence[Key]) -> Key:
     values: dict[object, int] = {}
-    places: list[Numbers] = [np.array([], dtype=np.int32)]
+    places = []
     for key in keys:
         new = np.array([values.setdefault(value, len(values)) for value in key.values], dtype=np.int32)
         places.append(new[key.places])

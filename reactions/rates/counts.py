@@ -22,20 +22,23 @@ from reactions.rates.columns import (
     Key,
     Numbers,
     distinct,
-    nothing,
 )
 from reactions.rates.question import UNITS
 
 Stratum = tuple[object, ...]
 
 
+def _nobody() -> Numbers:
+    return np.array([], dtype=np.int64)
+
+
 @dataclass(frozen=True)
 class Counts:
     """What was counted in one stratum: of each of its patients, in their order, units with an event, and units."""
 
-    patient: Numbers = field(default_factory=nothing)
-    events_of: Numbers = field(default_factory=nothing)
-    units_of: Numbers = field(default_factory=nothing)
+    patient: Numbers = field(default_factory=_nobody)
+    events_of: Numbers = field(default_factory=_nobody)
+    units_of: Numbers = field(default_factory=_nobody)
     # Units of which nobody wrote down whether there was a reaction.
     not_recorded: int = 0
     # Units whose course a check-in asked about, and those of them that a patient answered.

@@ -24,11 +24,10 @@ from django.db.models.functions import TruncMonth
 from patients.models import Clinic
 from reactions.models import Infusion, RateColumns, RatesKept, StaleRates
 from reactions.rates import triggers
-from reactions.rates.columns import Columns, Numbers, joined
+from reactions.rates.columns import OF_INFUSION, Columns, Numbers, joined
 from reactions.rates.kept import (
     ASKED,
     KEPT_KEYS,
-    OF_INFUSION,
     fingerprint,
     month_of,
     numbers_in,
@@ -177,7 +176,7 @@ def _redo_marked() -> bool:
         is_theirs = np.isin(kept.patient, patients)
         own = new.get((clinic, month), nobody)
         if _lines(kept.where(is_theirs)) != _lines(own):
-            _put(clinic, month, joined([kept.where(~is_theirs), own], KEPT_KEYS))
+            _put(clinic, month, joined([kept.where(~is_theirs), own]))
     return bool(marks)
 
 
@@ -227,7 +226,7 @@ def _differing(clinic: int, month: int, *, repair: bool) -> tuple[int, set[int]]
     with transaction.atomic():
         _lock()
         kept, right = _lines(_kept(clinic, month)), _lines(_from_records(clinic, month))
-        differ = {line[0] for line in (kept - right) + (right - kept)}
+        differ = {line[OF_INFUSION.index("patient")] for line in (kept - right) + (right - kept)}
         # Asked last: whatever changed while this was reading bears a mark by now.
         differ -= set(StaleRates.objects.order_by().values_list("patient", flat=True).distinct())
         if repair:
@@ -237,7 +236,7 @@ def _differing(clinic: int, month: int, *, repair: bool) -> tuple[int, set[int]]
 
 def _lines(columns: Columns) -> Counter[tuple[Any, ...]]:
     """Each infusion's line through the columns, and how often it is there: in whatever order, and however packed."""
-    numbers = (columns.patient, columns.course, columns.started, columns.known)
+    numbers = [columns.numbers[name] for name in OF_INFUSION]
     values = [[key.values[place] for place in key.places.tolist()] for _, key in sorted(columns.keys.items())]
     return Counter(zip(*(column.tolist() for column in numbers), *values, strict=True))
 

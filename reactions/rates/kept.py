@@ -12,7 +12,7 @@ import hashlib
 import json
 import zoneinfo
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -26,14 +26,13 @@ from django.db import connection, connections
 from django.db.models import Q
 
 from patients.models import Clinic
-from reactions.rates.columns import Chosen, Columns, Key, Numbers, joined, nothing
+from reactions.rates.columns import COUNTED, OF_INFUSION, Chosen, Columns, Key, Numbers, joined
 from reactions.rates.question import KEYS, Question
 from reactions.rates.strata import EPOCH, SECOND, from_records, known_of, second_of, span_of
 
 # What is kept: the plain question, divided by every key that is not a drug; a clinic's columns are of one site.
 ASKED = Question()
 KEPT_KEYS = tuple(key for key in KEYS if key != "clinic")
-OF_INFUSION = ("patient", "course", "started", "known")
 # Count it up when columns are packed or bits are meant in another way; changed statements tell themselves.
 RULES = 1
 # With more patients than these out of date, everything is read from the records. This project's own: as many as change
@@ -41,14 +40,19 @@ RULES = 1
 MOST_STALE = 1_000
 
 
-def columns_of(question: Question, keys: Sequence[str], clinics: Iterable[Clinic]) -> Columns:
-    """The infusions that the question is about: from what is kept where the question allows, else from the records."""
+def columns_of(
+    question: Question, keys: Sequence[str], clinics: Iterable[Clinic], names: Collection[str] = COUNTED
+) -> Columns:
+    """These columns of the infusions that the question is about, and keys.
+
+    They come from what is kept where the question allows, else from the records.
+    """
     clinics = list(clinics)
     if clinics and is_kept(question, keys):
-        kept = read(question, keys, clinics)
+        kept = read(question, keys, clinics, names)
         if kept is not None:
             return kept
-    return from_records(question, keys, clinics)
+    return from_records(question, keys, clinics).only(names)
 
 
 def is_kept(question: Question, keys: Iterable[str]) -> bool:
@@ -58,13 +62,21 @@ def is_kept(question: Question, keys: Iterable[str]) -> bool:
     return asked == plain and all(key in KEYS for key in keys)
 
 
-def read(question: Question, keys: Sequence[str], clinics: Sequence[Clinic]) -> Columns | None:
+def read(
+    question: Question, keys: Sequence[str], clinics: Sequence[Clinic], names: Collection[str] = COUNTED
+) -> Columns | None:
     """None where what is kept is of other rules or incomplete, or too much of it is out of date."""
     spans = {clinic.pk: _Span.of(question, clinic) for clinic in clinics}
-    wanted = [key for key in {*keys, *(["product"] if question.product else [])} if key != "clinic"]
-    names = ["patient", "course", "known", *(["started"] if question.first_day or question.last_day else []), *wanted]
+    fields = sorted(
+        {
+            *names,
+            *(key for key in keys if key != "clinic"),
+            *(["product"] if question.product else []),
+            *(["started"] if question.first_day or question.last_day else []),
+        }
+    )
     with connection.cursor() as cursor:
-        cursor.execute(_statement(names, spans))
+        cursor.execute(_statement(fields, spans))
         rows = cursor.fetchall()
     # Without any rules no row comes at all; without any infusions one that says nothing else.
     if not rows or rows[0][0] != fingerprint():
@@ -76,21 +88,18 @@ def read(question: Question, keys: Sequence[str], clinics: Sequence[Clinic]) -> 
     parts = []
     for _, _, clinic, month, infusions, values, *packed in rows:
         if infusions:
-            part = unpacked(month, infusions, values, dict(zip(names, packed, strict=True)))
+            part = unpacked(month, infusions, values, dict(zip(fields, packed, strict=True)))
             chosen = spans[clinic].chosen(part, month)
             if marked:
                 chosen &= ~np.isin(part.patient, marked)
             if question.product:
-                key = part.keys["product"]
-                chosen &= np.array([value == question.product for value in key.values])[key.places]
+                chosen &= part.keys["product"].has(question.product)
             site = Key((slugs[clinic],), np.zeros(infusions, dtype=np.uint8))
-            part = replace(
-                part, keys={key: site if key == "clinic" else part.keys[key] for key in keys}, started=nothing()
-            )
+            part = Columns(part.only(names).numbers, {key: part.keys.get(key, site) for key in keys})
             parts.append(part if chosen.all() else part.where(chosen))
-    if marked:
-        parts.append(replace(from_records(question, keys, clinics, Q(patient__in=marked)), started=nothing()))
-    return joined(parts, keys)
+    if marked or not parts:
+        parts.append(from_records(question, keys, clinics, Q(patient__in=marked)).only(names))
+    return joined(parts)
 
 
 @dataclass(frozen=True)
@@ -108,7 +117,7 @@ class _Span:
     def chosen(self, part: Columns, month: int) -> Chosen:
         """Which of the month's infusions count: in a month that lies within, all."""
         chosen = np.ones(len(part), dtype=np.bool_)
-        if len(part.started):
+        if "started" in part.numbers:
             if self.start is not None and month_of(self.start) == month:
                 chosen &= part.started >= self.start
             if self.end is not None and month_of(self.end) == month:
@@ -150,10 +159,8 @@ def start_of(month: int) -> datetime:
 def packed(columns: Columns, month: int) -> dict[str, Any]:
     """The fields of a row that keeps the columns of a month: each in the smallest unsigned numbers that hold it."""
     numbers = {
-        "patient": columns.patient,
-        "course": columns.course,
+        **columns.numbers,
         "started": columns.started - second_of(start_of(month)),
-        "known": columns.known,
         **{name: key.places for name, key in columns.keys.items()},
     }
     values = {name: key.values for name, key in columns.keys.items()}
@@ -167,8 +174,10 @@ def unpacked(month: int, infusions: int, values: str, columns: Mapping[str, byte
     numbers = {name: numbers_in(column, infusions) for name, column in columns.items()}
     known_values = json.loads(values)
     keys = {name: Key(tuple(known_values[name]), numbers[name]) for name in columns if name not in OF_INFUSION}
-    started = numbers["started"].astype(np.int64) + second_of(start_of(month)) if "started" in numbers else nothing()
-    return Columns(numbers["patient"], numbers["course"], numbers["known"], keys, started)
+    own = {name: column for name, column in numbers.items() if name in OF_INFUSION}
+    if "started" in own:
+        own["started"] = own["started"].astype(np.int64) + second_of(start_of(month))
+    return Columns(own, keys)
 
 
 def _smallest(numbers: Numbers) -> np.dtype[Any]:

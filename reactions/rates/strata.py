@@ -7,6 +7,7 @@ question's window.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from functools import reduce
@@ -14,6 +15,7 @@ from operator import or_
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.db import connection, transaction
 from django.db.models import (
     BooleanField,
     Case,
@@ -69,11 +71,32 @@ WITHOUT_ONSET_COUNTS = frozenset({"label72", "any"})
 
 def from_records(question: Question, keys: Sequence[str], clinics: Iterable[Clinic], among: Q | None = None) -> Columns:
     """Every infusion that the question is about, of those that `among` chooses, read from the records in one query."""
-    return of_rows(_rows(question, known_of(question, keys, clinics, among or Q())), keys)
+    with nullcontext() if among is None else _looked_up_one_by_one():
+        return of_rows(_rows(question, known_of(question, keys, clinics, among or Q())), keys)
+
+
+@contextmanager
+def _looked_up_one_by_one() -> Iterator[None]:
+    """PostgreSQL looks up what belongs to a row when that row comes, as is quick for few of many.
+
+    Else it reads whole tables first wherever there is memory for them, and compiles a statement as long as this one.
+    """
+    if connection.vendor != "postgresql":
+        yield
+        return
+    settings = {"jit": "off", "work_mem": "64kB", "hash_mem_multiplier": "1"}
+    read = ", ".join(f"current_setting('{name}')" for name in settings)
+    write = ", ".join(f"set_config('{name}', %s, true)" for name in settings)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"SELECT {read}")
+        before = cursor.fetchone()
+        cursor.execute(f"SELECT {write}", list(settings.values()))
+        yield
+        cursor.execute(f"SELECT {write}", before)
 
 
 def known_of(question: Question, keys: Sequence[str], clinics: Iterable[Clinic], among: Q) -> QuerySet[Infusion, Any]:
-    """What is read of each infusion: patient, course, start, what is known of it, and its values of the keys."""
+    """What is read of each infusion: what OF_INFUSION names, and its values of the keys."""
     about = CheckIn.objects.filter(course=OuterRef("course_id"), infusion__voided_at=None)
     asked = about.filter(sent_at__isnull=False).exclude(kind=CheckInKind.REPORT)
     answers = Answer.objects.filter(checkin__course=OuterRef("course_id"), checkin__infusion__voided_at=None)
@@ -92,21 +115,21 @@ def known_of(question: Question, keys: Sequence[str], clinics: Iterable[Clinic],
             undecided=Exists(undecided),
         )
     )
-    own = ("patient_id", "course_id", "started_at")
+    own = ("pk", "patient_id", "course_id", "started_at")
     known = ("reacted", "untimed", "looked", "asked", "answered", "undecided")
     return infusions.order_by().values_list(*own, *known, *(f"key_{number}" for number in range(len(keys))))
 
 
 def _rows(question: Question, infusions: QuerySet[Infusion, Any]) -> Iterator[tuple[Any, ...]]:
-    """(patient, course, second of the start, what is known as bits, its values of the keys …) of each."""
-    for patient, course, started_at, *told in infusions.iterator(chunk_size=10_000):
+    """What OF_INFUSION names, and the values of the keys, of each."""
+    for infusion, patient, course, started_at, *told in infusions.iterator(chunk_size=10_000):
         reacted, untimed, looked, was_asked, did_answer, is_undecided, *values = told
         bits = REACTED | LOOKED if reacted else LOOKED if looked else 0
         # What was taken down by telephone was asked as well.
         bits |= (ASKED | ANSWERED) if did_answer else ASKED if was_asked else 0
         heard = looked if question.window in WATCHED else did_answer and not is_undecided
         bits |= (0 if heard else SILENT) | (UNTIMED if untimed else 0)
-        yield patient, course, second_of(started_at), bits, *values
+        yield infusion, patient, course, second_of(started_at), bits, *values
 
 
 def second_of(moment: datetime) -> int:

@@ -1,8 +1,10 @@
 """The page “Reaction rates” of the admin, its files, and the infusions behind each of its figures."""
 
 from collections.abc import Sequence
+from datetime import date
 from urllib.parse import urlencode
 
+import numpy as np
 from django.contrib.admin import AdminSite
 from django.core.paginator import Paginator
 from django.db.models import Exists
@@ -14,9 +16,12 @@ from django.views.decorators.http import require_safe
 from patients.access import signed_in
 from patients.models import Clinic
 from reactions.forms.rates import RatesForm
-from reactions.rates.answer import CONFOUNDING, answer, answers, as_csv, as_json
+from reactions.models import Infusion
+from reactions.rates.answer import CONFOUNDING, answer, answers, answers_by_unit, as_csv, as_json
 from reactions.rates.chart import draw
+from reactions.rates.columns import COUNTED, REACTED, Columns
 from reactions.rates.dashboard import Dashboard, dashboard, groupings_of
+from reactions.rates.kept import columns_of
 from reactions.rates.pictures.drawing import Gallery
 from reactions.rates.question import in_words, key_label
 from reactions.rates.report import Report, as_pdf, product_version
@@ -26,6 +31,8 @@ from reactions.rates.words import definitions
 from reactions.views.csv_file import csv_file, no_file
 
 INFUSIONS_A_PAGE = 50
+# What a list of infusions needs beside what is counted.
+LISTED = (*COUNTED, "infusion", "started")
 NO_SUCH_FIGURE = "This figure is not on the page of rates. Go back and choose it there."
 HIDDEN = "Small groups are not shown at this clinic, and no list from which they could be told."
 
@@ -39,6 +46,16 @@ def _gallery(found: Dashboard, clinics: Sequence[Clinic]) -> Gallery | None:
     reacted = infusions.annotate(reacted=Exists(events_of(table.question)))
     symptoms = every_event_of(table.question).filter(reaction__infusion__in=infusions.values("pk"))
     return gallery(reacted, symptoms, least_patients=table.least_patients, hidden_products=found.hidden_products)
+
+
+def _lines(columns: Columns) -> list[tuple[Infusion, date, bool]]:
+    """Each infusion with its day on its clinic's clocks, and whether it counts as an event."""
+    numbers = columns.numbers["infusion"].tolist()
+    infusions = Infusion.objects.select_related("patient__clinic", "product")
+    found = infusions.prefetch_related("premedications", "reactions__symptoms").in_bulk(numbers)
+    reacted = (columns.known & REACTED).astype(bool).tolist()
+    each = [(found[number], event) for number, event in zip(numbers, reacted, strict=True)]
+    return [(infusion, timezone.localdate(infusion.started_at, infusion.zone), event) for infusion, event in each]
 
 
 def _form(request: HttpRequest) -> RatesForm:
@@ -139,7 +156,8 @@ def rate_infusions(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     if keys not in {main, ("iga",), (form.premedication_key,), (form.also_key,), ()} or len(keys) != len(wanted):
         return render(request, "admin/rate_infusions.html", context | {"why_not": NO_SUCH_FIGURE}, status=404)
     question = form.question(keys)
-    table = answer(question, clinics)
+    columns = columns_of(question, keys, clinics, LISTED)
+    table = answers_by_unit(question, [keys], clinics, [question.unit], columns)[question.unit][0]
     rates = [rate for rate in (table.strata if keys else [table.all]) if [str(v) for v in rate.stratum] == wanted]
     if not rates:
         return render(request, "admin/rate_infusions.html", context | {"why_not": NO_SUCH_FIGURE}, status=404)
@@ -147,20 +165,18 @@ def rate_infusions(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     if table.least_patients and any(one.hides for one in answers(question, everywhere, clinics)):
         return render(request, "admin/rate_infusions.html", context | {"why_not": HIDDEN}, status=403)
     rate = rates[0]
-    infusions = infusions_of(question, clinics, keys).annotate(reacted=Exists(events_of(question)))
-    infusions = infusions.filter(**{f"key_{place}": value for place, value in enumerate(rate.stratum)})
+    chosen = columns.in_stratum(rate.stratum)
     if request.GET.get("only") == "events":
-        infusions = infusions.filter(reacted=True)
-    infusions = infusions.select_related("patient__clinic", "product").prefetch_related(
-        "premedications", "reactions__symptoms"
-    )
-    page = Paginator(infusions.order_by("-started_at", "-pk"), INFUSIONS_A_PAGE).get_page(request.GET.get("page"))
+        chosen &= (columns.known & REACTED) != 0
+    behind = columns.where(chosen).newest_first()
+    page = Paginator(range(len(behind)), INFUSIONS_A_PAGE).get_page(request.GET.get("page"))
     here = [(name, value) for name in ("key", "value", "only") for value in request.GET.getlist(name)]
     context |= {
         "rate": rate,
         "stratum": in_words(keys, rate.stratum),
         "question": question,
         "page": page,
+        "lines": _lines(behind.where(np.array(page.object_list, dtype=np.intp))),
         "only_events": request.GET.get("only") == "events",
         "here": urlencode(here),
         "cell": urlencode([pair for pair in here if pair[0] != "only"]),
