@@ -29,7 +29,10 @@ PATIENCE_S = 10
 
 @contextmanager
 def held(act: Callable[[], Any]) -> Iterator[None]:
-    """Another connection does it in a transaction that ends with the block; on SQLite, where writers take turns, now."""
+    """Another connection does it in a transaction that ends with the block.
+
+    On SQLite, where writers take turns, it ends at once.
+    """
     if connection.vendor == "sqlite":
         with transaction.atomic():
             act()
