@@ -209,6 +209,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": Steady(LOOK_S),
         "options": {"expires": LOOK_EXPIRES_S},
     },
+    "rates": {
+        "task": "reactions.tasks.keep_rates_ready",
+        "schedule": Steady(TICK_S),
+        "options": {"expires": TICK_EXPIRES_S},
+    },
 }
 CELERY_BEAT_SCHEDULER = "ivigtrack.beat:Scheduler"
 # Beat sleeps no longer than this, so that it notices a clock that was set.

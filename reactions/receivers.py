@@ -28,7 +28,7 @@ def name_database(sender: Any, using: str, **kwargs: Any) -> None:
 
 @receiver(pre_migrate, dispatch_uid="reactions.let_go_of_kept_rates")
 def let_go_of_kept_rates(sender: Any, using: str, plan: Any = (), **kwargs: Any) -> None:
-    """Only where a migration follows: afterwards every patient's figures are worked out anew."""
+    """Only where a migration follows: afterwards all is made anew."""
     if sender.name == "reactions" and plan:
         keeping.let_go(using)
 

@@ -26,6 +26,7 @@ from django.utils import timezone
 from patients.models import Clinic
 from reactions import outbox, raising, watch
 from reactions.checkins import due
+from reactions.rates import keeping
 from reactions.vocabulary import WatchedPart
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,12 @@ def look_for_signals() -> None:
 @shared_task(name="reactions.tasks.look_at_clinic")
 def look_at_clinic(clinic_pk: int) -> None:
     raising.raise_signals(Clinic.objects.get(pk=clinic_pk), now=timezone.now())
+
+
+@shared_task(name="reactions.tasks.keep_rates_ready")
+def keep_rates_ready() -> None:
+    """Apart from the tick: no mail waits for it, and trouble with it is none with mails."""
+    keeping.keep_up()
 
 
 @beat_init.connect

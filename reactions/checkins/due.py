@@ -1,7 +1,5 @@
 """The tick: what is over is closed, what is due or can be sent after all goes to the outbox, and that is emptied.
 
-Last, the rates that are kept ready are brought up to date.
-
 Beat calls it every minute; `manage.py tick` is the same from cron, without a broker.
 """
 
@@ -25,7 +23,6 @@ from reactions.checkins.plan import when_its_mail_leaves
 from reactions.models import CheckIn, CheckInPlan, OutboxMessage
 from reactions.models.checkin import SENT_TOO_LATE, CheckInQuerySet
 from reactions.models.outbox import ALIVE, CALLED_OFF_FOR_NOW
-from reactions.rates import keeping
 from reactions.vocabulary import CheckInState, MailKind, MailState
 
 logger = logging.getLogger(__name__)
@@ -54,6 +51,8 @@ def tick() -> TickReport:
     Raises the first error afterwards; all of them are in the log. A host that may not send plans nothing either: with
     another key it could not even tell a changed address.
     """
+    if site.sending_is_stopped():
+        return TickReport(0, 0, outbox.dispatch())
     begun_at = time.monotonic()
     now, errors = outbox.database_now(), []
 
@@ -67,20 +66,6 @@ def tick() -> TickReport:
             errors.append(error)
             return 0
 
-    if site.sending_is_stopped():
-        closed, queued, mails = 0, 0, outbox.dispatch()
-    else:
-        closed, queued, mails = _plan_and_send(done, begun_at)
-    # Last, since nobody waits for it: what is not kept ready yet is worked out when somebody asks.
-    done(keeping.keep_up)
-    if errors:
-        raise errors[0]
-    return TickReport(closed, queued, mails)
-
-
-def _plan_and_send(
-    done: Callable[[Callable[[datetime], int]], int], begun_at: float
-) -> tuple[int, int, dict[str, int]]:
     # Alerts first. What is planned again or anew can be due at once.
     done(alerts.keep_telling)
     closed = done(close_what_is_over)
@@ -93,7 +78,10 @@ def _plan_and_send(
     ):
         done(part)
     queued = done(queue_what_is_due) + done(queue_reminders)
-    return closed, queued, outbox.dispatch(task_begun_at=begun_at)
+    mails = outbox.dispatch(task_begun_at=begun_at)
+    if errors:
+        raise errors[0]
+    return TickReport(closed, queued, mails)
 
 
 def close_what_is_over(now: datetime) -> int:

@@ -3,6 +3,8 @@
 Signatures
     Columns(numbers, keys)
     Columns.where(chosen) -> Columns                 those infusions alone
+    Columns.only(names) -> Columns                   these columns, and all keys
+    Columns.newest_first() -> Columns                by start
     Columns.in_stratum(stratum) -> Chosen            which of them have these values of the keys
     joined(parts) -> Columns                         one after the other
     of_rows(rows, keys) -> Columns                   from what is known of each infusion and its values of the keys

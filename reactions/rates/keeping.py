@@ -11,9 +11,11 @@ until the last one is, so that what changes meanwhile is done again.
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
+from functools import partial
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -26,10 +28,10 @@ from reactions.models import Infusion, RateColumns, RatesKept, StaleRates
 from reactions.rates import triggers
 from reactions.rates.columns import OF_INFUSION, Columns, Numbers, joined
 from reactions.rates.kept import (
-    ASKED,
     KEPT_KEYS,
+    PLAIN,
     fingerprint,
-    month_of,
+    months_of,
     numbers_in,
     packed,
     start_of,
@@ -43,7 +45,6 @@ logger = logging.getLogger(__name__)
 TOGETHER = 1_000
 # How long a tick keeps up. This project's own: mails come first, and the next tick goes on.
 FOR_S = 5
-DAY_S = 24 * 60 * 60
 COLUMNS = (*OF_INFUSION, *KEPT_KEYS)
 
 
@@ -66,59 +67,68 @@ def prepare(using: str = "default") -> None:
 
     Idempotent. Called after each migration, and by check_rates.
     """
-    if not _tables_are_there(using) or triggers.are_there(connections[using]):
-        return
-    with transaction.atomic(using=using):
-        _lock(using)
-        triggers.install(connections[using])
+    connection = connections[using]
+    if triggers.can_be_installed(connection) and not triggers.are_there(connection):
+        triggers.install(connection)
         _let_go(using)
 
 
 def let_go(using: str) -> None:
-    """Before tables change: nobody uses what is kept, and no trigger stands in the way. `prepare` undoes it."""
-    if not _tables_are_there(using):
-        return
-    with transaction.atomic(using=using):
-        _lock(using)
+    """Before tables change: nobody uses what is kept, and no trigger stands in the way. `prepare` undoes it.
+
+    Without triggers nothing is made anew; what a tick could still make before they were gone goes in the end.
+    """
+    if RatesKept._meta.db_table in connections[using].introspection.table_names():
         _let_go(using)
-    with transaction.atomic(using=using):
         triggers.remove(connections[using])
+        _let_go(using)
 
 
 def _let_go(using: str) -> None:
-    RatesKept.objects.using(using).update_or_create(id=1, defaults={"fingerprint": ""})
-    RateColumns.objects.using(using).all().delete()
+    """Nothing that is kept is read any more. It may be written by an older version, so one field alone is named."""
+    with transaction.atomic(using=using):
+        _lock(using)
+        RatesKept.objects.using(using).filter(id=1).update(fingerprint="")
+        RateColumns.objects.using(using).all().delete()
 
 
-def keep_up(now: datetime) -> int:
-    """The tick's part: go on for some seconds with what is incomplete or out of date. How many steps were done."""
-    until, done = time.monotonic() + FOR_S, 0
-    while keep_some():
-        done += 1
-        if time.monotonic() > until:
+def keep_up(for_s: float = FOR_S, *, wait: bool = False) -> int:
+    """Go on for so long with what is incomplete or out of date. How many steps were done.
+
+    Each step is a transaction: a month of a clinic while columns are incomplete, and afterwards the patients of the
+    oldest marks. Nothing is done while another process is at it, unless this one is to wait for it.
+    """
+    until, done = time.monotonic() + for_s, 0
+
+    def is_over(step: Callable[[], bool]) -> bool:
+        nonlocal done
+        with transaction.atomic():
+            # Without triggers nobody knows what changes meanwhile.
+            went_on = _lock(wait=wait) and triggers.are_there(connection) and step()
+        done += went_on
+        return not went_on or time.monotonic() > until
+
+    if not is_complete():
+        for clinic, month in _lacking():
+            if is_over(partial(_make, clinic, month)):
+                return done
+        if is_over(_complete):
+            return done
+    while StaleRates.objects.exists():
+        if is_over(_redo_marked):
             break
     return done
-
-
-def keep_some() -> bool:
-    """One step, in one transaction: a month of a clinic that has no columns yet, or the patients of the oldest marks.
-
-    False when nothing was to be done, or another process is at it.
-    """
-    if is_complete() and not StaleRates.objects.exists():
-        return False
-    with transaction.atomic():
-        if not _lock(wait=False):
-            return False
-        if is_complete():
-            return _redo_marked()
-        return _make_next()
 
 
 def is_complete(using: str = "default") -> bool:
     """What is kept was made by the rules of this process, and is all there."""
     kept = RatesKept.objects.using(using).values_list("fingerprint", flat=True).first()
     return kept == fingerprint(using)
+
+
+def is_guarded() -> bool:
+    """All columns are there by these rules, and so are the triggers."""
+    return is_complete() and triggers.are_there(connection)
 
 
 def check(*, repair: bool = False) -> Checked:
@@ -130,32 +140,41 @@ def check(*, repair: bool = False) -> Checked:
     there, complete = triggers.are_there(connection), is_complete()
     if repair:
         prepare()
-        _keep_all()
+        keep_up(inf, wait=True)
     infusions, wrong = 0, set[int]()
     if is_complete():
         for clinic, month in sorted(_months() | set(RateColumns.objects.values_list("clinic_id", "month"))):
             seen, differ = _differing(clinic, month, repair=repair)
             infusions, wrong = infusions + seen, wrong | differ
     if repair:
-        _keep_all()
+        keep_up(inf, wait=True)
     return Checked(infusions, sorted(wrong), there, complete)
 
 
-def _keep_all() -> None:
-    while keep_some():
-        pass
+def _lacking() -> list[tuple[int, int]]:
+    """(clinic, month) of infusions that have no columns by these rules."""
+    return sorted(
+        _months() - set(RateColumns.objects.filter(fingerprint=fingerprint()).values_list("clinic_id", "month"))
+    )
 
 
-def _make_next() -> bool:
-    """Make the columns of a clinic's month that has none by these rules; after the last one all is complete."""
-    rules = fingerprint()
-    RateColumns.objects.exclude(fingerprint=rules).delete()
-    lacking = sorted(_months() - set(RateColumns.objects.values_list("clinic_id", "month")))
-    if lacking:
-        clinic, month = lacking[0]
-        _put(clinic, month, _from_records(clinic, month))
-    if len(lacking) <= 1:
-        RatesKept.objects.update_or_create(id=1, defaults={"fingerprint": rules})
+def _make(clinic: int, month: int) -> bool:
+    _put(clinic, month, _from_records(clinic, month))
+    return True
+
+
+def _complete() -> bool:
+    """All is there by these rules, unless somebody let go of it meanwhile."""
+    if _lacking():
+        return False
+    others = RateColumns.objects.exclude(fingerprint=fingerprint())
+    if others.exists():
+        logger.warning(
+            "rates were kept ready by other rules and are made anew; if this goes on, hosts of this installation differ"
+            " in their version of IVIGTrack or of time zones"
+        )
+        others.delete()
+    RatesKept.objects.update_or_create(id=1, defaults={"fingerprint": fingerprint()})
     return True
 
 
@@ -168,9 +187,9 @@ def _redo_marked() -> bool:
     new = {
         (clinic.pk, month): columns
         for clinic in told
-        for month, columns in _by_month(from_records(ASKED, KEPT_KEYS, [clinic], Q(patient__in=patients.tolist())))
+        for month, columns in _by_month(from_records(PLAIN, KEPT_KEYS, [clinic], Q(patient__in=patients.tolist())))
     }
-    nobody = from_records(ASKED, KEPT_KEYS, [])
+    nobody = from_records(PLAIN, KEPT_KEYS, [])
     for clinic, month in sorted(new.keys() | _months_of(patients)):
         kept = _kept(clinic, month)
         is_theirs = np.isin(kept.patient, patients)
@@ -181,10 +200,9 @@ def _redo_marked() -> bool:
 
 
 def _by_month(columns: Columns) -> Iterator[tuple[int, Columns]]:
-    days, places = np.unique(columns.started // DAY_S, return_inverse=True)
-    months = np.array([month_of(day * DAY_S) for day in days.tolist()], dtype=np.int64)[places]
-    for month in np.unique(months):
-        yield int(month), columns.where(months == month)
+    months = months_of(columns.started)
+    for month in np.unique(months).tolist():
+        yield month, columns.where(months == month)
 
 
 def _months() -> set[tuple[int, int]]:
@@ -206,13 +224,13 @@ def _months_of(patients: Numbers) -> set[tuple[int, int]]:
 
 def _from_records(clinic: int, month: int) -> Columns:
     began = Q(started_at__gte=start_of(month), started_at__lt=start_of(month + 1))
-    return from_records(ASKED, KEPT_KEYS, Clinic.objects.filter(pk=clinic), began)
+    return from_records(PLAIN, KEPT_KEYS, Clinic.objects.filter(pk=clinic), began)
 
 
 def _kept(clinic: int, month: int) -> Columns:
     row = RateColumns.objects.filter(clinic=clinic, month=month).first()
     if row is None:
-        return from_records(ASKED, KEPT_KEYS, [])
+        return from_records(PLAIN, KEPT_KEYS, [])
     return unpacked(month, row.infusions, row.values, {name: getattr(row, name) for name in COLUMNS})
 
 

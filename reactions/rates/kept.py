@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import metadata
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,10 @@ from django.db.models import Q
 from patients.models import Clinic
 from reactions.rates.columns import COUNTED, OF_INFUSION, Chosen, Columns, Key, Numbers, joined
 from reactions.rates.question import KEYS, Question
-from reactions.rates.strata import EPOCH, SECOND, from_records, known_of, second_of, span_of
+from reactions.rates.strata import from_records, known_of, second_of, span_of
 
 # What is kept: the plain question, divided by every key that is not a drug; a clinic's columns are of one site.
-ASKED = Question()
+PLAIN = Question()
 KEPT_KEYS = tuple(key for key in KEYS if key != "clinic")
 # Count it up when columns are packed or bits are meant in another way; changed statements tell themselves.
 RULES = 1
@@ -57,8 +58,8 @@ def columns_of(
 
 def is_kept(question: Question, keys: Iterable[str]) -> bool:
     """The question is limited by days or to a product at most, and no key is a drug."""
-    plain = replace(ASKED, first_day=question.first_day, last_day=question.last_day, product=question.product)
-    asked = replace(question, by=(), unit=ASKED.unit, interval=ASKED.interval)
+    plain = replace(PLAIN, first_day=question.first_day, last_day=question.last_day, product=question.product)
+    asked = replace(question, by=(), unit=PLAIN.unit, interval=PLAIN.interval)
     return asked == plain and all(key in KEYS for key in keys)
 
 
@@ -77,11 +78,10 @@ def read(
     )
     with connection.cursor() as cursor:
         cursor.execute(_statement(fields, spans))
-        rows = cursor.fetchall()
-    # Without any rules no row comes at all; without any infusions one that says nothing else.
-    if not rows or rows[0][0] != fingerprint():
+        first, *rows = sorted(cursor.fetchall(), key=itemgetter(2, 3)) or [None]
+    if first is None or first[0] != fingerprint():
         return None
-    marked = [int(number) for number in (rows[0][1] or "").split()]
+    marked = [int(number) for number in (first[1] or "").split()]
     if len(marked) > MOST_STALE:
         return None
     slugs = {clinic.pk: clinic.slug for clinic in clinics}
@@ -124,32 +124,38 @@ class _Span:
                 chosen &= part.started < self.end
         return chosen
 
-    def __str__(self) -> str:
-        """The condition on months."""
+    @property
+    def months(self) -> str:
+        """The condition on a row's month."""
         first = f" AND c.month >= {month_of(self.start)}" if self.start is not None else ""
         return first + (f" AND c.month <= {month_of(self.end)}" if self.end is not None else "")
 
 
-def _statement(names: Sequence[str], spans: Mapping[int, _Span]) -> str:
-    """One that tells the fingerprint, marked patients, and of each month what `read` takes apart."""
+def _statement(fields: Sequence[str], spans: Mapping[int, _Span]) -> str:
+    """By one statement a row with the fingerprint and the marked patients, and one for each month of a clinic."""
     clinics = defaultdict(list)
     for clinic, span in spans.items():
-        clinics[str(span)].append(str(clinic))
+        clinics[span.months].append(str(clinic))
     months = " OR ".join(f"(c.clinic_id IN ({', '.join(ids)}){span})" for span, ids in clinics.items())
     together = "STRING_AGG" if connection.vendor == "postgresql" else "GROUP_CONCAT"
     marks = f"SELECT DISTINCT patient_id FROM reactions_stalerates LIMIT {MOST_STALE + 1}"
-    columns = ", ".join(f"c.{name}" for name in ("clinic_id", "month", "infusions", '"values"', *names))
     told = f"SELECT {together}(CAST(patient_id AS text), ' ') FROM ({marks}) AS marks"
+    columns = ("clinic_id", "month", "infusions", '"values"', *fields)
     return (
-        f"SELECT k.fingerprint, ({told}), {columns} FROM reactions_rateskept AS k"
-        f" LEFT JOIN reactions_ratecolumns AS c ON {months}"
+        f"SELECT fingerprint, ({told}), 0, 0, 0{', NULL' * (len(columns) - 3)} FROM reactions_rateskept"
+        f" UNION ALL SELECT NULL, NULL, {', '.join(f'c.{name}' for name in columns)}"
+        f" FROM reactions_ratecolumns AS c WHERE ({months}) AND c.fingerprint = '{fingerprint()}'"
     )
 
 
 def month_of(second: int) -> int:
     """The month, UTC, in which a second since 1970 lies, counted from January of the year 0."""
-    moment = EPOCH + second * SECOND
-    return moment.year * 12 + moment.month - 1
+    return int(months_of(np.array([second]))[0])
+
+
+def months_of(seconds: Numbers) -> Numbers:
+    """`month_of` each of them."""
+    return seconds.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64) + 1970 * 12
 
 
 def start_of(month: int) -> datetime:
@@ -158,12 +164,11 @@ def start_of(month: int) -> datetime:
 
 def packed(columns: Columns, month: int) -> dict[str, Any]:
     """The fields of a row that keeps the columns of a month: each in the smallest unsigned numbers that hold it."""
-    numbers = {
-        **columns.numbers,
-        "started": columns.started - second_of(start_of(month)),
-        **{name: key.places for name, key in columns.keys.items()},
-    }
-    values = {name: key.values for name, key in columns.keys.items()}
+    numbers = {**columns.numbers, "started": columns.started - second_of(start_of(month))}
+    values = {}
+    for name, key in columns.keys.items():
+        used, numbers[name] = np.unique(key.places, return_inverse=True)
+        values[name] = [key.values[place] for place in used.tolist()]
     return {"infusions": len(columns), "values": json.dumps(values)} | {
         name: np.ascontiguousarray(column, dtype=_smallest(column)).tobytes() for name, column in numbers.items()
     }
@@ -186,7 +191,9 @@ def _smallest(numbers: Numbers) -> np.dtype[Any]:
 
 def numbers_in(column: bytes | memoryview, infusions: int) -> Numbers:
     """The numbers of a packed column: their width follows from its length."""
-    return np.frombuffer(column, dtype=f"<u{len(column) // infusions}" if infusions else "<u1")
+    width = len(column) // infusions if infusions else 1
+    # Of the widest unsigned numbers and signed ones numpy makes floats.
+    return np.frombuffer(column, dtype=f"<u{width}" if width < 8 else "<i8")
 
 
 def fingerprint(using: str = "default") -> str:
@@ -201,7 +208,7 @@ def fingerprint(using: str = "default") -> str:
 @lru_cache(maxsize=4)
 def _digest(using: str, server: int) -> str:
     somewhere = Clinic(pk=0, time_zone="UTC")
-    statement = str(known_of(ASKED, KEPT_KEYS, [somewhere], Q()).using(using).query)
+    statement = str(known_of(PLAIN, KEPT_KEYS, [somewhere], Q()).using(using).query)
     rules = [RULES, KEPT_KEYS, statement, _time_zones(), server]
     return hashlib.sha256(json.dumps(rules).encode()).hexdigest()[:32]
 

@@ -9,13 +9,17 @@ to be taken off before tables change: SQLite does not rename a table that trigge
 """
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
+
+from django.db import transaction
 
 PREFIX = "rates_stale_"
 MARKS = "reactions_stalerates"
 # Of the lock on PostgreSQL under which columns are written; any number that nothing else here uses.
 LOCK = 1_703_217
+_HOLD = f"PERFORM pg_advisory_xact_lock({LOCK});"
 # Plans are kept for a connection, whether one row was written first or a hundred thousand: one that looks up each row
 # by its key serves both.
 _SETTINGS = "SET search_path FROM CURRENT SET enable_hashjoin = off SET enable_mergejoin = off"
@@ -110,12 +114,29 @@ WATCHED = (
 )
 
 
-def install(connection: Any) -> None:
-    """Put on exactly the right triggers. Call it in a transaction."""
-    remove(connection)
+def can_be_installed(connection: Any) -> bool:
+    """Every table and column that they speak of is there, which is not so in the middle of migrations."""
+    tables = {watched.table: {"id", *watched.columns} for watched in WATCHED}
+    tables |= {MARKS: {"patient_id"}, "reactions_rateskept": {"fingerprint"}, "reactions_ratecolumns": {"month"}}
     with connection.cursor() as cursor:
-        for statements in _wanted(connection.vendor).values():
-            for statement in statements:
+        there = set(connection.introspection.table_names(cursor))
+        return tables.keys() <= there and all(
+            columns <= {column.name for column in connection.introspection.get_table_description(cursor, table)}
+            for table, columns in tables.items()
+        )
+
+
+def install(connection: Any) -> None:
+    """Put on exactly the right triggers.
+
+    Each in a transaction of its own, since its table is locked until that ends: nobody who writes to two tables comes
+    to wait for it and it for them.
+    """
+    wanted, there = _wanted(connection.vendor), _names(connection)
+    _take_off(connection, there - wanted.keys())
+    for name in sorted(wanted.keys() - there):
+        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+            for statement in wanted[name]:
                 cursor.execute(statement)
 
 
@@ -125,32 +146,34 @@ def are_there(connection: Any) -> bool:
 
 
 def remove(connection: Any) -> None:
-    """Take off all of them, also those of another version. Call it in a transaction."""
+    """Take off all of them, also those of another version, each in a transaction of its own."""
+    _take_off(connection, _names(connection, also_off=True))
+
+
+def _take_off(connection: Any, names: Collection[str]) -> None:
+    # A function takes the trigger that calls it with it.
+    drop = "DROP FUNCTION {}() CASCADE" if connection.vendor == "postgresql" else "DROP TRIGGER {}"
+    for name in sorted(names):
+        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+            cursor.execute(drop.format(name))
+
+
+def _names(connection: Any, *, also_off: bool = False) -> set[str]:
+    """The triggers that work; `also_off` those that somebody switched off, and functions that no trigger calls."""
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
+        if connection.vendor != "postgresql":
+            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND name GLOB 'rates_stale_*'")
+        elif also_off:
             cursor.execute(
                 "SELECT proname FROM pg_proc WHERE starts_with(proname, 'rates_stale_')"
                 " AND pronamespace = current_schema()::regnamespace"
             )
-            # And with the function the trigger that calls it.
-            drop = "DROP FUNCTION {}() CASCADE"
         else:
-            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND name GLOB 'rates_stale_*'")
-            drop = "DROP TRIGGER {}"
-        for (name,) in cursor.fetchall():
-            cursor.execute(drop.format(name))
-
-
-def _names(connection: Any) -> set[str]:
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
             cursor.execute(
                 "SELECT t.tgname FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid"
                 " WHERE starts_with(t.tgname, 'rates_stale_') AND t.tgenabled IN ('O', 'A')"
                 " AND c.relnamespace = current_schema()::regnamespace"
             )
-        else:
-            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND name GLOB 'rates_stale_*'")
         return {name for (name,) in cursor.fetchall()}
 
 
@@ -194,7 +217,7 @@ def _on_postgresql(watched: Watched, event: str) -> tuple[str, list[str]]:
             "OLD TABLE AS old_rows NEW TABLE AS new_rows",
         ),
     }[event]
-    hold = f"PERFORM pg_advisory_xact_lock({LOCK}); " if watched.holds_others else ""
+    hold = f"IF EXISTS (SELECT FROM {rows} AS r) THEN {_HOLD} END IF; " if watched.holds_others else ""
     body = f"BEGIN {hold}{_mark(watched, [rows])}; RETURN NULL; END"
     name = _name(watched.table, event, body + _SETTINGS)
     return name, [
@@ -206,7 +229,10 @@ def _on_postgresql(watched: Watched, event: str) -> tuple[str, list[str]]:
 
 def _on_truncation(table: str) -> tuple[str, list[str]]:
     """Whoever empties a table leaves no row to tell whose it was: nothing that is kept is read any more."""
-    body = "BEGIN UPDATE reactions_rateskept SET fingerprint = ''; DELETE FROM reactions_ratecolumns; RETURN NULL; END"
+    body = (
+        f"BEGIN {_HOLD} UPDATE reactions_rateskept SET fingerprint = '';"  # noqa: S608 - names of ours
+        " DELETE FROM reactions_ratecolumns; RETURN NULL; END"
+    )
     name = _name(table, "TRUNCATE", body + _SETTINGS)
     return name, [
         f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql {_SETTINGS} AS $rates$ {body} $rates$",

@@ -32,6 +32,8 @@ class Command(BaseCommand):
             self.stdout.write(line)
         if amiss and not options["repair"]:
             raise CommandError("The rates that are kept ready are not right. Call it again with --repair.")
+        if options["repair"] and not keeping.is_guarded():
+            raise CommandError("That could not be repaired: does the database have the latest migrations?")
         self.stdout.write("Repaired." if amiss else "All as it should be.")
 
 

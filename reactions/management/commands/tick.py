@@ -1,4 +1,4 @@
-"""Do what is due: the same as the worker's tick, for cron, without a broker."""
+"""Do what is due: the same as the worker's tick, and then what it does for rates, for cron, without a broker."""
 
 from typing import Any
 
@@ -6,15 +6,20 @@ from django.core.management.base import BaseCommand
 
 from reactions import watch
 from reactions.checkins import due
+from reactions.rates import keeping
 from reactions.vocabulary import WatchedPart
 
 
 class Command(BaseCommand):
-    help = "Close check-ins that are over, queue those that are due, and send what waits in the outbox."
+    help = (
+        "Close check-ins that are over, queue those that are due, and send what waits in the outbox. Afterwards the "
+        "rates that are kept ready are brought up to date."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         with watch.turn(WatchedPart.CRON) as turn:
             report = due.tick()
             turn.mails = report.mails
+        keeping.keep_up()
         mails = ", ".join(f"{count} {outcome}" for outcome, count in sorted(report.mails.items())) or "none"
         self.stdout.write(f"Closed {report.closed}, queued {report.queued}; mails: {mails}.")

@@ -2,24 +2,29 @@
 
 import io
 import json
+import re
+import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from math import inf
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from celery import current_app
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from django.test import Client
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from patients import registering
-from patients.models import Clinic, IgaResult, Patient, RecordVoided
-from reactions import recording
-from reactions.checkins import due
+from patients.models import Clinic, IgaResult, Patient, RecordVoided, User
+from reactions import recording, tasks
 from reactions.exchange.bulk import insert_all
 from reactions.models import (
     Answer,
@@ -38,8 +43,8 @@ from reactions.models import (
 from reactions.models.link import new_link
 from reactions.rates import keeping, triggers
 from reactions.rates.answer import answer, answers_by_unit
-from reactions.rates.columns import Columns
-from reactions.rates.kept import KEPT_KEYS, is_kept, read
+from reactions.rates.columns import OF_INFUSION, Columns
+from reactions.rates.kept import KEPT_KEYS, is_kept, month_of, read
 from reactions.rates.premedication import COMPARED_BY, compare
 from reactions.rates.question import KEYS, Question
 from reactions.rates.strata import from_records
@@ -61,14 +66,14 @@ VOID = {"voided_at": START, "void_reason": "Entered twice"}
 
 
 def tidy() -> None:
-    while keeping.keep_some():
-        pass
+    keeping.keep_up(inf)
 
 
 def lines(columns: Columns) -> list[tuple[Any, ...]]:
     """Every infusion with its values of all keys."""
+    numbers = [columns.numbers[name] for name in OF_INFUSION]
     values = [[key.values[place] for place in key.places] for _, key in sorted(columns.keys.items())]
-    return sorted(zip(columns.patient, columns.course, columns.known, *values, strict=True), key=str)
+    return sorted(zip(*numbers, *values, strict=True))
 
 
 def agree(turn: int | None = None) -> None:
@@ -80,7 +85,7 @@ def agree(turn: int | None = None) -> None:
     every = list(Clinic.objects.order_by("pk"))
     cases = [(question, every) for question in KEPT] + [(KEPT[0], [clinic]) for clinic in every]
     for question, clinics in cases if turn is None else [cases[turn % len(cases)]]:
-        kept, records = read(question, KEYS, clinics), from_records(question, KEYS, clinics)
+        kept, records = read(question, KEYS, clinics, OF_INFUSION), from_records(question, KEYS, clinics)
         assert kept is not None
         assert lines(kept) == lines(records)
         found, wanted = (answers_by_unit(question, GROUPINGS, clinics, columns=held) for held in (kept, records))
@@ -282,6 +287,28 @@ def test_every_table_that_is_watched_has_an_example() -> None:
     assert {table for table, _ in WRITES} | {"patients_clinic"} == {watched.table for watched in triggers.WATCHED}
 
 
+def test_every_column_that_is_read_is_watched(whole: Infusion) -> None:
+    """SQLite says which columns a statement reads; on PostgreSQL it is the same statement."""
+    if connection.vendor != "sqlite":
+        return
+    found: set[tuple[str, str]] = set()
+
+    def note(action: int, table: str | None, column: str | None, *_: object) -> int:
+        if action == sqlite3.SQLITE_READ and table and column:
+            found.add((table, column))
+        return sqlite3.SQLITE_OK
+
+    connection.connection.set_authorizer(note)
+    try:
+        from_records(Question(), KEPT_KEYS, [whole.clinic])
+    finally:
+        connection.connection.set_authorizer(None)
+    watched = {(one.table, column) for one in triggers.WATCHED for column in ("id", *one.columns)}
+    assert found - watched == set()
+    # Of these columns one is read by Python: where the day begins.
+    assert {column for _, column in watched - found} <= {"id", "time_zone"}
+
+
 def test_what_does_not_count_marks_nobody(whole: Infusion) -> None:
     whole.refresh_from_db()
     whole.notes = "Went well."
@@ -353,6 +380,25 @@ def test_with_too_many_out_of_date_everything_is_read(
     assert answer(Question(), [clinic]).all.total == 5
 
 
+def test_the_infusions_behind_a_figure_are_listed_from_what_is_kept(
+    whole: Infusion, clinic: Clinic, client: Client, administrator: User
+) -> None:
+    """Those of two months, the latest first, with one of a patient who bears a mark."""
+    client.force_login(administrator)
+    make_infusion(whole.patient, started_at=START - 48 * HOUR, setting="home")
+    tidy()
+    marked = make_infusion(make_patient(clinic), started_at=START + HOUR)
+    make_reaction(marked)
+    assert stale() == {marked.patient_id}
+    wanted = Infusion.objects.filter(patient__clinic=clinic).order_by("-started_at", "-pk")
+    body = client.get("/admin/rates/infusions/").content.decode()
+    assert re.findall(r"/infusions/(\d+)/", body) == [str(one.pk) for one in wanted]
+    assert re.findall(r"<td>(Yes|No)</td>", body) == ["No", "Yes", "Yes", "Yes", "No"]
+    only = client.get("/admin/rates/infusions/?also=setting&key=setting&value=home").content.decode()
+    assert "1 infusion<" in only
+    assert "2026-04-29" in only
+
+
 def test_nothing_is_written_by_reading(whole: Infusion, clinic: Clinic) -> None:
     make_reaction(make_infusion(make_patient(clinic), started_at=START))
     marks, rows = StaleRates.objects.count(), RateColumns.objects.count()
@@ -367,12 +413,18 @@ def test_nothing_is_written_by_reading(whole: Infusion, clinic: Clinic) -> None:
     assert (StaleRates.objects.count(), RateColumns.objects.count()) == (marks, rows)
 
 
-def test_the_tick_tidies_up(whole: Infusion, clinic: Clinic) -> None:
+@pytest.mark.parametrize("tidies", [tasks.keep_rates_ready, lambda: call_command("tick", stdout=io.StringIO())])
+def test_the_worker_or_cron_tidies_up(whole: Infusion, clinic: Clinic, tidies: Callable[[], object]) -> None:
     make_infusion(make_patient(clinic), started_at=START)
     assert stale()
-    due.tick()
+    tidies()
     assert not stale()
     agree()
+
+
+def test_the_worker_is_asked_each_minute() -> None:
+    asked = [one["task"] for one in current_app.conf.beat_schedule.values()]
+    assert asked.count(tasks.keep_rates_ready.name) == 1
 
 
 def test_other_rules_are_not_read(whole: Infusion, clinic: Clinic) -> None:
@@ -393,7 +445,7 @@ def test_nothing_is_read_before_all_is_there(whole: Infusion, clinic: Clinic) ->
         assert answer(Question(), [clinic]).all.total == from_records(Question(), [], [clinic]).patient.size
         # What is written meanwhile, into months that were made already and others.
         make_reaction(make_infusion(patient, started_at=START + Infusion.objects.count() * 24 * 5 * HOUR))
-        assert keeping.keep_some()
+        assert keeping.keep_up(0) == 1
     agree()
     tidy()
     agree()
@@ -407,7 +459,7 @@ def check_rates(*options: str) -> str:
 
 def spoil(whole: Infusion, **columns: bytes) -> None:
     """Other columns for the month in which the patient has two infusions and another patient of the clinic one."""
-    month = keeping.month_of(int(START.timestamp()))
+    month = month_of(int(START.timestamp()))
     assert RateColumns.objects.filter(clinic=whole.clinic, month=month, infusions=3).update(**columns) == 1
 
 
@@ -466,6 +518,38 @@ def test_triggers_that_went_with_a_table_are_put_on_again(clinic: Clinic) -> Non
     keeping.prepare()
     assert triggers.are_there(connection)
     assert answer(Question(), [clinic]).all.events == 1
+    tidy()
+    agree()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_triggers_nothing_is_kept(clinic: Clinic) -> None:
+    """As while tables change, or after a migration that failed: a worker of the former version goes on meanwhile."""
+    infusion = make_infusion(make_patient(clinic), started_at=START)
+    tidy()
+    keeping.let_go("default")
+    tidy()
+    assert read(Question(), [], [clinic]) is None
+    make_reaction(infusion)
+    assert answer(Question(), [clinic]).all.events == 1
+    keeping.prepare()
+    tidy()
+    agree()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_triggers_wait_for_the_columns_that_they_speak_of(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a database is migrated to a version before the latest one."""
+    keeping.let_go("default")
+    later = replace(triggers.WATCHED[0], columns=(*triggers.WATCHED[0].columns, "comes_later"))
+    monkeypatch.setattr(triggers, "WATCHED", (later, *triggers.WATCHED[1:]))
+    keeping.prepare()
+    make_infusion(make_patient(clinic), started_at=START)
+    assert not stale()
+    with pytest.raises(CommandError, match="latest migrations"):
+        check_rates("--repair")
+    monkeypatch.undo()
+    keeping.prepare()
     tidy()
     agree()
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from math import inf
 from typing import Any
 
 import pytest
@@ -65,8 +66,7 @@ def held(act: Callable[[], Any]) -> Iterator[None]:
 
 
 def tidy() -> None:
-    while keeping.keep_some():
-        pass
+    keeping.keep_up(inf)
 
 
 def agree() -> None:
@@ -115,7 +115,7 @@ def test_what_is_written_while_records_are_read_keeps_its_mark(
         return found
 
     monkeypatch.setattr(keeping, "from_records", slow)
-    assert keeping.keep_some()
+    assert keeping.keep_up(0) == 1
     monkeypatch.undo()
     assert StaleRates.objects.exists() == (connection.vendor == "postgresql")
     agree()
@@ -200,3 +200,25 @@ def test_two_that_tidy_up_at_once_do_not_undo_each_other(infusion: Infusion) -> 
     tidy()
     agree()
     assert keeping.check().is_right
+
+
+def test_a_repair_waits_for_whoever_holds_the_columns(infusion: Infusion) -> None:
+    make_reaction(infusion)
+    found: list[Any] = []
+    repair = threading.Thread(target=lambda: found.append(at_once(lambda: keeping.check(repair=True))))
+    with held(lambda: Clinic.objects.filter(pk=infusion.clinic.pk).update(time_zone="Asia/Tokyo")):
+        repair.start()
+        time.sleep(0.5)
+        assert found == [] or connection.vendor == "sqlite"
+    repair.join()
+    [[checked]] = found
+    assert checked.is_right
+    assert not StaleRates.objects.exists()
+    agree()
+
+
+def test_what_a_clinic_is_called_holds_nobody_up(infusion: Infusion) -> None:
+    make_reaction(infusion)
+    with held(lambda: Clinic.objects.filter(pk=infusion.clinic.pk).update(name="Another name")):
+        assert keeping.keep_up(inf) == 1
+    agree()
