@@ -9,7 +9,7 @@ from math import floor, log10
 from typing import Any
 
 from patients.models import Clinic
-from reactions.rates.columns import Columns
+from reactions.rates.columns import COUNTED, Columns
 from reactions.rates.counts import Counted, Counts, Stratum, count_units
 from reactions.rates.kept import columns_of
 from reactions.rates.question import SOURCES, UNITS, WATCHED, WINDOWS, Question, UnanswerableQuestion, values_of
@@ -112,7 +112,8 @@ def answers_by_unit(
     margins = {(key,) for by in groupings if least for key in by}
     every = list(dict.fromkeys([*groupings, *sorted(margins)]))
     if columns is None:
-        columns = columns_of(question, keys_of(every), clinics)
+        names = COUNTED if "course" in units else [name for name in COUNTED if name != "course"]
+        columns = columns_of(question, keys_of(every), clinics, names)
     counted = count_units(columns, every, {"infusion", *units} if least else units)
     out = _hidden(question, every, counted["infusion"], least) if least else {}
     found: dict[str, list[RatesTable]] = {}

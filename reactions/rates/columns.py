@@ -126,13 +126,17 @@ def _joined_key(keys: Sequence[Key]) -> Key:
     return Key(tuple(values), np.concatenate(places))
 
 
+# Numbers are found by counting up to so many of them, or up to so many times as many as there are places.
+LOOSE, DENSE = 1_000, 16
+
+
 def distinct(numbers: Numbers) -> tuple[Numbers, Numbers]:
     """The different numbers in their order, and of each place which of them stands there.
 
     Numbers are whole and not below 0. Where they lie close together they are found by counting instead of sorting.
     """
     span = int(numbers.max()) + 1 if len(numbers) else 0
-    if span > 1_000 + 32 * len(numbers):
+    if span > LOOSE + DENSE * len(numbers):
         found, places = np.unique(numbers, return_inverse=True)
         return found, places
     there = np.zeros(span, dtype=np.bool_)

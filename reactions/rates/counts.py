@@ -8,16 +8,20 @@ Signatures
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 
 import numpy as np
 
 from reactions.rates.columns import (
     ANSWERED,
     ASKED,
+    DENSE,
     LOOKED,
+    LOOSE,
     REACTED,
     SILENT,
     UNTIMED,
+    Chosen,
     Columns,
     Key,
     Numbers,
@@ -26,6 +30,17 @@ from reactions.rates.columns import (
 from reactions.rates.question import UNITS
 
 Stratum = tuple[object, ...]
+# How many numbers the bits of what is known can make.
+BITS = 2 * UNTIMED
+_KNOWN = np.arange(BITS)
+_TOLD: dict[str, Chosen] = {
+    "not_recorded": (_KNOWN & LOOKED) == 0,
+    "asked": (_KNOWN & ASKED) != 0,
+    "answered": (_KNOWN & ANSWERED) != 0,
+    "silent": ((_KNOWN & SILENT) != 0) & ((_KNOWN & REACTED) == 0),
+}
+# Up to so many combinations of values have a place of their own, whether they occur or not.
+FEW = 1_000
 
 
 def _nobody() -> Numbers:
@@ -118,7 +133,7 @@ class _Rows:
         code: Numbers = np.zeros(len(self.columns), dtype=np.int64)
         for key in keys:
             code = code * len(key.values) + key.places
-        cells, cell = distinct(code)
+        codes, cell = _few(code, prod(len(key.values) for key in keys))
         patient, known = self.patient, self.columns.known
         if unit != "infusion":
             number_of, member = (len(self.patients), patient) if unit == "patient" else self.courses
@@ -127,23 +142,35 @@ class _Rows:
             cell, owner = members // max(1, number_of), np.empty(len(members), dtype=np.int64)
             owner[place] = patient
             patient = owner
-        pairs, place = distinct(cell * np.int64(len(self.patients)) + patient)
-        units_of = np.bincount(place, minlength=len(pairs))
-        reacted = (known & REACTED).astype(np.bool_)
-        events_of = np.bincount(place[reacted], minlength=len(pairs))
-        marks = {
-            "not_recorded": (known & LOOKED) == 0,
-            "asked": (known & ASKED) != 0,
-            "answered": (known & ANSWERED) != 0,
-            "silent": ((known & SILENT) != 0) & ~reacted,
-        }
-        told = {name: np.bincount(cell[so], minlength=len(cells)) for name, so in marks.items()}
-        ends = np.searchsorted(pairs, np.arange(len(cells) + 1) * len(self.patients))
+        # In each cell, how many units there are of which the same is known.
+        alike = np.bincount(cell * BITS + known, minlength=len(codes) * BITS).reshape(len(codes), BITS)
+        told = {name: alike[:, so].sum(axis=1) for name, so in _TOLD.items()}
+        pairs, events_of, units_of = _tally(
+            cell * np.int64(len(self.patients)) + patient, known, len(codes) * len(self.patients)
+        )
+        ends = np.searchsorted(pairs, np.arange(len(codes) + 1) * len(self.patients))
         ids = self.patients[pairs % max(1, len(self.patients))]
-        for number, code in enumerate(cells):
+        for number, code_here in enumerate(codes.tolist()):
             own = slice(ends[number], ends[number + 1])
-            counts = {name: int(numbers[number]) for name, numbers in told.items()}
-            yield _values(int(code), keys), Counts(ids[own], events_of[own], units_of[own], **counts)
+            if own.start < own.stop:
+                counts = {name: int(numbers[number]) for name, numbers in told.items()}
+                yield _values(code_here, keys), Counts(ids[own], events_of[own], units_of[own], **counts)
+
+
+def _few(code: Numbers, span: int) -> tuple[Numbers, Numbers]:
+    """Codes below `span`, those that there are or all, and of each place which of them it has."""
+    return (np.arange(span), code) if span <= FEW else distinct(code)
+
+
+def _tally(pairs: Numbers, known: Numbers, span: int) -> tuple[Numbers, Numbers, Numbers]:
+    """The different pairs in their order, which are below `span`, and of each how many have an event, and how many."""
+    reacted = (known & REACTED) != 0
+    if span > LOOSE + DENSE * len(pairs):
+        found, place = np.unique(pairs, return_inverse=True)
+        return found, np.bincount(place[reacted], minlength=len(found)), np.bincount(place, minlength=len(found))
+    units = np.bincount(pairs, minlength=span)
+    found = np.flatnonzero(units)
+    return found, np.bincount(pairs[reacted], minlength=span)[found], units[found]
 
 
 def _any_of(known: Numbers, place: Numbers, members: int) -> Numbers:

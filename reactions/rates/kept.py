@@ -76,9 +76,7 @@ def read(
             *(["started"] if question.first_day or question.last_day else []),
         }
     )
-    with connection.cursor() as cursor:
-        cursor.execute(_statement(fields, spans))
-        first, *rows = sorted(cursor.fetchall(), key=itemgetter(2, 3)) or [None]
+    first, *rows = sorted(_fetch(_statement(fields, spans)), key=itemgetter(2, 3)) or [None]
     if first is None or first[0] != fingerprint():
         return None
     marked = [int(number) for number in (first[1] or "").split()]
@@ -100,6 +98,18 @@ def read(
     if marked or not parts:
         parts.append(from_records(question, keys, clinics, Q(patient__in=marked)).only(names))
     return joined(parts)
+
+
+def _fetch(statement: str) -> list[Any]:
+    """The rows of the statement, with bytes as they are: psycopg's usual cursor has them spelt out in hexadecimal."""
+    with connection.cursor() as cursor:
+        if connection.vendor != "postgresql":
+            cursor.execute(statement)
+            return cursor.fetchall()
+        from psycopg import Cursor  # noqa: PLC0415 - nobody needs it with SQLite
+
+        with connection.wrap_database_errors, Cursor(connection.connection) as binary:
+            return binary.execute(statement, binary=True).fetchall()
 
 
 @dataclass(frozen=True)
