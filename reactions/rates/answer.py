@@ -4,9 +4,11 @@ import csv
 import io
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from itertools import product as every_combination
 from math import floor, log10
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from patients.models import Clinic
 from reactions.rates.columns import COUNTED, Columns
@@ -22,7 +24,7 @@ from reactions.rates.statistics import (
     upper_bound_of_none,
     wilson,
 )
-from reactions.rates.strata import WITHOUT_ONSET_COUNTS
+from reactions.rates.strata import WITHOUT_ONSET_COUNTS, moment_of
 from reactions.spreadsheet import safe_cell
 
 _UNIT_WORDS = {"infusion": "infusions", "course": "courses", "patient": "patients"}
@@ -116,14 +118,26 @@ def answers_by_unit(
         columns = columns_of(question, keys_of(every), clinics, names)
     counted = count_units(columns, every, {"infusion", *units} if least else units)
     out = _hidden(question, every, counted["infusion"], least) if least else {}
+    period = None if least else _period(columns, clinics)
     found: dict[str, list[RatesTable]] = {}
     for unit in units:
         asked = _in_unit(question, unit)
         by_grouping = dict(zip(every, counted[unit], strict=True))
         found[unit] = [
-            _table(replace(asked, by=by), by_grouping[by], slugs, least, out.get(by, frozenset())) for by in groupings
+            _table(replace(asked, by=by), by_grouping[by], slugs, least, out.get(by, frozenset()), period)
+            for by in groupings
         ]
     return found
+
+
+def _period(columns: Columns, clinics: Iterable[Clinic]) -> tuple[date, date] | None:
+    """The first and the last day on which an infusion began; UTC where the clinics' clocks differ. None without any."""
+    if not len(columns):
+        return None
+    zones = {clinic.time_zone for clinic in clinics}
+    zone = ZoneInfo(zones.pop() if len(zones) == 1 else "UTC")
+    first, last = (moment_of(int(second)).astimezone(zone) for second in (columns.started.min(), columns.started.max()))
+    return first.date(), last.date()
 
 
 def keys_of(groupings: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
@@ -173,7 +187,12 @@ def _cell(counts: Counts) -> Cell:
 
 
 def _table(
-    question: Question, counted: Counted, slugs: tuple[str, ...], least: int, out: frozenset[Stratum]
+    question: Question,
+    counted: Counted,
+    slugs: tuple[str, ...],
+    least: int,
+    out: frozenset[Stratum],
+    period: tuple[date, date] | None,
 ) -> RatesTable:
     strata = [
         Rate(stratum, is_hidden=True)
@@ -184,7 +203,7 @@ def _table(
     if () in out:
         notes = [f"There are fewer than {least} patients: the clinic shows no figures of so few."]
         return RatesTable(question, strata, Rate((), is_hidden=True), notes, slugs, least)
-    notes = _notes(question, counted, tells_numbers=not least)
+    notes = _notes(question, counted, period, tells_numbers=not least)
     if not least:
         notes += _on_few(question, counted.everything)
     if any(rate.is_hidden for rate in strata):
@@ -231,7 +250,7 @@ def _rate(question: Question, stratum: Stratum, counts: Counts) -> Rate:
     )
 
 
-def _notes(question: Question, counted: Counted, *, tells_numbers: bool) -> list[str]:
+def _notes(question: Question, counted: Counted, period: tuple[date, date] | None, *, tells_numbers: bool) -> list[str]:
     """What a reader must know of the numbers. Where small groups are hidden, without numbers that may be of few."""
     unit = _UNIT_WORDS[question.unit]
     counts = counted.everything
@@ -240,6 +259,8 @@ def _notes(question: Question, counted: Counted, *, tells_numbers: bool) -> list
         f"Unit: {unit} with at least one {serious}reaction that began {WINDOWS[question.window]}.",
         f"Source: reactions {SOURCES[question.source]}.",
     ]
+    if period:
+        notes.append(f"The first of these infusions was on {period[0]}, the last on {period[1]}.")
     if counts.not_recorded and not tells_numbers:
         notes.append(f"For some {unit} nobody recorded whether there was a reaction; they count as without.")
     elif counts.not_recorded:

@@ -25,7 +25,7 @@ REACTED, LOOKED, ASKED, ANSWERED, SILENT, UNTIMED = 1, 2, 4, 8, 16, 32
 # 1970, and what is known of it.
 OF_INFUSION = ("infusion", "patient", "course", "started", "known")
 # What counting needs of them.
-COUNTED = ("patient", "course", "known")
+COUNTED = ("patient", "course", "started", "known")
 
 Numbers = NDArray[np.integer[Any]]
 Chosen = NDArray[np.bool_]

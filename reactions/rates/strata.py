@@ -137,6 +137,11 @@ def second_of(moment: datetime) -> int:
     return int((moment - EPOCH) // SECOND)
 
 
+def moment_of(second: int) -> datetime:
+    """The moment at which a second since 1970 begins, UTC."""
+    return EPOCH + second * SECOND
+
+
 def infusions_of(question: Question, clinics: Iterable[Clinic], by: tuple[str, ...] = ()) -> QuerySet[Infusion]:
     """The infusions that the question is about, each with its day on its clinic's clocks (`local_day`).
 

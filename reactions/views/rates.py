@@ -32,7 +32,7 @@ from reactions.views.csv_file import csv_file, no_file
 
 INFUSIONS_A_PAGE = 50
 # What a list of infusions needs beside what is counted.
-LISTED = (*COUNTED, "infusion", "started")
+LISTED = (*COUNTED, "infusion")
 NO_SUCH_FIGURE = "This figure is not on the page of rates. Go back and choose it there."
 HIDDEN = "Small groups are not shown at this clinic, and no list from which they could be told."
 

@@ -3,7 +3,7 @@
 import io
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -52,6 +52,28 @@ def by(clinic: Clinic, key: str) -> dict[object, tuple[int, int]]:
 def test_during_is_from_start_to_end(clinic: Clinic, patient: Patient, after_start: timedelta, is_event: int) -> None:
     make_reaction(make_infusion(patient, started_at=START), onset_at=START + after_start)
     assert all_of(clinic, window="during") == (is_event, 1)
+
+
+def test_the_period_of_what_is_counted_is_told_by_the_clinics_clock(
+    clinic: Clinic, other_clinic: Clinic, patient: Patient
+) -> None:
+    """21:00 on 30 April in New York is 1 May in UTC, by which several clocks are told."""
+
+    def period(*clinics: Clinic, **question: Any) -> list[str]:
+        return [note for note in answer(Question(**question), clinics).notes if "The first of" in note]
+
+    assert period(clinic) == []
+    make_infusion(patient, started_at=datetime(2026, 5, 1, 1, tzinfo=UTC))
+    make_infusion(patient, started_at=START)
+    assert period(clinic) == ["The first of these infusions was on 2026-04-30, the last on 2026-05-04."]
+    assert period(clinic, first_day=date(2026, 5, 1), unit="patient") == [
+        "The first of these infusions was on 2026-05-04, the last on 2026-05-04."
+    ]
+    Clinic.objects.filter(pk=other_clinic.pk).update(time_zone="Asia/Tokyo")
+    other_clinic.refresh_from_db()
+    assert period(clinic, other_clinic) == ["The first of these infusions was on 2026-05-01, the last on 2026-05-04."]
+    clinic.least_patients = 2
+    assert period(clinic) == []
 
 
 def test_serious_reactions_alone(clinic: Clinic, patient: Patient) -> None:
