@@ -75,7 +75,8 @@ class Clinic(models.Model):
         default=0,
         validators=[MaxValueValidator(50)],
         help_text="No page, file or picture of rates shows groups of fewer patients, nor what subtracting tells of"
-        " them. Several questions with different filters may still tell them. 0 shows all.",
+        " them, nor, where it hides any, the infusions behind a figure. A group that is shown may have fewer reactions."
+        " Several questions with different filters may still tell of small groups. 0 shows all.",
     )
 
     objects = ClinicQuerySet.as_manager()

@@ -17,6 +17,7 @@ from reactions.rates.question import (
     SOURCES,
     UNITS,
     WINDOWS,
+    WORST_GRADE,
     Question,
     UnanswerableQuestion,
 )
@@ -70,7 +71,11 @@ class RatesForm(ClinicsForm):
         coerce=int,
         empty_value=None,
         label="Grade",
-        choices=[("", "Any grade"), *((grade, f"{grade} or worse") for grade in range(2, 6))],
+        choices=[
+            ("", "Any grade"),
+            *((grade, f"{grade} or worse") for grade in range(2, WORST_GRADE)),
+            (WORST_GRADE, "5 (death)"),
+        ],
     )
     serious = forms.ChoiceField(
         required=False, label="Seriousness", choices=[("", "Serious or not"), ("yes", "Serious only (21 CFR 600.80)")]

@@ -254,9 +254,8 @@ def _notes(question: Question, counted: Counted, period: tuple[date, date] | Non
     """What a reader must know of the numbers. Where small groups are hidden, without numbers that may be of few."""
     unit = _UNIT_WORDS[question.unit]
     counts = counted.everything
-    serious = "serious (21 CFR 600.80) " if question.serious else ""
     notes = [
-        f"Unit: {unit} with at least one {serious}reaction that began {WINDOWS[question.window]}.",
+        f"Unit: {unit} with at least one {question.event} that began {WINDOWS[question.window]}.",
         f"Source: reactions {SOURCES[question.source]}.",
     ]
     if period:
@@ -270,10 +269,10 @@ def _notes(question: Question, counted: Counted, period: tuple[date, date] | Non
             f" count as without. Among the other {looked}: {counts.events}/{looked}."
         )
     if counts.silent:
-        nobody = "nobody recorded" if question.window in WATCHED else "no patient said"
+        nobody = "nobody recorded" if question.window in WATCHED else "nobody said in a check-in"
         some = counts.silent if tells_numbers else "some"
         notes.append(
-            f"Of {some} of the {unit} without a reaction {nobody} that there was none. The bounds of silence: the rate"
+            f"For {some} of the {unit} without a reaction {nobody} that there was none. The bounds of silence: the rate"
             " if none of them had a reaction, and if each of them had one."
         )
     if counted.without_onset:
@@ -355,7 +354,7 @@ def as_csv(table: RatesTable) -> str:
 
 
 def _numbers(rate: Rate) -> dict[str, Any]:
-    """Every number of a stratum by its name; all of them None where it is hidden."""
+    """Every number of a stratum by its name; all of them None where it is hidden, and whether it is."""
     interval, clustered = rate.interval, rate.clustered
     robust = clustered.interval if clustered else None
     numbers = {
@@ -373,7 +372,7 @@ def _numbers(rate: Rate) -> dict[str, Any]:
         "silent": rate.silent,
         "worst": rate.worst,
     }
-    return dict.fromkeys(numbers) if rate.is_hidden else numbers
+    return (dict.fromkeys(numbers) if rate.is_hidden else numbers) | {"hidden": rate.is_hidden}
 
 
 def percent(fraction: float | None) -> str:

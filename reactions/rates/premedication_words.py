@@ -11,7 +11,7 @@ PREMEDICATED = (
     "Patients are mostly premedicated because they reacted before. This table cannot show what premedication does. Its"
     " intervals suppose that infusions are independent; they repeat within patients, so they are somewhat too narrow."
 )
-TOO_FEW, NOT_SHOWN = "too few patients", "not shown"
+TOO_FEW, TOO_FEW_EVENTS, NOT_SHOWN = "too few patients", "too few reactions", "not shown"
 # The reaction that led to premedication lies in the time without it, by the very rule by which it is given.
 WITHIN_FLATTERS = (
     "Premedication often begins after a reaction, which then counts against the time without: this row flatters it. Who"
@@ -69,8 +69,10 @@ def _groups(comparison: Comparison) -> str:
 
 def _in_short(adjusted: Contrast | None) -> str:
     """What the adjusted comparison leaves open, in one sentence; empty where it is not defined."""
-    if adjusted is None or adjusted.estimate is None or adjusted.interval is None:
+    if adjusted is None or adjusted.estimate is None:
         return ""
+    if adjusted.interval is None:
+        return "There are too few reactions to tell whether there were fewer or more with premedication."
     low, high = adjusted.interval.low, adjusted.interval.high
     if low <= 1 <= high:
         return f"No clear difference: adjusted {ratio_words(adjusted)}. Both less and more reactions fit these records."
@@ -155,11 +157,14 @@ def _points(contrast: Contrast | None) -> str:
 
 
 def ratio_words(contrast: Contrast | None) -> str:
-    """“0.62 (0.41 to 0.94)”, the interval in one piece; says so where there is no ratio or no interval."""
+    """“0.62 (0.41 to 0.94)”, the interval in one piece; says so where there is no ratio.
+
+    Without an interval, as where one side has no events, a ratio of 0 or more would be taken for an effect.
+    """
     if contrast is None or contrast.estimate is None:
         return "not defined"
     if contrast.interval is None:
-        return f"{_number(contrast.estimate)} (no interval)"
+        return TOO_FEW_EVENTS
     bounds = f"({_number(contrast.interval.low)} to {_number(contrast.interval.high)})"
     return f"{_number(contrast.estimate)} {bounds.replace(' ', NO_BREAK)}"
 

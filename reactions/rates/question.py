@@ -29,6 +29,8 @@ SOURCES: dict[str, str] = {
 # (PMID 30607191); 2.4 is the label's maximum of Octagam 10 % in dermatomyositis, 4.8 that of most 10 % solutions.
 RATE_BANDS: dict[str, float | None] = {"to_1.5": 1.5, "to_2.4": 2.4, "to_4.8": 4.8, "above_4.8": None}
 NOT_RECORDED = "not_recorded"
+# Of CTCAE: death.
+WORST_GRADE = 5
 
 # Keys by which infusions are divided; None where the values are whatever the records hold.
 KEYS: dict[str, tuple[object, ...] | None] = {
@@ -107,12 +109,21 @@ class Question:
             )
         if self.reaction:
             term_of(self.reaction)
-        if self.min_grade is not None and not 1 <= self.min_grade <= 5:
+        if self.min_grade is not None and not 1 <= self.min_grade <= WORST_GRADE:
             raise UnanswerableQuestion("Grades go from 1 to 5.")
         if self.interval == "cluster" and self.unit == "patient":
             raise UnanswerableQuestion(
                 "Patients are not repeated within patients: ask for another interval with the unit patient."
             )
+
+    @property
+    def event(self) -> str:
+        """What makes a unit an event, without its window: “reaction with chills of grade 2 or worse”."""
+        serious = "serious (21 CFR 600.80) " if self.serious else ""
+        term = f" with {TERMS[self.term].label.lower()}" if self.term else ""
+        worse = "" if self.min_grade == WORST_GRADE else " or worse"
+        grade = f" of grade {self.min_grade}{worse}" if self.min_grade and self.min_grade > 1 else ""
+        return f"{serious}reaction{term}{grade}"
 
     @property
     def term(self) -> str:

@@ -167,7 +167,7 @@ class _Paper(FPDF):
             for rate in table.strata
         ]
         rows.append((*("All" for _ in by or [""]), *_numbers(table.all, question.unit)))
-        heads = (*(by or [""]), f"{question.unit.capitalize()}s with a reaction", "95 % interval", "Patients")
+        heads = (*(by or [""]), f"{question.unit.capitalize()}s with a {question.event}", "95 % interval", "Patients")
         repeated = any(rate.clustered for rate in (*table.strata, table.all))
         if repeated:
             heads = (*heads, "Allowing for patients' repeats")
@@ -176,7 +176,7 @@ class _Paper(FPDF):
         self._grid([heads, *rows], (*(30 for _ in by or [""]), 31, 38, 15, *((48,) if repeated else ())))
 
     def comparison(self, comparison: ComparisonInWords) -> None:
-        self.start_section("With premedication and without", level=1)
+        self.start_section("Any premedication against none", level=1)
         for words in (
             comparison.premedicated,
             comparison.opposite,

@@ -19,6 +19,7 @@ def definitions(question: Question) -> list[str]:
         " laboratory's range, indeterminate where a result such as “< 25 mg/dL” leaves it open.",
         "Premedication is what was given before the start. “With corticosteroid” counts whatever else was given;"
         " antihistamines are H1 blockers; “other only” is none of these groups; “not recorded” is silence, not “none”.",
+        "An infusion counts from its start, also while it runs.",
         "0 events do not mean that reactions cannot happen: the upper bound says how often they still could.",
     ]
 

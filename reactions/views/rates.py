@@ -16,14 +16,14 @@ from django.views.decorators.http import require_safe
 from patients.access import signed_in
 from patients.models import Clinic
 from reactions.forms.rates import RatesForm
-from reactions.models import Infusion
+from reactions.models import Infusion, Reaction
 from reactions.rates.answer import CONFOUNDING, answer, answers, answers_by_unit, as_csv, as_json
 from reactions.rates.chart import draw
 from reactions.rates.columns import COUNTED, REACTED, Columns
 from reactions.rates.dashboard import Dashboard, dashboard, groupings_of
 from reactions.rates.kept import columns_of
 from reactions.rates.pictures.drawing import Gallery
-from reactions.rates.question import in_words, key_label
+from reactions.rates.question import SOURCES, WINDOWS, in_words, key_label
 from reactions.rates.report import Report, as_pdf, product_version
 from reactions.rates.series import gallery
 from reactions.rates.strata import events_of, every_event_of, infusions_of
@@ -33,6 +33,8 @@ from reactions.views.csv_file import csv_file, no_file
 INFUSIONS_A_PAGE = 50
 # What a list of infusions needs beside what is counted.
 LISTED = (*COUNTED, "infusion")
+# Filters that a list names; what makes an event is said in a sentence.
+OF_THE_LIST = ("Clinic", "From", "To", "Product")
 NO_SUCH_FIGURE = "This figure is not on the page of rates. Go back and choose it there."
 HIDDEN = "Small groups are not shown at this clinic, and no list from which they could be told."
 
@@ -48,14 +50,22 @@ def _gallery(found: Dashboard, clinics: Sequence[Clinic]) -> Gallery | None:
     return gallery(reacted, symptoms, least_patients=table.least_patients, hidden_products=found.hidden_products)
 
 
-def _lines(columns: Columns) -> list[tuple[Infusion, date, bool]]:
-    """Each infusion with its day on its clinic's clocks, and whether it counts as an event."""
+def _lines(columns: Columns) -> list[tuple[Infusion, date, bool, list[Reaction]]]:
+    """Each infusion with its day on its clinic's clocks, whether it counts as an event, and its reactions."""
     numbers = columns.numbers["infusion"].tolist()
     infusions = Infusion.objects.select_related("patient__clinic", "product")
     found = infusions.prefetch_related("premedications", "reactions__symptoms").in_bulk(numbers)
     reacted = (columns.known & REACTED).astype(bool).tolist()
     each = [(found[number], event) for number, event in zip(numbers, reacted, strict=True)]
-    return [(infusion, timezone.localdate(infusion.started_at, infusion.zone), event) for infusion, event in each]
+    return [
+        (
+            infusion,
+            timezone.localdate(infusion.started_at, infusion.zone),
+            event,
+            [reaction for reaction in infusion.reactions.all() if not reaction.is_void],
+        )
+        for infusion, event in each
+    ]
 
 
 def _form(request: HttpRequest) -> RatesForm:
@@ -175,6 +185,9 @@ def rate_infusions(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
         "rate": rate,
         "stratum": in_words(keys, rate.stratum),
         "question": question,
+        "window": WINDOWS[question.window],
+        "source": SOURCES[question.source],
+        "chosen": [pair for pair in form.in_words() if pair[0] in OF_THE_LIST],
         "page": page,
         "lines": _lines(behind.where(np.array(page.object_list, dtype=np.intp))),
         "only_events": request.GET.get("only") == "events",

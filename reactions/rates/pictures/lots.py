@@ -101,8 +101,8 @@ def _said(
             said.append(f"For {several(lot.total, 'infusion')} no lot is recorded; they are in the table only.")
     if beyond := sum(lot.events / lot.total > top for lot, _ in judged):
         said.append(
-            f"{several(beyond, 'lot')} of fewer than {SMALL} infusions lie above the drawing, within the limits; they"
-            " are marked at its upper edge."
+            f"Above the drawing, within the limits: {several(beyond, 'lot')} of fewer than {SMALL} infusions, marked at"
+            " its upper edge."
         )
     return said
 

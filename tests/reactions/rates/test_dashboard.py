@@ -1,5 +1,6 @@
 """What the page tells beside n/N: units side by side, answers and silence, small groups, and the infusions behind."""
 
+import csv
 import io
 import json
 import re
@@ -74,6 +75,52 @@ def test_the_period_of_what_is_counted_is_told_by_the_clinics_clock(
     assert period(clinic, other_clinic) == ["The first of these infusions was on 2026-05-01, the last on 2026-05-04."]
     clinic.least_patients = 2
     assert period(clinic) == []
+
+
+def test_page_and_list_say_what_makes_an_event(page: Client, clinic: Clinic, patient: Patient) -> None:
+    make_reaction(
+        make_infusion(patient, started_at=START), {"chills": 3}, is_serious=True, serious_criteria=["hospital"]
+    )
+    asked = "reaction=chills&min_grade=2&serious=yes&window=any&source=clinician&product=Privigen&first_day=2026-05-04"
+    words = "serious (21 CFR 600.80) reaction with chills of grade 2 or worse"
+    shown = " ".join(page.get(f"{PAGE}?{asked}").content.decode().split())
+    assert f"<strong>1 of 1</strong> with a {words}:" in shown
+    assert f"Unit: infusions with at least one {words} that began at any time." in shown
+    listed = " ".join(page.get(f"{BEHIND}?{asked}&unit=patient").content.decode().split())
+    assert f"1/1 patient with a {words}," in listed
+    assert f"An event is a {words} that began at any time; reactions recorded by clinicians." in listed
+    assert "A patient counts once for all of its infusions below." in listed
+    assert "Chosen: from: 2026-05-04; product: Privigen." in listed
+
+
+def test_a_void_reaction_is_none_in_the_list(page: Client, patient: Patient) -> None:
+    infusion = make_infusion(patient, started_at=START, reaction_record="not_recorded")
+    reaction = make_reaction(infusion)
+    infusion.reactions.update(voided_at=START, void_reason="Twice", voided_by=reaction.created_by)
+    assert "<td>Not recorded</td>" in page.get(BEHIND).content.decode()
+
+
+def test_a_comparison_without_reactions_on_a_side_says_that_it_tells_nothing(clinic: Clinic) -> None:
+    for number in range(20):
+        infusion = make_infusion(make_patient(clinic), started_at=START, premedication_record="given")
+        infusion.premedications.create(drug="acetaminophen")
+        other = make_infusion(make_patient(clinic), started_at=START, premedication_record="none")
+        if number < 2:
+            make_reaction(other)
+    said = dashboard(Question(by=("iga", "premedication")), "premedication", "product", [clinic]).comparison_in_words
+    assert "too few reactions" in said.in_short
+    assert said.lines[0].ratio == "too few reactions"
+
+
+def test_files_say_which_strata_are_hidden(page: Client, clinic: Clinic) -> None:
+    for _ in range(2):
+        make_infusion(make_patient(clinic), started_at=START)
+    assert {line["hidden"] for line in page.get(JSON).json()["strata"]} == {False}
+    Clinic.objects.filter(pk=clinic.pk).update(least_patients=3)
+    assert {line["hidden"] for line in page.get(JSON).json()["strata"]} == {True}
+    first = next(csv.DictReader(io.StringIO(page.get(FILE).content.decode())))
+    assert (first["events"], first["hidden"]) == ("", "True")
+    assert "no figure leads to its infusions" in page.get(PAGE).content.decode()
 
 
 def test_serious_reactions_alone(clinic: Clinic, patient: Patient) -> None:
@@ -270,7 +317,7 @@ def test_notes_tell_no_numbers_of_few(clinic: Clinic) -> None:
     told = notes_of(clinic)
     assert "For some infusions nobody recorded" in told
     assert "onset was not recorded are counted" in told
-    assert "Of some of the infusions without" in told
+    assert "For some of the infusions without" in told
     assert not re.search(r"\d (of|infusion)|/\d", told)
 
 

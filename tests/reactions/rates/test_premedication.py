@@ -130,7 +130,7 @@ def test_what_nobody_recorded_is_in_neither_group(clinic: Clinic) -> None:
     [
         (None, "not defined"),
         (Contrast(None, None), "not defined"),
-        (Contrast(0.0, None), "0.00 (no interval)"),
+        (Contrast(0.0, None), "too few reactions"),
         (Contrast(0.62, Interval(0.41, 0.944, "log")), "0.62 (0.41 to 0.94)"),
         (Contrast(float("inf"), Interval(1.5, float("inf"), "exact")), "∞ (1.50 to ∞)"),
     ],
