@@ -11,7 +11,7 @@ until the last one is, so that what changes meanwhile is done again.
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC
 from functools import partial
@@ -69,27 +69,36 @@ def prepare(using: str = "default") -> None:
     """
     connection = connections[using]
     if triggers.can_be_installed(connection) and not triggers.are_there(connection):
-        triggers.install(connection)
-        _let_go(using)
+        wanted = triggers.wanted(connection)
+        _take_off(using, triggers.there(connection, also_off=True) - wanted)
+        _take_off(using, triggers.there(connection, also_off=True) - triggers.there(connection))
+        # Each in a transaction of its own: whoever writes to two tables never waits for it, and it for them.
+        for name in sorted(wanted - triggers.there(connection)):
+            with transaction.atomic(using=using):
+                triggers.put_on(connection, name)
+        with transaction.atomic(using=using):
+            _let_go(using)
 
 
 def let_go(using: str) -> None:
-    """Before tables change: nobody uses what is kept, and no trigger stands in the way. `prepare` undoes it.
-
-    Without triggers nothing is made anew; what a tick could still make before they were gone goes in the end.
-    """
+    """Before tables change: nobody uses what is kept, and no trigger stands in the way. `prepare` undoes it."""
     if RatesKept._meta.db_table in connections[using].introspection.table_names():
-        _let_go(using)
-        triggers.remove(connections[using])
-        _let_go(using)
+        _take_off(using, triggers.there(connections[using], also_off=True))
+
+
+def _take_off(using: str, names: Collection[str]) -> None:
+    """With each trigger goes what is kept, so that, wherever this ends, nobody reads what no trigger guards."""
+    for name in sorted(names):
+        with transaction.atomic(using=using):
+            _let_go(using)
+            triggers.take_off(connections[using], name)
 
 
 def _let_go(using: str) -> None:
     """Nothing that is kept is read any more. It may be written by an older version, so one field alone is named."""
-    with transaction.atomic(using=using):
-        _lock(using)
-        RatesKept.objects.using(using).filter(id=1).update(fingerprint="")
-        RateColumns.objects.using(using).all().delete()
+    _lock(using)
+    RatesKept.objects.using(using).filter(id=1).update(fingerprint="")
+    RateColumns.objects.using(using).all().delete()
 
 
 def keep_up(for_s: float = FOR_S, *, wait: bool = False) -> int:
@@ -159,6 +168,16 @@ def _lacking() -> list[tuple[int, int]]:
 
 
 def _make(clinic: int, month: int) -> bool:
+    """Make the columns of a month. What others made by other rules goes: nobody may take the rest of it for all."""
+    if not is_complete():
+        RatesKept.objects.update(fingerprint="")
+    others = RateColumns.objects.exclude(fingerprint=fingerprint())
+    if others.exists():
+        logger.warning(
+            "rates were kept ready by other rules and are made anew; if this goes on, hosts of this installation differ"
+            " in their version of IVIGTrack or of time zones"
+        )
+        others.delete()
     _put(clinic, month, _from_records(clinic, month))
     return True
 
@@ -167,19 +186,17 @@ def _complete() -> bool:
     """All is there by these rules, unless somebody let go of it meanwhile."""
     if _lacking():
         return False
-    others = RateColumns.objects.exclude(fingerprint=fingerprint())
-    if others.exists():
-        logger.warning(
-            "rates were kept ready by other rules and are made anew; if this goes on, hosts of this installation differ"
-            " in their version of IVIGTrack or of time zones"
-        )
-        others.delete()
     RatesKept.objects.update_or_create(id=1, defaults={"fingerprint": fingerprint()})
     return True
 
 
 def _redo_marked() -> bool:
-    """Put what the records say of the patients of the oldest marks in the place of what is kept of them."""
+    """Put what the records say of the patients of the oldest marks in the place of what is kept of them.
+
+    Nothing where somebody let go of what was kept since this was asked for: their marks stay until all is there again.
+    """
+    if not is_complete():
+        return False
     marks = list(StaleRates.objects.order_by("pk").values_list("pk", "patient_id")[:TOGETHER])
     StaleRates.objects.filter(pk__in=[pk for pk, _ in marks]).delete()
     patients = np.unique([patient for _, patient in marks])

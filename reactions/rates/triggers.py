@@ -9,11 +9,8 @@ to be taken off before tables change: SQLite does not rename a table that trigge
 """
 
 import hashlib
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
-
-from django.db import transaction
 
 PREFIX = "rates_stale_"
 MARKS = "reactions_stalerates"
@@ -126,55 +123,52 @@ def can_be_installed(connection: Any) -> bool:
         )
 
 
-def install(connection: Any) -> None:
-    """Put on exactly the right triggers.
+def wanted(connection: Any) -> set[str]:
+    """The names of the right triggers."""
+    return set(_wanted(connection.vendor))
 
-    Each in a transaction of its own, since its table is locked until that ends: nobody who writes to two tables comes
-    to wait for it and it for them.
-    """
-    wanted, there = _wanted(connection.vendor), _names(connection)
-    _take_off(connection, there - wanted.keys())
-    for name in sorted(wanted.keys() - there):
-        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-            for statement in wanted[name]:
-                cursor.execute(statement)
+
+def there(connection: Any, *, also_off: bool = False) -> set[str]:
+    """The names of the triggers that work, of this and other versions; `also_off` also those that are switched off."""
+    return {name for name, (_, works) in _there(connection).items() if works or also_off}
 
 
 def are_there(connection: Any) -> bool:
-    """The database has exactly the right triggers."""
-    return _names(connection) == set(_wanted(connection.vendor))
+    """The database has exactly the right triggers, and they work."""
+    return there(connection) == wanted(connection)
 
 
-def remove(connection: Any) -> None:
-    """Take off all of them, also those of another version, each in a transaction of its own."""
-    _take_off(connection, _names(connection, also_off=True))
-
-
-def _take_off(connection: Any, names: Collection[str]) -> None:
-    # A function takes the trigger that calls it with it.
-    drop = "DROP FUNCTION {}() CASCADE" if connection.vendor == "postgresql" else "DROP TRIGGER {}"
-    for name in sorted(names):
-        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-            cursor.execute(drop.format(name))
-
-
-def _names(connection: Any, *, also_off: bool = False) -> set[str]:
-    """The triggers that work; `also_off` those that somebody switched off, and functions that no trigger calls."""
+def put_on(connection: Any, name: str) -> None:
+    """Put on one of the right triggers. Its table is locked until the transaction ends."""
     with connection.cursor() as cursor:
-        if connection.vendor != "postgresql":
-            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND name GLOB 'rates_stale_*'")
-        elif also_off:
+        for statement in _wanted(connection.vendor)[name]:
+            cursor.execute(statement)
+
+
+def take_off(connection: Any, name: str) -> None:
+    """Take off one that is there. Its table is locked until the transaction ends."""
+    drop, _ = _there(connection)[name]
+    with connection.cursor() as cursor:
+        cursor.execute(drop)
+
+
+def _there(connection: Any) -> dict[str, tuple[str, bool]]:
+    """{a trigger's name: the statement that takes it off, whether it works}"""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            # In whatever schema the tables are, and with each the function that it calls, in whatever schema that is.
             cursor.execute(
-                "SELECT proname FROM pg_proc WHERE starts_with(proname, 'rates_stale_')"
-                " AND pronamespace = current_schema()::regnamespace"
+                "SELECT t.tgname, 'DROP FUNCTION ' || t.tgfoid::regprocedure || ' CASCADE', t.tgenabled IN ('O', 'A')"
+                " FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid WHERE starts_with(t.tgname, %s)"
+                " AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass(%s))",
+                [PREFIX, MARKS],
             )
         else:
             cursor.execute(
-                "SELECT t.tgname FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid"
-                " WHERE starts_with(t.tgname, 'rates_stale_') AND t.tgenabled IN ('O', 'A')"
-                " AND c.relnamespace = current_schema()::regnamespace"
+                "SELECT name, 'DROP TRIGGER ' || name, 1 FROM sqlite_master WHERE type = 'trigger' AND name GLOB %s",
+                [f"{PREFIX}*"],
             )
-        return {name for (name,) in cursor.fetchall()}
+        return {name: (drop, bool(works)) for name, drop, works in cursor.fetchall()}
 
 
 def _wanted(vendor: str) -> dict[str, list[str]]:
@@ -221,7 +215,7 @@ def _on_postgresql(watched: Watched, event: str) -> tuple[str, list[str]]:
     body = f"BEGIN {hold}{_mark(watched, [rows])}; RETURN NULL; END"
     name = _name(watched.table, event, body + _SETTINGS)
     return name, [
-        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql {_SETTINGS} AS $rates$ {body} $rates$",
+        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql {_SETTINGS} AS $rates$ {body} $rates$",
         f"CREATE TRIGGER {name} AFTER {event} ON {watched.table} REFERENCING {named}"
         f" FOR EACH STATEMENT EXECUTE FUNCTION {name}()",
     ]
@@ -235,7 +229,7 @@ def _on_truncation(table: str) -> tuple[str, list[str]]:
     )
     name = _name(table, "TRUNCATE", body + _SETTINGS)
     return name, [
-        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql {_SETTINGS} AS $rates$ {body} $rates$",
+        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql {_SETTINGS} AS $rates$ {body} $rates$",
         f"CREATE TRIGGER {name} AFTER TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {name}()",
     ]
 

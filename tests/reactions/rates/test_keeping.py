@@ -41,7 +41,7 @@ from reactions.models import (
     Symptom,
 )
 from reactions.models.link import new_link
-from reactions.rates import keeping, triggers
+from reactions.rates import keeping, kept, triggers
 from reactions.rates.answer import answer, answers_by_unit
 from reactions.rates.columns import OF_INFUSION, Columns
 from reactions.rates.kept import KEPT_KEYS, is_kept, month_of, read
@@ -85,12 +85,12 @@ def agree(turn: int | None = None) -> None:
     every = list(Clinic.objects.order_by("pk"))
     cases = [(question, every) for question in KEPT] + [(KEPT[0], [clinic]) for clinic in every]
     for question, clinics in cases if turn is None else [cases[turn % len(cases)]]:
-        kept, records = read(question, KEYS, clinics, OF_INFUSION), from_records(question, KEYS, clinics)
-        assert kept is not None
-        assert lines(kept) == lines(records)
-        found, wanted = (answers_by_unit(question, GROUPINGS, clinics, columns=held) for held in (kept, records))
+        ready, records = read(question, KEYS, clinics, OF_INFUSION), from_records(question, KEYS, clinics)
+        assert ready is not None
+        assert lines(ready) == lines(records)
+        found, wanted = (answers_by_unit(question, GROUPINGS, clinics, columns=held) for held in (ready, records))
         assert found == wanted
-        assert compare(kept) == compare(records)
+        assert compare(ready) == compare(records)
 
 
 def stale() -> set[int]:
@@ -375,9 +375,10 @@ def test_with_too_many_out_of_date_everything_is_read(
     whole: Infusion, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("reactions.rates.kept.MOST_STALE", 1)
-    for _ in range(2):
+    for _ in range(3):
         make_infusion(make_patient(clinic), started_at=START)
-    assert answer(Question(), [clinic]).all.total == 5
+    assert read(Question(), [], [clinic]) is None
+    assert answer(Question(), [clinic]).all.total == 6
 
 
 def test_the_infusions_behind_a_figure_are_listed_from_what_is_kept(
@@ -437,6 +438,43 @@ def test_other_rules_are_not_read(whole: Infusion, clinic: Clinic) -> None:
     agree()
 
 
+def test_nobody_takes_for_all_what_others_are_making_by_other_rules(
+    whole: Infusion, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while a host has a newer version, and if that is taken back before it has made all."""
+    make_infusion(whole.patient, started_at=START + 40 * 24 * HOUR)
+    tidy()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("reactions.rates.kept._digest", lambda *_: "other rules")
+        assert keeping.keep_up(0) == 1
+    assert read(Question(), [], [clinic]) is None
+    make_reaction(make_infusion(make_patient(clinic), started_at=START))
+    assert answer(Question(), [clinic]).all.total == 5
+    tidy()
+    agree()
+    assert not RateColumns.objects.filter(fingerprint="other rules").exists()
+
+
+def test_rules_of_time_zones_are_part_of_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = kept._digest.__wrapped__("default", 15)
+    assert before == kept._digest.__wrapped__("default", 15)
+    assert before != kept._digest.__wrapped__("default", 16)
+    monkeypatch.setattr(kept, "_time_zones", lambda: "2100a")
+    assert before != kept._digest.__wrapped__("default", 15)
+
+
+def test_marks_stay_when_what_was_kept_is_let_go_of(whole: Infusion) -> None:
+    """As when a table is emptied between the question whether all is there and the step that follows."""
+    make_reaction(whole)
+    keeping._let_go("default")
+    assert not keeping._redo_marked()
+    assert stale() == {whole.patient_id}
+    assert not RateColumns.objects.exists()
+    assert not keeping._complete()
+    tidy()
+    agree()
+
+
 def test_nothing_is_read_before_all_is_there(whole: Infusion, clinic: Clinic) -> None:
     RatesKept.objects.update(fingerprint="")
     RateColumns.objects.all().delete()
@@ -461,6 +499,12 @@ def spoil(whole: Infusion, **columns: bytes) -> None:
     """Other columns for the month in which the patient has two infusions and another patient of the clinic one."""
     month = month_of(int(START.timestamp()))
     assert RateColumns.objects.filter(clinic=whole.clinic, month=month, infusions=3).update(**columns) == 1
+
+
+def test_the_check_blames_nobody_who_bears_a_mark(whole: Infusion) -> None:
+    make_reaction(whole.patient.infusions.exclude(pk=whole.pk).get())
+    assert keeping.check().is_right
+    assert stale() == {whole.patient_id}
 
 
 def test_the_check_finds_what_is_wrong_and_repairs_it(whole: Infusion) -> None:
@@ -538,6 +582,58 @@ def test_without_triggers_nothing_is_kept(clinic: Clinic) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_migration_that_is_stopped_leaves_nothing_to_read(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends after the first of the triggers, and a worker has made all anew until then."""
+    infusion = make_infusion(make_patient(clinic), started_at=START)
+    tidy()
+    take_off = triggers.take_off
+
+    def stopped(*given: Any) -> None:
+        take_off(*given)
+        monkeypatch.setattr(triggers, "take_off", lambda *_: 1 / 0)
+
+    monkeypatch.setattr(triggers, "take_off", stopped)
+    with pytest.raises(ZeroDivisionError):
+        keeping.let_go("default")
+    monkeypatch.undo()
+    tidy()
+    assert read(Question(), [], [clinic]) is None
+    make_reaction(infusion)
+    assert answer(Question(), [clinic]).all.events == 1
+    keeping.prepare()
+    tidy()
+    agree()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_triggers_stand_in_whatever_schema(clinic: Clinic) -> None:
+    """One that somebody switched off is put on anew, and so are all where another schema stands before the tables'."""
+    if connection.vendor == "sqlite":
+        return
+    infusion = make_infusion(make_patient(clinic), started_at=START)
+    tidy()
+    by_sql("ALTER TABLE reactions_reaction DISABLE TRIGGER USER")
+    assert not triggers.are_there(connection)
+    by_sql('CREATE SCHEMA "In-Front"')
+    try:
+        by_sql('SET search_path = "In-Front", public')
+        keeping.prepare()
+        assert triggers.are_there(connection)
+        tidy()
+        make_reaction(infusion)
+        assert stale() == {infusion.patient_id}
+        agree()
+        keeping.let_go("default")
+        assert triggers.there(connection, also_off=True) == set()
+    finally:
+        by_sql("RESET search_path")
+        by_sql('DROP SCHEMA "In-Front" CASCADE')
+        keeping.prepare()
+    tidy()
+    agree()
+
+
+@pytest.mark.django_db(transaction=True)
 def test_triggers_wait_for_the_columns_that_they_speak_of(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     """As when a database is migrated to a version before the latest one."""
     keeping.let_go("default")
@@ -560,7 +656,8 @@ def test_triggers_wait_for_the_columns_that_they_speak_of(clinic: Clinic, monkey
 def test_a_trigger_that_is_missing_is_found_and_repaired(clinic: Clinic) -> None:
     infusion = make_infusion(make_patient(clinic), started_at=START)
     tidy()
-    triggers.remove(connection)
+    for name in triggers.there(connection):
+        triggers.take_off(connection, name)
     make_reaction(infusion)
     assert not stale()
     found = keeping.check()
