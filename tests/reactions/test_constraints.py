@@ -369,9 +369,9 @@ SOUND: dict[type[models.Model], Callable[[Infusion], models.Model]] = {
         starts_at=infusion.started_at,
         ends_at=infusion.started_at + timedelta(hours=8),
     ),
-    RatesKept: lambda infusion: RatesKept.objects.get(),
+    RatesKept: lambda infusion: RatesKept.objects.create(fingerprint="Made up"),
     RateColumns: lambda infusion: RateColumns.objects.create(
-        clinic=infusion.clinic, month=24_000, **kept.packed(from_records(kept.ASKED, kept.KEPT_KEYS, []), 24_000)
+        clinic=infusion.clinic, month=24_000, **kept.packed(from_records(kept.PLAIN, kept.KEPT_KEYS, []), 24_000)
     ),
     Site: lambda infusion: Site.objects.get(),
     Heartbeat: lambda infusion: Heartbeat.objects.create(

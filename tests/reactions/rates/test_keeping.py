@@ -344,18 +344,18 @@ def test_days_and_a_product_are_all_that_what_is_kept_can_be_limited_by() -> Non
 
 
 def test_what_is_kept_is_read_without_an_infusion(
-    whole: Infusion, clinic: Clinic, django_assert_num_queries: Any
+    whole: Infusion, clinic: Clinic, django_assert_max_num_queries: Any
 ) -> None:
-    with django_assert_num_queries(1) as asked:
+    with django_assert_max_num_queries(1) as asked:
         table = answer(Question(by=("iga", "premedication"), interval="cluster"), [clinic])
     assert table.all.total == 3
     assert not any("reactions_infusion" in query["sql"] for query in asked.captured_queries)
 
 
 def test_a_question_with_limits_is_answered_without_an_infusion(
-    whole: Infusion, clinic: Clinic, django_assert_num_queries: Any
+    whole: Infusion, clinic: Clinic, django_assert_max_num_queries: Any
 ) -> None:
-    with django_assert_num_queries(1) as asked:
+    with django_assert_max_num_queries(1) as asked:
         table = answer(Question(by=("iga", "premedication"), first_day=date(2026, 5, 2)), [clinic])
     assert (table.all.events, table.all.total) == (0, 1)
     assert not any("reactions_infusion" in query["sql"] for query in asked.captured_queries)
