@@ -40,7 +40,7 @@ def say_what_is_missing(form: forms.BaseForm) -> None:
         label = str(field.label or name.replace("_", " "))
         label = label if label[:2].isupper() else label[0].lower() + label[1:]
         verb = "Choose" if isinstance(field, forms.ChoiceField) else "Write"
-        article = "" if label.startswith(("what ", "when", "why ", "drugs ")) else "the "
+        article = "" if label.startswith(("what ", "when", "why ", "drugs ", "in your ")) else "the "
         field.error_messages["required"] = f"{verb} an answer." if label.endswith("?") else f"{verb} {article}{label}."
 
 

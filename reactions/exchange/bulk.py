@@ -7,6 +7,7 @@ taken ahead, so that rows which refer to these can be made at once.
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
@@ -52,7 +53,10 @@ def without_garbage_collection() -> Iterator[None]:
 
 def _column(connection: BaseDatabaseWrapper, field: models.Field, objects: Sequence[Any]) -> list[Any]:
     """The field's values as the database takes them. Most columns hold few different ones: each is prepared once."""
-    values = [field.pre_save(made, True) for made in objects]
+    if type(field).pre_save is models.Field.pre_save:
+        values = list(map(attrgetter(field.attname), objects))
+    else:
+        values = [field.pre_save(made, True) for made in objects]
     if isinstance(field, models.JSONField):  # Lists cannot be looked up.
         return [field.get_db_prep_save(value, connection) for value in values]
     prepared = {value: field.get_db_prep_save(value, connection) for value in set(values)}

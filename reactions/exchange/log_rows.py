@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, TypeVar
+from functools import lru_cache, partial
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
@@ -54,8 +55,10 @@ LATE_ONSET_MINUTES = timedelta(days=60) / timedelta(minutes=1)
 LONGEST_QUOTE = 80
 # After how many rows the reader of a file says how far it is.
 STRIDE = 2_000
-
-T = TypeVar("T")
+# Cells of a column that are remembered with what they say: far more than most columns have different ones.
+REMEMBERED = 10_000
+# {column: what reads one of its cells, which raises BadCell}
+Readers = dict[str, Callable[[str], Any]]
 
 
 @dataclass(slots=True)
@@ -134,8 +137,9 @@ def read_log(
         log.problems += _header_problems(header)
         if log.problems:
             return log
+        readers = _readers(zone, ctcae_version, now)
         for count, (line, values) in enumerate(_lines(reader), start=1):
-            _read_line(log, line, header, values, zone, ctcae_version, now)
+            _read_line(log, line, header, values, readers, zone, now)
             if progress and count % STRIDE == 0:
                 progress(count)
     except csv.Error as error:
@@ -186,14 +190,45 @@ def _lines(reader: Any) -> Iterator[tuple[int, list[str]]]:
         begins = reader.line_num + 1
 
 
+def _readers(zone: ZoneInfo, version: str, now: datetime) -> Readers:
+    """How the cells of each column are read. Most columns have few different ones, and each of these is read once."""
+    moment = partial(cells.moment_of, zone=zone, now=now)
+    of_few: Readers = {
+        "patient": _text(40),
+        "product": cells.product_of,
+        "dose_g": cells.dose_of,
+        "given_name": _text(150),
+        "family_name": _text(150),
+        "birth_date": cells.birth_of,
+        "sex": cells.sex_of,
+        "email": _email,
+        "diagnosis": _text(200),
+        "iga": cells.iga_of,
+        "iga_date": cells.sample_day_of,
+        "anti_iga": cells.anti_iga_of,
+        "course": _text(60),
+        "day": cells.count_of,
+        "days": cells.count_of,
+        "setting": cells.setting_of,
+        "lots": cells.lots_of,
+        "weight_kg": cells.weight_of,
+        "premedication": premedication_of,
+        "reactions": partial(cells.reactions_of, version=version),
+        "serious": cells.serious_of,
+        "outcome": cells.outcome_of,
+    }
+    remembered = {column: lru_cache(maxsize=REMEMBERED)(read) for column, read in of_few.items()}
+    return {**remembered, "started_at": moment, "ended_at": moment}
+
+
 def _read_line(
-    log: Log, line: int, header: list[str], values: list[str], zone: ZoneInfo, version: str, now: datetime
+    log: Log, line: int, header: list[str], values: list[str], readers: Readers, zone: ZoneInfo, now: datetime
 ) -> None:
     if len(values) != len(header):
         log.problems.append(Problem(line, "", f"has {len(values)} cells where the first line has {len(header)}."))
         return
-    row = _Row(line, dict(zip(header, values, strict=True)), log)
-    found = row.read(zone, version, now)
+    row = _Row(line, dict(zip(header, values, strict=True)), readers, log)
+    found = row.read(zone, now)
     if found:
         log.rows.append(found)
 
@@ -201,16 +236,16 @@ def _read_line(
 class _Row:
     """Reads the cells of one line, writing down what is wrong with each."""
 
-    def __init__(self, line: int, cells_by_column: dict[str, str], log: Log) -> None:
-        self.line, self.cells, self.log = line, cells_by_column, log
+    def __init__(self, line: int, cells_by_column: dict[str, str], readers: Readers, log: Log) -> None:
+        self.line, self.cells, self.readers, self.log = line, cells_by_column, readers, log
         self.is_good = True
 
-    def get(self, column: str, read: Callable[[str], T], otherwise: T) -> T:
+    def get(self, column: str, otherwise: Any) -> Any:
         cell = self.cells.get(column, "").strip()
         try:
             if not cell and column in REQUIRED:
                 raise BadCell("is empty, and is needed")
-            return read(cell)
+            return self.readers[column](cell)
         except BadCell as error:
             said = str(error)
             if len(cell) > LONGEST_QUOTE:
@@ -222,41 +257,39 @@ class _Row:
         self.log.problems.append(Problem(self.line, column, message))
         self.is_good = False
 
-    def read(self, zone: ZoneInfo, version: str, now: datetime) -> LogRow | None:
+    def read(self, zone: ZoneInfo, now: datetime) -> LogRow | None:
         get = self.get
-        premedication_record, premedications = get("premedication", premedication_of, NO_PREMEDICATIONS)
-        reaction_record, reactions = get(
-            "reactions", lambda cell: cells.reactions_of(cell, version), cells.NO_REACTIONS
-        )
+        premedication_record, premedications = get("premedication", NO_PREMEDICATIONS)
+        reaction_record, reactions = get("reactions", cells.NO_REACTIONS)
         row = LogRow(
             line=self.line,
-            patient=get("patient", _text(40), ""),
-            product=get("product", cells.product_of, ""),
-            dose_g=get("dose_g", cells.dose_of, Decimal(0)),
-            started_at=get("started_at", lambda cell: cells.moment_of(cell, zone, now), now),
-            ended_at=get("ended_at", lambda cell: cells.moment_of(cell, zone, now), now),
-            given_name=get("given_name", _text(150), ""),
-            family_name=get("family_name", _text(150), ""),
-            birth_date=get("birth_date", cells.birth_of, None),
-            sex=get("sex", cells.sex_of, Sex.UNKNOWN),
-            email=get("email", _email, ""),
-            diagnosis=get("diagnosis", _text(200), ""),
-            iga=get("iga", cells.iga_of, None),
+            patient=get("patient", ""),
+            product=get("product", ""),
+            dose_g=get("dose_g", Decimal(0)),
+            started_at=get("started_at", now),
+            ended_at=get("ended_at", now),
+            given_name=get("given_name", ""),
+            family_name=get("family_name", ""),
+            birth_date=get("birth_date", None),
+            sex=get("sex", Sex.UNKNOWN),
+            email=get("email", ""),
+            diagnosis=get("diagnosis", ""),
+            iga=get("iga", None),
             iga_pending=cells.is_pending(self.cells.get("iga", "").strip()),
-            iga_date=get("iga_date", cells.sample_day_of, None),
-            anti_iga=get("anti_iga", cells.anti_iga_of, AntiIga.NOT_DONE),
-            course=get("course", _text(60), ""),
-            day=get("day", cells.count_of, None) or 1,
-            days=get("days", cells.count_of, None),
-            setting=get("setting", cells.setting_of, Setting.CLINIC),
-            lots=get("lots", cells.lots_of, ()),
-            weight_kg=get("weight_kg", cells.weight_of, None),
+            iga_date=get("iga_date", None),
+            anti_iga=get("anti_iga", AntiIga.NOT_DONE),
+            course=get("course", ""),
+            day=get("day", None) or 1,
+            days=get("days", None),
+            setting=get("setting", Setting.CLINIC),
+            lots=get("lots", ()),
+            weight_kg=get("weight_kg", None),
             premedication_record=premedication_record,
             premedications=premedications,
             reaction_record=reaction_record,
             reactions=reactions,
-            is_serious=get("serious", cells.serious_of, None),
-            outcome=get("outcome", cells.outcome_of, Outcome.UNKNOWN),
+            is_serious=get("serious", None),
+            outcome=get("outcome", Outcome.UNKNOWN),
         )
         if self.is_good:
             self.check(row, zone, now)

@@ -17,6 +17,7 @@ from reactions.models import (
     Symptom,
     Vial,
 )
+from reactions.rates import keeping
 
 # In an order in which each row finds what it refers to.
 MULTIPLIED = (
@@ -48,6 +49,9 @@ def multiply(times: int) -> None:
         model: model._default_manager.aggregate(last=models.Max("pk"))["last"] or 0 for model in MULTIPLIED
     }
     with connection.cursor() as cursor:
+        # Neither references are checked nor rates marked as stale: copies are as sound as the first, and rates are made
+        # anew below.
+        cursor.execute("SET session_replication_role = replica")
         for copy in range(1, times):
             for model in MULTIPLIED:
                 fields = model._meta.concrete_fields
@@ -60,6 +64,9 @@ def multiply(times: int) -> None:
             cursor.execute(
                 "SELECT setval(pg_get_serial_sequence(%s, 'id'), %s)", [_quoted(model._meta.db_table), last * times]
             )
+        cursor.execute("RESET session_replication_role")
+    keeping.let_go("default")
+    keeping.prepare()
 
 
 def _value(field: models.Field, copy: int, apart: dict[Any, int]) -> str:

@@ -36,6 +36,8 @@ DOT_RADIUS = 4.5
 TEXT_SIZE = 13
 # About the width of a letter of that size, to keep texts apart.
 LETTER = 7.2
+# And of a bold capital or digit, of which the names of lots are made.
+CAPITAL = 9.8
 
 
 @dataclass(frozen=True)

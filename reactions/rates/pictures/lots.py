@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import ceil, floor, log10
 
 from reactions.rates.pictures.drawing import (
-    LETTER,
+    CAPITAL,
     Drawing,
     Frame,
     Mark,
@@ -191,7 +191,7 @@ def _named(found: Sequence[tuple[Lot, Mark]], frame: Frame, most: int = 8) -> li
     for lot, mark in found[:most]:
         words = lot.name.split(" (")[0]
         words = words if len(words) <= 22 else f"{words[:21]}…"
-        wide = len(words) * LETTER
+        wide = len(words) * CAPITAL
         anchor = "end" if mark.x + 12 + wide > frame.right else "start"
         text = Text(mark.x - 12 if anchor == "end" else mark.x + 12, mark.y + 4.5, words, anchor, strong=True)
         begin = text.x - wide if anchor == "end" else text.x
@@ -202,7 +202,7 @@ def _named(found: Sequence[tuple[Lot, Mark]], frame: Frame, most: int = 8) -> li
 
 def _overlap(one: Text, other: Text) -> bool:
     def ends(text: Text) -> tuple[float, float]:
-        wide = len(text.words) * LETTER
+        wide = len(text.words) * CAPITAL
         return (text.x - wide, text.x) if text.anchor == "end" else (text.x, text.x + wide)
 
     (a, b), (c, d) = ends(one), ends(other)
