@@ -21,6 +21,9 @@ from reactions.views.rates import (
 )
 from reactions.views.signals import signal_page, signals_page
 
+# Pages that are no model's: their URL's name, and what they are called.
+FIGURES = {"reaction_rates": "Reaction rates", "signals": "Signals", "alert_times": "Times to acknowledge alerts"}
+
 
 class IVIGTrackAdminSite(admin.AdminSite):
     site_header = "IVIGTrack administration"
@@ -32,6 +35,18 @@ class IVIGTrackAdminSite(admin.AdminSite):
         """Superusers and people with an administrator's role in a clinic; nurses have pages of their own."""
         user = request.user
         return bool(user.is_active and user.is_authenticated and user.administers_something)
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """With the pages of figures before the models, in the list that stands beside every page."""
+        context = super().each_context(request)
+        if self.has_permission(request):
+            pages = [
+                {"name": words, "object_name": name.replace("_", ""), "admin_url": reverse(f"admin:{name}")}
+                for name, words in FIGURES.items()
+            ]
+            figures = {"name": "Figures", "app_label": "figures", "app_url": pages[0]["admin_url"], "models": pages}
+            context["available_apps"] = [figures, *context["available_apps"]]
+        return context
 
     @method_decorator(login_not_required)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

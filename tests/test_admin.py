@@ -387,3 +387,10 @@ def test_dates_read_as_on_the_pages_and_are_typed_as_before(
         product.refresh_from_db()
         assert str(product.source_date) == "2026-01-31"
         Product.objects.filter(pk=product.pk).update(source_date=None)
+
+
+def test_the_pages_of_figures_stand_in_the_list_beside_every_page(client: Client, administrator: User) -> None:
+    client.force_login(administrator)
+    beside = client.get("/admin/patients/clinic/").content.decode().split('id="nav-sidebar"')[1].split("</nav>")[0]
+    for page in ("/admin/rates/", "/admin/signals/", "/admin/alert-times/"):
+        assert f'href="{page}"' in beside
