@@ -11,5 +11,9 @@ def csv_file(name: str, text: str) -> HttpResponse:
 
 def no_file(form: Form) -> HttpResponseBadRequest:
     """What is amiss with the filters, in words, where there is no page to mark them on."""
-    said = " ".join(str(error) for errors in form.errors.values() for error in errors)
+    said = " ".join(
+        f"{form[name].label}: {error}" if name in form.fields else str(error)
+        for name, errors in form.errors.items()
+        for error in errors
+    )
     return HttpResponseBadRequest(f"{said}\n", content_type="text/plain; charset=utf-8")
