@@ -31,19 +31,20 @@ from reactions.rates.kept import (
     KEPT_KEYS,
     PLAIN,
     fingerprint,
+    month_of,
     months_of,
     numbers_in,
     packed,
     start_of,
     unpacked,
 )
-from reactions.rates.strata import from_records
+from reactions.rates.strata import from_records, second_of
 
 logger = logging.getLogger(__name__)
 
 # Patients in one transaction. This project's own: some seconds' work where each has many infusions.
 TOGETHER = 1_000
-# How long a tick keeps up. This project's own: mails come first, and the next tick goes on.
+# How long the task goes on. This project's own: mails wait for the same worker, and the next task goes on from there.
 FOR_S = 5
 COLUMNS = (*OF_INFUSION, *KEPT_KEYS)
 
@@ -69,11 +70,10 @@ def prepare(using: str = "default") -> None:
     """
     connection = connections[using]
     if triggers.can_be_installed(connection) and not triggers.are_there(connection):
-        wanted = triggers.wanted(connection)
-        _take_off(using, triggers.there(connection, also_off=True) - wanted)
-        _take_off(using, triggers.there(connection, also_off=True) - triggers.there(connection))
+        sound = triggers.wanted(connection) & triggers.there(connection)
+        _take_off(using, triggers.there(connection, also_off=True) - sound)
         # Each in a transaction of its own: whoever writes to two tables never waits for it, and it for them.
-        for name in sorted(wanted - triggers.there(connection)):
+        for name in sorted(triggers.wanted(connection) - sound):
             with transaction.atomic(using=using):
                 triggers.put_on(connection, name)
         with transaction.atomic(using=using):
@@ -143,7 +143,7 @@ def is_guarded() -> bool:
 def check(*, repair: bool = False) -> Checked:
     """Compare everything that is kept with the records, and put right what is wrong where that is wanted.
 
-    To repair is also to do at once all that ticks would do. Patients that bear a mark are not compared: nobody reads
+    To repair is also to do at once all that the task would do. Patients that bear a mark are not compared: nobody reads
     what is kept of them.
     """
     there, complete = triggers.are_there(connection), is_complete()
@@ -226,7 +226,7 @@ def _months() -> set[tuple[int, int]]:
     """(clinic, month) of all infusions, also of those that do not count."""
     month = TruncMonth("started_at", tzinfo=UTC)
     found = Infusion.objects.order_by().annotate(month=month).values_list("patient__clinic", "month").distinct()
-    return {(clinic, moment.year * 12 + moment.month - 1) for clinic, moment in found}
+    return {(clinic, month_of(second_of(moment))) for clinic, moment in found}
 
 
 def _months_of(patients: Numbers) -> set[tuple[int, int]]:
@@ -274,10 +274,6 @@ def _lines(columns: Columns) -> Counter[tuple[Any, ...]]:
     numbers = [columns.numbers[name] for name in OF_INFUSION]
     values = [[key.values[place] for place in key.places.tolist()] for _, key in sorted(columns.keys.items())]
     return Counter(zip(*(column.tolist() for column in numbers), *values, strict=True))
-
-
-def _tables_are_there(using: str) -> bool:
-    return RatesKept._meta.db_table in connections[using].introspection.table_names()
 
 
 def _lock(using: str = "default", *, wait: bool = True) -> bool:

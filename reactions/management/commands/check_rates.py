@@ -9,10 +9,9 @@ from reactions.rates import keeping
 
 class Command(BaseCommand):
     help = (
-        "Compare the rates that are kept ready with a computation from scratch, patient by patient. Fails where they "
-        "differ and nothing is repaired. With --repair everything is ready at once, as after a migration of a large "
-        "database, which ticks take their time for; and rates are kept by the rules of today, as after an update of "
-        "time zones or of PostgreSQL."
+        "Compare what is kept ready for rates with the records, infusion by infusion. Fails where they differ and "
+        "nothing is repaired. With --repair everything is ready at once, as after a migration of a large database, for "
+        "which the worker takes its time; and by the rules of today, as after an update of time zones or PostgreSQL."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
