@@ -447,6 +447,9 @@ def test_nobody_takes_for_all_what_others_are_making_by_other_rules(
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr("reactions.rates.kept._digest", lambda *_: "other rules")
         assert keeping.keep_up(0) == 1
+    # And of a month in which nobody has an infusion any more.
+    nobody = keeping.packed(from_records(Question(), KEPT_KEYS, []), 24_000)
+    RateColumns.objects.create(clinic=clinic, month=24_000, fingerprint="other rules", **nobody)
     assert read(Question(), [], [clinic]) is None
     make_reaction(make_infusion(make_patient(clinic), started_at=START))
     assert answer(Question(), [clinic]).all.total == 5
