@@ -697,7 +697,9 @@ BY_HAND = [
     "UPDATE reactions_reaction SET onset_at = NULL WHERE infusion_id = %(one)s",
     f"UPDATE reactions_symptom SET onset_at = NULL WHERE {OF_ONE}",  # noqa: S608
     "DELETE FROM reactions_symptom WHERE id = (SELECT MAX(id) FROM reactions_symptom)",
-    "UPDATE reactions_premedication SET drug = 'prednisone' WHERE infusion_id = %(one)s",
+    "UPDATE reactions_premedication SET drug = 'prednisone' WHERE"
+    " id = (SELECT MAX(id) FROM reactions_premedication WHERE infusion_id = %(one)s) AND NOT EXISTS"
+    " (SELECT 1 FROM reactions_premedication WHERE infusion_id = %(one)s AND drug = 'prednisone')",
     "DELETE FROM reactions_premedication WHERE infusion_id = %(one)s",
     "UPDATE reactions_checkin SET state = 'planned', sent_at = NULL WHERE infusion_id = %(one)s",
     f"DELETE FROM reactions_reviewdecision WHERE {ABOUT_ONE}",  # noqa: S608
