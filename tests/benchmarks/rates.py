@@ -31,8 +31,8 @@ def main(arguments: Sequence[str]) -> None:
     sizes, databases = sorted(int(size) for size in given.infusions.split(",")), given.db.split(",")
     if not set(databases) <= set(DATABASES):
         parser.error("--db takes postgres, sqlite or both")
-    if "sqlite" in databases and sizes[-1] > MOST_ON_SQLITE:
-        parser.error(f"more than {MOST_ON_SQLITE} infusions are made on PostgreSQL only")
+    if databases == ["sqlite"] and sizes[0] > MOST_ON_SQLITE:
+        parser.error(f"more than {MOST_ON_SQLITE:,} infusions are made on PostgreSQL only")
     print(f"median of {given.rounds} rounds, {os.cpu_count()} processors\n")
     for database in databases:
         with (
@@ -41,6 +41,9 @@ def main(arguments: Sequence[str]) -> None:
         ):
             found: list[dict[str, Any]] = []
             for size in sizes:
+                if database == "sqlite" and size > MOST_ON_SQLITE:
+                    print(f"sqlite: {size:,} infusions are made on PostgreSQL only\n")
+                    continue
                 found.append(figures_of("rates_once", made(size), Path(name), size, given.rounds))
                 _print(database, found[-1])
                 if len(found) > 1:
