@@ -3,7 +3,9 @@
 Nothing need be set for a local run: the database is SQLite in var/, the secret key is made once and kept there.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from secrets import token_urlsafe
 
 import environ
 from csp.constants import NONE, SELF
@@ -19,21 +21,23 @@ env = environ.Env()
 VAR_DIR = Path(env.str("IVIGTRACK_VAR", default=str(BASE_DIR / "var")))
 
 
-def _kept_secret_key() -> str:
-    """A random key made at the first start and kept in var/, so that no default secret exists anywhere."""
+def _kept(name: str, make: Callable[[], str]) -> str:
+    """What was made at random at the first start and is kept in var/, so that no default secret exists anywhere."""
     VAR_DIR.mkdir(parents=True, exist_ok=True)
-    kept = VAR_DIR / "secret-key"
+    kept = VAR_DIR / name
     try:
         with kept.open("x") as file:
             kept.chmod(0o600)
-            file.write(get_random_secret_key())
+            file.write(make())
     except FileExistsError:
         pass
     return kept.read_text()
 
 
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="") or _kept_secret_key()
+SECRET_KEY = env.str("SECRET_KEY", default="") or _kept("secret-key", get_random_secret_key)
+# The first seals what names a person, and all open it (patients/sealing).
+FIELD_KEYS = env.list("IVIGTRACK_FIELD_KEYS", default=[]) or [_kept("field-key", lambda: token_urlsafe(32))]
 SITE_URL = env.str("SITE_URL", default="http://127.0.0.1:8000").rstrip("/")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
@@ -208,6 +212,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "reactions.tasks.look_for_signals",
         "schedule": Steady(LOOK_S),
         "options": {"expires": LOOK_EXPIRES_S},
+    },
+    "trail": {
+        "task": "patients.tasks.seal_trail",
+        "schedule": Steady(TICK_S),
+        "options": {"expires": TICK_EXPIRES_S},
     },
     "rates": {
         "task": "reactions.tasks.keep_rates_ready",

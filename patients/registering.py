@@ -110,7 +110,9 @@ def _save(patient: Patient) -> None:
         with transaction.atomic():
             patient.save()
     except IntegrityError as error:
-        same = Patient.objects.current().filter(clinic=patient.clinic_id, mrn=patient.mrn).exclude(pk=patient.pk)
+        same = (
+            Patient.objects.current().with_number([patient.mrn]).filter(clinic=patient.clinic_id).exclude(pk=patient.pk)
+        )
         if same.exists():
             raise AlreadyRegistered from error
         raise

@@ -18,6 +18,7 @@ from reactions.models import Infusion, Product
 from tests.support import chromium, network
 from tests.support.celery_worker import connected_to, start_worker
 from tests.support.factories import make_infusion, make_patient, make_staff, privigen
+from tests.support.flushing import let_tests_empty_the_trail
 from tests.support.smtp_sink import SmtpSink
 
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "django_db_serialized_rollback"}
@@ -29,6 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     network.allow_only_loopback()
+    let_tests_empty_the_trail()
     # A machine that is busy says nothing against what a test tries.
     hypothesis.settings.register_profile("without deadline", deadline=None)
     hypothesis.settings.load_profile("without deadline")

@@ -70,11 +70,10 @@ class StaffRoleAdmin(SetUpAdmin):
 
 @admin.register(Patient)
 class PatientAdmin(ScopedAdmin):
+    patient_paths = ("pk",)
     list_display = ["full_name", "mrn", "clinic", "birth_date", "sex", "diagnosis"]
     list_filter = [ClinicFilter, "sex", VoidFilter]
     list_select_related = ["clinic"]
-    search_fields = ["family_name", "given_name", "mrn"]
-    ordering = ["family_name", "given_name", "pk"]
 
 
 @admin.register(IgaResult)
@@ -83,23 +82,24 @@ class IgaResultAdmin(ScopedAdmin):
     list_display = ["patient", "as_text", "status", "measured_on", "anti_iga"]
     list_filter = [ClinicFilter, "status", "anti_iga", VoidFilter]
     list_select_related = ["patient"]
-    search_fields = ["patient__family_name", "patient__mrn"]
     date_hierarchy = "in_force_from"
 
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(ScopedAdmin):
-    list_display = ["at", "by", "act", "entity", "entity_id", "patient_id", "reason"]
+    list_display = ["at", "by", "act", "entity", "entity_id", "patient_id", "address", "reason"]
     list_filter = [ClinicFilter, "act"]
-    list_select_related = ["by"]
-    search_fields = ["by__username", "reason", "act"]
+    list_select_related = ["by", "key"]
+    search_fields = ["by__username", "act"]
+    exclude = ["key", "told"]
+    readonly_fields = ["reason", "changes", "browser"]
     date_hierarchy = "at"
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, term: str) -> tuple[QuerySet, bool]:
-        """Numbers are looked for as record numbers, other words in names and reasons."""
+        """Numbers are looked for as record numbers, other words in names and acts. Reasons are sealed."""
         if not term:
             return queryset, False
-        words = Q(by__username__icontains=term) | Q(reason__icontains=term) | Q(act__icontains=term)
+        words = Q(by__username__icontains=term) | Q(act__icontains=term)
         if term.isdecimal() and len(term) < 18:
             words |= Q(patient_id=int(term)) | Q(entity_id=int(term))
         return queryset.filter(words), False

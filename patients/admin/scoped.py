@@ -3,24 +3,26 @@
 Records are written through the staff pages, whose verbs keep the audit trail; here they are read.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
 from patients.access import signed_in
-from patients.models import Clinic, difference, snapshot, write_event
+from patients.models import Clinic, Patient, difference, snapshot, write_event
 
 
 class ScopedAdmin(admin.ModelAdmin):
     """`clinic_path` leads from the model to its clinic, such as "patient__clinic"; empty when a row has none.
 
-    `in_words` leads from a field that holds codes to the method that tells it in words, which stands in its place.
+    `patient_paths` lead to its patients, where they are not on the way to the clinic. `in_words` leads from a field
+    that holds codes to the method that tells it in words, which stands in its place.
     """
 
     clinic_path = "clinic"
+    patient_paths: Sequence[str] = ()
     in_words: ClassVar[Mapping[str, str]] = {}
     list_per_page = 50
     show_full_result_count = False
@@ -30,6 +32,27 @@ class ScopedAdmin(admin.ModelAdmin):
         if not self.clinic_path or signed_in(request).is_superuser:
             return rows
         return rows.filter(**{f"{self.clinic_path}__in": Clinic.objects.administered_by(signed_in(request))})
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        """Names and numbers of patients are sealed, and sought by their marks; the field only shows the search box."""
+        return list(self.search_fields or self.ways_to_patient())
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, term: str) -> tuple[QuerySet, bool]:
+        """Rows that have the words in a plain field, and those of a patient whom they name."""
+        if not term or not self.ways_to_patient():
+            return super().get_search_results(request, queryset, term)
+        plain = super().get_search_results(request, queryset, term)[0] if self.search_fields else queryset.none()
+        patients = Patient.objects.matching(term, Clinic.objects.administered_by(signed_in(request))).values("pk")
+        found = Q(pk__in=plain.values("pk"))
+        for path in self.ways_to_patient():
+            found |= Q(**{f"{path}__in": patients})
+        return queryset.filter(found), False
+
+    def ways_to_patient(self) -> Sequence[str]:
+        """From the model to its patients, such as "infusion__patient"; none when a row has none."""
+        here, _, last = self.clinic_path.rpartition("__")
+        on_the_way = [here] if last == "clinic" and here.endswith("patient") else []
+        return self.patient_paths or on_the_way
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         told = set(self.in_words.values())

@@ -116,10 +116,11 @@ class PatientForm(forms.ModelForm):
         if self.chosen_clinic is None:
             raise ValidationError("You have no role in a clinic yet. Ask your administrator for one.")
         mrn = values.get("mrn")
-        same = Patient.objects.current().filter(clinic=self.chosen_clinic, mrn=mrn).exclude(pk=self.instance.pk).first()
-        if mrn and same:
+        same = Patient.objects.current().filter(clinic=self.chosen_clinic).with_number([mrn] if mrn else [])
+        if taken := same.exclude(pk=self.instance.pk).first():
             self.add_error(
-                "mrn", f"{same.full_name} already has this number at {self.chosen_clinic}. Search for them in the list."
+                "mrn",
+                f"{taken.full_name} already has this number at {self.chosen_clinic}. Search for them in the list.",
             )
         return values
 

@@ -1,37 +1,153 @@
-"""What was done, by whom, to which record, and why. Rows are only ever added."""
+"""What was done, by whom, from where, to which record, and why. Rows are only ever added.
 
+What was told of a patient, such as an old and a new value, is sealed under a key of that patient's own. Destroying the
+key takes names out of the trail and out of every copy of it that has no key, and leaves who did what when.
+
+Each event carries a code that only this service's key makes, and a seal covers the codes of all events since the seal
+before. So an altered event, one that is missing, and one that the service did not write are found (patients/trail.py).
+The database itself refuses to change or delete an event (patients/guards.py).
+"""
+
+import hmac
+import json
+from datetime import UTC
 from decimal import Decimal
+from functools import cached_property, lru_cache
 from typing import Any
 
+from cryptography.fernet import Fernet
 from django.conf import settings
-from django.db import models
+from django.db import IntegrityError, models, transaction
+from django.utils import timezone
 
 from patients.models.append_only import AppendOnly
 from patients.models.clinic import Clinic, User
+from patients.origin import origin
+from patients.sealing.fields import SealedCharField
+
+# The key of what is about no patient, and the one under which events are given their codes.
+OF_NOBODY = 0
+DESTROYED = "The key of this patient's part of the trail was destroyed."
+
+
+class AuditKey(models.Model):
+    """The key under which everything is sealed that the trail tells of one patient; of nobody under 0."""
+
+    patient_id = models.BigIntegerField(unique=True)
+    key = SealedCharField(max_length=44, blank=True, help_text="Empty once it was destroyed.")
+
+    def __str__(self) -> str:
+        return f"Key of patient {self.patient_id}"
+
+    @classmethod
+    def of(cls, patient_id: int | None) -> tuple["AuditKey", "AuditKey"]:
+        """The service's own key, and the patient's; each is made when it is needed first."""
+        wanted = {OF_NOBODY, patient_id or OF_NOBODY}
+        keys: dict[int, AuditKey] = {key.patient_id: key for key in cls.objects.filter(patient_id__in=wanted)}
+        for number in wanted - keys.keys():
+            keys[number] = cls._make(number)
+        return keys[OF_NOBODY], keys[patient_id or OF_NOBODY]
+
+    @classmethod
+    def _make(cls, number: int) -> "AuditKey":
+        try:
+            with transaction.atomic():
+                return cls.objects.create(patient_id=number, key=Fernet.generate_key().decode())
+        except IntegrityError:
+            return cls.objects.get(patient_id=number)
+
+    def seal(self, text: str) -> str:
+        """The text as a token; empty when the key was destroyed, since nobody may read it."""
+        return Fernet(self.key).encrypt(text.encode()).decode() if self.key else ""
+
+    def unseal(self, token: str) -> str | None:
+        """The text again; None when the key was destroyed."""
+        return _fernet(self.key).decrypt(token).decode() if self.key and token else None
+
+    def code(self, said: str) -> str:
+        """HMAC-SHA-256 under this key, 64 characters."""
+        return hmac.digest(b"code " + self.key.encode(), said.encode(), "sha256").hex()
+
+
+@lru_cache(maxsize=256)
+def _fernet(key: str) -> Fernet:
+    return Fernet(key)
+
+
+class AuditSeal(AppendOnly):
+    """Closes the chain over the events since the seal before. `events` names them: “1-40,42”."""
+
+    number = models.PositiveBigIntegerField(unique=True)
+    at = models.DateTimeField()
+    events = models.TextField()
+    digest = models.CharField(max_length=64, help_text="Of the seal before and of the codes of the events.")
+
+    class Meta:
+        ordering = ["number"]
+
+    def __str__(self) -> str:
+        return f"Seal {self.number}"
 
 
 class AuditEvent(AppendOnly):
     """One act. No foreign keys to what it is about, so that it says the same whatever becomes of the record."""
 
-    at = models.DateTimeField(auto_now_add=True)
+    at = models.DateTimeField(default=timezone.now)
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True)
     clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="+", null=True)
     act = models.CharField(max_length=40, help_text="Such as infusion.recorded or reaction.voided.")
     entity = models.CharField(max_length=40)
     entity_id = models.BigIntegerField(null=True)
     patient_id = models.BigIntegerField(null=True)
-    changes = models.JSONField(default=dict, help_text="Field: [old value, new value].")
-    reason = models.CharField(max_length=500, blank=True)
+    address = models.GenericIPAddressField(null=True, help_text="From where; empty for what the service did by itself.")
+    key = models.ForeignKey(AuditKey, models.PROTECT, related_name="+")
+    told = models.TextField(blank=True, help_text="Sealed: what was changed, why, and with which browser.")
+    code = models.CharField(max_length=64, unique=True)
+    seal = models.ForeignKey(AuditSeal, models.PROTECT, related_name="+", null=True)
 
     class Meta:
         ordering = ["-pk"]
         indexes = [
             models.Index(fields=["entity", "entity_id"], name="patients_audit_entity"),
             models.Index(fields=["patient_id"], name="patients_audit_patient"),
+            models.Index(fields=["id"], condition=models.Q(seal=None), name="patients_audit_unsealed"),
         ]
 
     def __str__(self) -> str:
         return f"{self.act} {self.entity} {self.entity_id}"
+
+    @cached_property
+    def _told(self) -> dict[str, Any]:
+        text = self.key.unseal(self.told)
+        return {"reason": DESTROYED} if text is None else json.loads(text)
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """Field: [old value, new value]."""
+        return self._told.get("changes", {})
+
+    @property
+    def reason(self) -> str:
+        return self._told.get("reason", "")
+
+    @property
+    def browser(self) -> str:
+        return self._told.get("browser", "")
+
+    def right_code(self, own: AuditKey) -> str:
+        """The code that this event has to carry, under the service's own key."""
+        said = [
+            self.at.astimezone(UTC).isoformat(),
+            self.by_id,
+            self.clinic_id,
+            self.act,
+            self.entity,
+            self.entity_id,
+            self.patient_id,
+            self.address,
+            self.told,
+        ]
+        return own.code(json.dumps(said))
 
 
 def write_event(
@@ -45,16 +161,24 @@ def write_event(
     reason: str = "",
 ) -> AuditEvent:
     """Add one event. `by` is None only for what a patient did through a link or the service did by itself."""
-    return AuditEvent.objects.create(
+    own, key = AuditKey.of(patient_id)
+    here = origin()
+    told = {"changes": changes, "reason": reason, "browser": here.browser}
+    event = AuditEvent(
+        at=timezone.now(),
         act=act,
         by=by,
         clinic=clinic,
         entity=about._meta.label_lower if about is not None else "",
         entity_id=about.pk if about is not None else None,
         patient_id=patient_id,
-        changes=changes or {},
-        reason=reason,
+        address=here.address,
+        key=key,
+        told=key.seal(json.dumps({name: value for name, value in told.items() if value})),
     )
+    event.code = event.right_code(own)
+    event.save()
+    return event
 
 
 def snapshot(record: models.Model) -> dict[str, Any]:

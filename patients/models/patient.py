@@ -1,15 +1,19 @@
 """The person who is treated, and who may see them."""
 
-from typing import Self
+from collections.abc import Iterable
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 
 from patients.digests import keyed_text
 from patients.models.clinic import Clinic, User, validate_time_zone
 from patients.models.record import Record, RecordQuerySet
+from patients.sealing.fields import SealedCharField, SealedDateField, SealedEmailField
+from patients.sealing.keys import digests
+from patients.sealing.marks import marks_for, marks_of
 from patients.words import Sex
 
 # Why no check-in is sent, where that may be put right and the check-in goes on.
@@ -19,6 +23,10 @@ WITHDRAWN_BY_LINK = "The patient stopped the mails by the link in one."
 NOT_AGREED = "The patient has not agreed to ordinary email."
 MAIL_CAME_BACK = "Mail to this address came back."
 MAY_PASS = (HAS_DIED, NO_ADDRESS, WITHDRAWN_BY_LINK, NOT_AGREED, MAIL_CAME_BACK)
+
+
+# What a patient's marks are made of.
+MARKED = frozenset({"clinic", "clinic_id", "mrn", "given_name", "family_name", "birth_date"})
 
 
 def languages() -> list[tuple[str, str]]:
@@ -31,36 +39,60 @@ def address_digest(address: str) -> str:
     return keyed_text("patients.address", address.strip().lower())
 
 
+def number_digests(mrn: str) -> list[str]:
+    """The record number's digest under each key, 32 characters; the first is the one to keep."""
+    return [digest.hex()[:32] for digest in digests("patients.patient.mrn", mrn)]
+
+
 class PatientQuerySet(RecordQuerySet):
     def visible_to(self, user: User) -> Self:
         """Patients of the clinics in which the user works."""
         return self.filter(clinic__in=Clinic.objects.visible_to(user))
 
-    def matching(self, text: str) -> Self:
-        """Patients each of whose given words starts a name, is in the MRN, or is the birth date (YYYY-MM-DD)."""
-        found = self
+    def matching(self, text: str, clinics: Iterable[Clinic]) -> Self:
+        """Patients of the clinics each of whose given words begins a name or the MRN, or is the birth date.
+
+        Case and accents do not matter; birth dates are written YYYY-MM-DD. Beginnings of fewer than two letters of a
+        name, or three characters of a number, are found only where that is the whole.
+        """
+        found = self.filter(clinic__in=clinics)
         for word in text.split():
-            found = found.filter(
-                Q(family_name__istartswith=word)
-                | Q(given_name__istartswith=word)
-                | Q(family_name__icontains=f" {word}")
-                | Q(given_name__icontains=f" {word}")
-                | Q(mrn__icontains=word)
-                | Q(birth_date__iexact=word)
-            )
+            sought = {mark for clinic in clinics for mark in marks_for(clinic.pk, word)}
+            found = found.filter(pk__in=PatientMark.objects.filter(mark__in=sought).values("patient"))
         return found
+
+    def with_number(self, mrns: Iterable[str]) -> Self:
+        """Patients with one of these record numbers, written alike to the letter."""
+        return self.filter(mrn_digest__in=[digest for mrn in mrns for digest in number_digests(mrn)])
+
+    def update(self, **kwargs: Any) -> int:
+        """Columns that marks are made of are changed by `save` alone, which makes them anew."""
+        if marked := MARKED & kwargs.keys():
+            raise TypeError(f"Patients are found by marks of {', '.join(sorted(marked))}: save each of them instead.")
+        return super().update(**kwargs)
+
+    def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
+        """With the digests and marks of each."""
+        patients = list(objs)
+        for patient in patients:
+            patient.derive()
+        with transaction.atomic():
+            made: list[Any] = super().bulk_create(patients, *args, **kwargs)
+            PatientMark.objects.bulk_create(marks_to_keep(made))
+        return made
 
 
 class Patient(Record):
     clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="patients")
-    mrn = models.CharField("medical record number", max_length=40)
-    given_name = models.CharField(max_length=150, blank=True)
-    family_name = models.CharField(max_length=150, blank=True)
-    birth_date = models.DateField(null=True, blank=True)
+    mrn = SealedCharField("medical record number", max_length=40)
+    mrn_digest = models.CharField(max_length=32, editable=False, help_text="Of the MRN: two patients never share one.")
+    given_name = SealedCharField(max_length=150, blank=True)
+    family_name = SealedCharField(max_length=150, blank=True)
+    birth_date = SealedDateField(null=True, blank=True)
     sex = models.CharField(max_length=10, choices=Sex.choices(), default=Sex.UNKNOWN)
     diagnosis = models.CharField(max_length=200, blank=True)
-    email = models.EmailField(blank=True)
-    phone = models.CharField(max_length=40, blank=True)
+    email = SealedEmailField(blank=True)
+    phone = SealedCharField(max_length=40, blank=True)
     time_zone = models.CharField(
         max_length=64,
         blank=True,
@@ -93,11 +125,12 @@ class Patient(Record):
     objects = PatientQuerySet.as_manager()
 
     class Meta(Record.Meta):
-        ordering = ["family_name", "given_name", "mrn"]
+        # Names are sealed, and sort by nothing.
+        ordering = ["-pk"]
         constraints = [
             *Record.Meta.constraints,
             models.UniqueConstraint(
-                fields=["clinic", "mrn"],
+                fields=["clinic", "mrn_digest"],
                 condition=Q(voided_at=None),
                 name="patients_patient_mrn_once",
                 violation_error_message="A patient with this record number is already registered.",
@@ -113,15 +146,37 @@ class Patient(Record):
             ),
             models.CheckConstraint(name="patients_patient_has_mrn", condition=~Q(mrn="")),
         ]
-        indexes = [models.Index(fields=["clinic", "family_name", "given_name"], name="patients_patient_by_name")]
 
     def __str__(self) -> str:
         return self.full_name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """With the digest of the number and the marks, where what they are made of may have changed."""
+        some = kwargs.get("update_fields")
+        if some is not None and not MARKED & set(some):
+            super().save(*args, **kwargs)
+            return
+        self.derive()
+        if some is not None:
+            kwargs["update_fields"] = {*some, "mrn_digest"}
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            PatientMark.objects.filter(patient=self).delete()
+            PatientMark.objects.bulk_create(marks_to_keep([self]))
+
+    def derive(self) -> None:
+        """Set what follows from the record number. Bulk writers call it themselves, since they pass save() by."""
+        self.mrn_digest = number_digests(self.mrn)[0]
 
     @property
     def full_name(self) -> str:
         """“Given Family”, or the record number for somebody whose name is not known."""
         return f"{self.given_name} {self.family_name}".strip() or f"MRN {self.mrn}"
+
+    @property
+    def sorting_name(self) -> tuple[str, str, str]:
+        """By which people are listed."""
+        return self.family_name.casefold(), self.given_name.casefold(), self.mrn
 
     @property
     def zone(self) -> ZoneInfo:
@@ -149,3 +204,27 @@ class Patient(Record):
     def mail_came_back(self) -> bool:
         """Mail to the address that is recorded now came back."""
         return bool(self.bounced_address) and address_digest(self.email) == self.bounced_address
+
+
+class PatientMark(models.Model):
+    """One mark by which one patient is found (patients/sealing/marks.py)."""
+
+    patient = models.ForeignKey(Patient, models.CASCADE, related_name="+")
+    mark = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["mark", "patient"], name="patients_patientmark_once")]
+
+    def __str__(self) -> str:
+        return f"A mark of patient {self.patient_id}"
+
+
+def marks_to_keep(patients: Iterable[Patient]) -> list[PatientMark]:
+    """The marks of stored patients, unsaved."""
+    return [
+        PatientMark(patient_id=patient.pk, mark=mark)
+        for patient in patients
+        for mark in marks_of(
+            patient.clinic_id, (patient.given_name, patient.family_name), patient.mrn, patient.birth_date
+        )
+    ]

@@ -6,6 +6,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from patients.sealing.fields import SealedCharField
+
 
 class NeverDeleted(TypeError):
     """Somebody tried to delete a clinical record. Records are voided with a reason instead."""
@@ -30,7 +32,7 @@ class Record(models.Model):
     voided_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True, blank=True, editable=False
     )
-    void_reason = models.CharField(max_length=500, blank=True, editable=False)
+    void_reason = SealedCharField(max_length=500, blank=True, editable=False)
 
     class Meta:
         abstract = True

@@ -39,7 +39,7 @@ class HistoryLine:
 def history_of(record: models.Model) -> list[HistoryLine]:
     """What was done to the record, newest first; times are in the zone in force."""
     events = AuditEvent.objects.filter(entity=record._meta.label_lower, entity_id=record.pk)
-    return [_line(event, type(record)) for event in events.select_related("by").order_by("-pk")]
+    return [_line(event, type(record)) for event in events.select_related("by", "key").order_by("-pk")]
 
 
 def _line(event: AuditEvent, model: type[models.Model]) -> HistoryLine:

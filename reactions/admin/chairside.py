@@ -53,9 +53,8 @@ class OfInfusionAdmin(ScopedAdmin):
 
     clinic_path = "infusion__patient__clinic"
     list_select_related = ["infusion__patient", "infusion__product"]
-    search_fields = ["infusion__patient__family_name", "infusion__patient__mrn"]
 
-    @admin.display(description="patient", ordering="infusion__patient__family_name")
+    @admin.display(description="patient")
     def patient_name(self, record: Any) -> str:
         return record.infusion.patient.full_name
 
@@ -65,9 +64,8 @@ class OfReactionAdmin(ScopedAdmin):
 
     clinic_path = "reaction__infusion__patient__clinic"
     list_select_related = ["reaction__infusion__patient"]
-    search_fields = ["reaction__infusion__patient__family_name", "reaction__infusion__patient__mrn"]
 
-    @admin.display(description="patient", ordering="reaction__infusion__patient__family_name")
+    @admin.display(description="patient")
     def patient_name(self, record: Any) -> str:
         return record.reaction.patient.full_name
 
@@ -100,7 +98,7 @@ class TreatmentAdmin(OfInfusionAdmin):
     list_display = ["at", "patient_name", "name", "dose", "route", "reaction"]
     list_filter = [ClinicFilter, "drug", VoidFilter]
     list_select_related = ["infusion__patient", "infusion__product", "reaction"]
-    search_fields = [*OfInfusionAdmin.search_fields, "drug", "other_drug"]
+    search_fields = ["drug", "other_drug"]
     date_hierarchy = "at"
 
 
@@ -109,7 +107,6 @@ class SafetyCheckAdmin(OfInfusionAdmin):
     list_display = ["shown_at", "patient_name", "infusion", "worst", "acknowledged_by", "reason", "decided_by"]
     list_filter = [ClinicFilter, ("acknowledged_by", admin.EmptyFieldListFilter)]
     list_select_related = [*OfInfusionAdmin.list_select_related, "acknowledged_by"]
-    search_fields = [*OfInfusionAdmin.search_fields, "reason", "decided_by"]
     date_hierarchy = "shown_at"
     in_words: ClassVar[Mapping[str, str]] = {"items": "card"}
 
@@ -136,7 +133,7 @@ class PatientRiskAdmin(ScopedAdmin):
     list_filter = [ClinicFilter, ("factor", RiskFilter), VoidFilter]
     in_words: ClassVar[Mapping[str, str]] = {"factor": "risk"}
     list_select_related = ["patient", "created_by"]
-    search_fields = ["patient__family_name", "patient__mrn", "factor", "note"]
+    search_fields = ["factor"]
 
     @admin.display(ordering="factor")
     def risk(self, risk: PatientRisk) -> str:
@@ -149,7 +146,6 @@ class ResponseMeasuresAdmin(ScopedAdmin):
     list_display = ["measured_on", "patient", "mmt8", "ck_u_per_l", "walk_m", "patient_global", "physician_global"]
     list_filter = [ClinicFilter, VoidFilter]
     list_select_related = ["patient"]
-    search_fields = ["patient__family_name", "patient__mrn"]
     date_hierarchy = "measured_on"
 
 
@@ -213,24 +209,19 @@ class CausalityAssessmentAdmin(OfReactionAdmin):
 class SignatureAdmin(OfReactionAdmin):
     list_display = ["signed_at", "patient_name", "printed_name", "meaning", "version"]
     list_filter = [ClinicFilter, "meaning"]
-    search_fields = [*OfReactionAdmin.search_fields, "printed_name"]
+    search_fields = ["printed_name"]
     date_hierarchy = "signed_at"
 
 
 @admin.register(WorkItem)
 class WorkItemAdmin(ScopedAdmin):
+    patient_paths = ("patient", "reaction__infusion__patient")
     list_display = ["opened_at", "patient_name", "kind", "closed_at", "closed_because"]
     list_filter = [ClinicFilter, "kind", ("closed_at", admin.EmptyFieldListFilter)]
     list_select_related = ["reaction__infusion__patient", "patient"]
-    search_fields = [
-        "reaction__infusion__patient__family_name",
-        "reaction__infusion__patient__mrn",
-        "patient__family_name",
-        "patient__mrn",
-    ]
     date_hierarchy = "opened_at"
 
-    @admin.display(description="patient", ordering="reaction__infusion__patient__family_name")
+    @admin.display(description="patient")
     def patient_name(self, item: WorkItem) -> str:
         about: Reaction | WorkItem = item.reaction or item
         return about.patient.full_name if about.patient else ""

@@ -136,7 +136,7 @@ class CourseAdmin(ScopedAdmin):
     list_filter = [ClinicFilter]
     date_hierarchy = "planned_for"
     list_select_related = ["patient"]
-    search_fields = ["label", "patient__family_name", "patient__mrn"]
+    search_fields = ["label"]
 
 
 @admin.register(Infusion)
@@ -145,7 +145,7 @@ class InfusionAdmin(ScopedAdmin):
     list_display = ["started_at", "patient", "product", "dose_g", "setting", "premedication_record", "reaction_record"]
     list_filter = [ClinicFilter, "setting", "premedication_record", "reaction_record", "product", VoidFilter]
     list_select_related = ["patient", "product"]
-    search_fields = ["patient__family_name", "patient__mrn", "vials__lot"]
+    search_fields = ["vials__lot"]
     date_hierarchy = "started_at"
     inlines = [VialInline, PremedicationInline, RateStepInline, VitalsInline, TreatmentInline]
 
@@ -158,7 +158,7 @@ class VialAdmin(ScopedAdmin):
     list_select_related = ["infusion__patient", "infusion__product"]
     search_fields = ["lot"]
 
-    @admin.display(ordering="infusion__patient__family_name")
+    @admin.display
     def patient(self, vial: Vial) -> str:
         return vial.infusion.patient.full_name
 
@@ -169,7 +169,7 @@ class ReactionAdmin(ScopedAdmin):
     list_display = ["onset_at", "patient_name", "terms", "worst_grade", "outcome", "is_serious"]
     list_filter = [ClinicFilter, "outcome", "is_serious", "symptoms__grade", VoidFilter]
     list_select_related = ["infusion__patient"]
-    search_fields = ["infusion__patient__family_name", "infusion__patient__mrn", "symptoms__term"]
+    search_fields = ["symptoms__term"]
     date_hierarchy = "onset_at"
     inlines = [SymptomInline, TreatmentInline]
     in_words: ClassVar[Mapping[str, str]] = {"treatment": "other_measures", "serious_criteria": "criteria_met"}
@@ -177,7 +177,7 @@ class ReactionAdmin(ScopedAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).prefetch_related("symptoms")
 
-    @admin.display(description="patient", ordering="infusion__patient__family_name")
+    @admin.display(description="patient")
     def patient_name(self, reaction: Reaction) -> str:
         return reaction.patient.full_name
 
@@ -205,7 +205,6 @@ class CheckInAdmin(ScopedAdmin):
     list_display = ["due_at", "patient_name", "kind", "state", "delivered"]
     list_filter = [ClinicFilter, "state", "kind"]
     list_select_related = ["infusion__patient__clinic"]
-    search_fields = ["infusion__patient__family_name", "infusion__patient__mrn"]
     date_hierarchy = "due_at"
     exclude = ["link_hash"]
     readonly_fields = ["delivered"]
@@ -217,7 +216,7 @@ class CheckInAdmin(ScopedAdmin):
     def delivered(self, checkin: CheckIn) -> str:
         return delivery.of_checkin(checkin, timezone.now()).text
 
-    @admin.display(description="patient", ordering="infusion__patient__family_name")
+    @admin.display(description="patient")
     def patient_name(self, checkin: CheckIn) -> str:
         return checkin.patient.full_name
 
@@ -228,12 +227,11 @@ class AnswerAdmin(ScopedAdmin):
     list_display = ["submitted_at", "patient_name", "of_checkin", "version", "has_problem", "care_sought"]
     list_filter = [ClinicFilter, "has_problem", "care_sought"]
     list_select_related = ["checkin__infusion__patient"]
-    search_fields = ["checkin__infusion__patient__family_name", "checkin__infusion__patient__mrn"]
     date_hierarchy = "submitted_at"
     inlines = [AnswerSymptomInline]
     in_words: ClassVar[Mapping[str, str]] = {"checkin": "of_checkin"}
 
-    @admin.display(description="patient", ordering="checkin__infusion__patient__family_name")
+    @admin.display(description="patient")
     def patient_name(self, answer: Answer) -> str:
         return answer.checkin.patient.full_name
 
@@ -249,7 +247,6 @@ class AlertAdmin(ScopedAdmin):
     list_display = ["raised_at", "patient", "level", "why", "acknowledged_at", "acknowledged_by"]
     list_filter = [ClinicFilter, "level", ("acknowledged_at", admin.EmptyFieldListFilter)]
     list_select_related = ["patient", "acknowledged_by"]
-    search_fields = ["patient__family_name", "patient__mrn", "why"]
     date_hierarchy = "raised_at"
 
 

@@ -12,10 +12,9 @@ class ReviewDecisionAdmin(ScopedAdmin):
     list_display = ["decided_at", "patient_name", "verdict", "reject_reason", "decided_by", "version"]
     list_filter = [ClinicFilter, "verdict", "reject_reason"]
     list_select_related = ["checkin__infusion__patient", "decided_by"]
-    search_fields = ["checkin__infusion__patient__family_name", "checkin__infusion__patient__mrn", "words"]
     date_hierarchy = "decided_at"
 
-    @admin.display(description="patient", ordering="checkin__infusion__patient__family_name")
+    @admin.display(description="patient")
     def patient_name(self, decision: ReviewDecision) -> str:
         return decision.patient.full_name
 
@@ -26,5 +25,4 @@ class PhoneCallAdmin(ScopedAdmin):
     list_display = ["called_at", "patient", "outcome", "called_by", "words"]
     list_filter = [ClinicFilter, "outcome"]
     list_select_related = ["patient", "called_by"]
-    search_fields = ["patient__family_name", "patient__mrn", "words"]
     date_hierarchy = "called_at"

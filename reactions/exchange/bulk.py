@@ -14,6 +14,8 @@ from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
+from patients.sealing.fields import Sealed
+
 
 def insert_all(model: type[models.Model], objects: Sequence[Any]) -> None:
     """Insert unsaved objects of the model and set their keys. Belongs inside a transaction.
@@ -57,7 +59,8 @@ def _column(connection: BaseDatabaseWrapper, field: models.Field, objects: Seque
         values = list(map(attrgetter(field.attname), objects))
     else:
         values = [field.pre_save(made, True) for made in objects]
-    if isinstance(field, models.JSONField):  # Lists cannot be looked up.
+    # Lists cannot be looked up, and no two seals of one text are alike.
+    if isinstance(field, models.JSONField | Sealed):
         return [field.get_db_prep_save(value, connection) for value in values]
     prepared = {value: field.get_db_prep_save(value, connection) for value in set(values)}
     return [prepared[value] for value in values]

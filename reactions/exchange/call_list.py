@@ -85,7 +85,7 @@ def _line(given: list[Any], next_course: Course | None) -> Line:
 
 
 def _by_name(patient: Patient) -> tuple[str, str, str]:
-    return patient.family_name.casefold(), patient.given_name.casefold(), patient.mrn
+    return patient.sorting_name
 
 
 def _reaction(given: list[Any]) -> str:

@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from patients.iga import Reading
-from patients.models import Clinic, IgaResult, Patient, User
+from patients.models import Clinic, IgaResult, Patient, PatientMark, User, marks_to_keep
 from patients.words import AntiIga
 from reactions.exchange.bulk import insert_all
 from reactions.exchange.log_rows import DETAILS, IDENTITY, LogRow, Problem, before_birth, is_known, patients_in
@@ -58,7 +58,7 @@ def problems_with_records(clinic: Clinic, rows: Sequence[LogRow]) -> list[Proble
         of_patient[row.patient].append(row)
     problems = _problems_with_products(rows)
     for mrns in _in_chunks(list(of_patient)):
-        known = {patient.mrn: patient for patient in clinic.patients.current().filter(mrn__in=mrns)}
+        known = {patient.mrn: patient for patient in clinic.patients.current().with_number(mrns)}
         recorded = set(
             Infusion.objects.current()
             .filter(patient__in=[patient.pk for patient in known.values()])
@@ -135,7 +135,7 @@ class LogWriter:
         mrns = [mrn for mrn in patients_in(rows) if mrn not in self.looked_up]
         self.looked_up.update(mrns)
         for chunk in _in_chunks(mrns):
-            found = list(self.clinic.patients.current().filter(mrn__in=chunk))
+            found = list(self.clinic.patients.current().with_number(chunk))
             if not found:
                 continue
             self.registered |= {patient.mrn: patient for patient in found}
@@ -168,7 +168,10 @@ class LogWriter:
             )
             for row in new
         ]
+        for patient in patients:
+            patient.derive()
         self._create(Patient, patients)
+        insert_all(PatientMark, marks_to_keep(patients))
         self.patients |= {patient.mrn: patient.pk for patient in patients}
         for row in rows:
             if row.patient in self.registered:

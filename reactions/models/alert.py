@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Case, Q, When
 
 from patients.models import Clinic, Patient, User
+from patients.sealing.fields import SealedCharField
 from reactions.models.checkin import Answer
 from reactions.vocabulary import AlertLevel, MailState, choices, values
 
@@ -46,13 +47,13 @@ class Alert(models.Model):
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="alerts")
     answer = models.OneToOneField(Answer, models.PROTECT, related_name="alert")
     level = models.CharField(max_length=6, choices=choices(AlertLevel))
-    why = models.CharField(max_length=2000, help_text="What in the answer led to the level.")
+    why = SealedCharField(max_length=2000, help_text="What in the answer led to the level.")
     raised_at = models.DateTimeField()
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True, blank=True
     )
-    what_was_done = models.CharField(max_length=500, blank=True)
+    what_was_done = SealedCharField(max_length=500, blank=True)
 
     objects = AlertQuerySet.as_manager()
 

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
 from patients.models import MAIL_CAME_BACK, Clinic, Patient, User
+from patients.sealing.fields import SealedTextField
 from reactions.clinical.questions import EVERYTHING, SETS, QuestionSet
 from reactions.clinical.triage import in_words
 from reactions.models.course import Course
@@ -233,7 +234,7 @@ class Answer(models.Model):
     could_not_work = models.BooleanField("could not work or go to school", null=True, blank=True)
     could_not_do_daily = models.BooleanField("could not do normal daily things", null=True, blank=True)
     got_care = models.BooleanField("got care from a professional", null=True, blank=True)
-    comment = models.TextField(blank=True, max_length=10_000)
+    comment = SealedTextField(blank=True, max_length=10_000)
     question_set = models.CharField(
         max_length=20, default=EVERYTHING.code, help_text="Name and version of what was asked, as in questions.py."
     )

@@ -10,6 +10,7 @@ from django.db.models import Exists, F, OuterRef, Q, Sum
 from django.utils import timezone
 
 from patients.models import Clinic, Patient, Record, RecordQuerySet, User
+from patients.sealing.fields import SealedTextField
 from reactions.clinical.infusion_checks import InfusionFacts, unlikely
 from reactions.models.course import Course
 from reactions.models.product import Product
@@ -75,7 +76,7 @@ class Infusion(Record):
     is_chairside = models.BooleanField(
         default=False, editable=False, help_text="Recorded as it happened; its end is a rate step."
     )
-    notes = models.TextField(blank=True, max_length=10_000)
+    notes = SealedTextField(blank=True, max_length=10_000)
     submission_id = models.UUIDField(null=True, blank=True, unique=True, editable=False)
 
     objects = InfusionQuerySet.as_manager()

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from patients.models import AppendOnly, Clinic, Patient, Record, RecordQuerySet, User
+from patients.sealing.fields import SealedCharField, SealedJSONField
 from reactions.models.reaction import Reaction, Treatment
 from reactions.vocabulary import ADRENALINE, CausalityScale, SignatureMeaning, choices
 
@@ -23,7 +24,7 @@ class CausalityAssessment(AppendOnly):
     )
     category = models.CharField(max_length=30, blank=True, help_text="Empty while the score is unfinished.")
     score = models.SmallIntegerField(null=True, blank=True)
-    note = models.CharField(max_length=500, blank=True)
+    note = SealedCharField(max_length=500, blank=True)
     judged_at = models.DateTimeField()
     judged_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     submission_id = models.UUIDField(null=True, blank=True, unique=True, editable=False)
@@ -138,7 +139,7 @@ class Signature(AppendOnly):
     meaning = models.CharField(max_length=20, choices=choices(SignatureMeaning))
     signed_at = models.DateTimeField()
     version = models.PositiveIntegerField(help_text="Version of the reaction that was signed.")
-    content = models.JSONField(default=dict)
+    content = SealedJSONField(default=dict)
 
     class Meta:
         ordering = ["-signed_at", "-pk"]

@@ -7,6 +7,7 @@ from uuid import uuid4
 from django.db import models
 
 from patients.models import Patient
+from patients.sealing.fields import SealedJSONField
 from reactions.models.checkin import CheckIn
 from reactions.models.link import Linked, named_in, new_link
 
@@ -15,7 +16,7 @@ class AnswerDraft(models.Model):
     """A form that a patient has begun: what was sent screen by screen, until it is sent as an answer."""
 
     checkin = models.OneToOneField(CheckIn, models.CASCADE, related_name="draft")
-    steps = models.JSONField(default=dict, help_text="{screen: {field: [what was sent]}}, as the browser sent it.")
+    steps = SealedJSONField(default=dict, help_text="{screen: {field: [what was sent]}}, as the browser sent it.")
     # Red words that the clinic has from this form already, so that stepping back and forth tells nobody twice.
     told = models.JSONField(default=list, help_text="Symptoms that the clinic was told of at once.")
     submission_id = models.UUIDField(default=uuid4, editable=False)

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from patients.models import Clinic, Patient, Record, RecordQuerySet, User
+from patients.sealing.fields import SealedCharField, SealedTextField
 from reactions.clinical.ctcae import TERMS, VERSIONS
 from reactions.models.chairside import ChairsideRow
 from reactions.models.infusion import Infusion
@@ -40,7 +41,7 @@ class Reaction(Record):
     action = models.CharField(
         "what was done to the infusion", max_length=25, choices=choices(Action), default=Action.NOT_RECORDED
     )
-    treatment = models.CharField(max_length=500, blank=True, help_text="Drugs and measures after onset, with times.")
+    treatment = SealedCharField(max_length=500, blank=True, help_text="Drugs and measures after onset, with times.")
     outcome = models.CharField(max_length=25, choices=choices(Outcome), default=Outcome.UNKNOWN)
     is_serious = models.BooleanField(
         "serious (21 CFR 600.80)",
@@ -58,7 +59,7 @@ class Reaction(Record):
     rechallenge = models.CharField(
         "when given again", max_length=15, choices=choices(Rechallenge), default=Rechallenge.NOT_RECORDED
     )
-    narrative = models.TextField(blank=True, max_length=10_000)
+    narrative = SealedTextField(blank=True, max_length=10_000)
     submission_id = models.UUIDField(null=True, blank=True, unique=True, editable=False)
 
     objects = ReactionQuerySet.as_manager()

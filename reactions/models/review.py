@@ -13,6 +13,7 @@ from django.db.models import Exists, OuterRef, Q, Subquery
 
 from patients.models import AppendOnly, Patient
 from patients.models.append_only import AppendOnlyQuerySet
+from patients.sealing.fields import SealedCharField
 from reactions.models.checkin import Answer, CheckIn, CheckInQuerySet
 from reactions.models.reaction import Reaction
 from reactions.vocabulary import RejectReason, ReviewVerdict, choices
@@ -38,7 +39,7 @@ class ReviewDecision(AppendOnly):
     verdict = models.CharField(max_length=10, choices=choices(ReviewVerdict))
     reaction = models.ForeignKey(Reaction, models.PROTECT, related_name="decisions", null=True, blank=True)
     reject_reason = models.CharField(max_length=20, choices=choices(RejectReason), blank=True)
-    words = models.CharField(max_length=500, blank=True, help_text="In the clinician's own words.")
+    words = SealedCharField(max_length=500, blank=True, help_text="In the clinician's own words.")
     decided_at = models.DateTimeField()
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     submission_id = models.UUIDField(unique=True, editable=False)

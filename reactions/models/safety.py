@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from patients.models import AppendOnly, Clinic, Patient, Record, RecordQuerySet, User
+from patients.sealing.fields import SealedCharField, SealedJSONField
 from reactions.clinical.risk_factors import RISK_FACTORS, RiskFactor
 from reactions.models.infusion import Infusion
 from reactions.vocabulary import LABELS, HistoryFact
@@ -23,7 +24,7 @@ class PatientRisk(Record):
 
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="risks")
     factor = models.CharField(max_length=40)
-    note = models.CharField(max_length=300, blank=True)
+    note = SealedCharField(max_length=300, blank=True)
 
     objects = PatientRiskQuerySet.as_manager()
 
@@ -57,13 +58,13 @@ class SafetyCheck(AppendOnly):
     """
 
     infusion = models.ForeignKey(Infusion, models.PROTECT, related_name="safety_checks")
-    items = models.JSONField(default=list)
+    items = SealedJSONField(default=list)
     shown_at = models.DateTimeField()
     acknowledged_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True, blank=True
     )
-    reason = models.CharField(max_length=500, blank=True)
-    decided_by = models.CharField("who decided", max_length=150, blank=True)
+    reason = SealedCharField(max_length=500, blank=True)
+    decided_by = SealedCharField("who decided", max_length=150, blank=True)
 
     class Meta:
         constraints = [

@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from patients.models import AppendOnly, Clinic, User
+from patients.sealing.fields import SealedCharField
 from reactions.models.chairside import Vial
 from reactions.models.infusion import Infusion, InfusionQuerySet
 from reactions.vocabulary import Setting, SignalKind, SignalVerdict, choices, values
@@ -119,7 +120,7 @@ class SignalDecision(AppendOnly):
 
     signal = models.ForeignKey(Signal, models.PROTECT, related_name="decisions")
     verdict = models.CharField(max_length=15, choices=choices(SignalVerdict))
-    words = models.CharField(max_length=1000)
+    words = SealedCharField(max_length=1000)
     figures = models.CharField("figures then", max_length=300)
     events = models.PositiveIntegerField()
     infusions = models.PositiveIntegerField()

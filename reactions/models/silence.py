@@ -14,6 +14,7 @@ from django.db.models import ExpressionWrapper, F, Max, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 
 from patients.models import AppendOnly, Patient
+from patients.sealing.fields import SealedCharField
 from reactions.models.checkin import NOT_DELIVERED, Answer, CheckIn, CheckInQuerySet
 from reactions.models.outbox import OutboxMessage
 from reactions.vocabulary import CheckInKind, CheckInState, MailState, PhoneOutcome, choices, values
@@ -37,8 +38,8 @@ class PhoneCall(AppendOnly):
     patient = models.ForeignKey(Patient, models.PROTECT, related_name="phone_calls")
     checkin = models.ForeignKey(CheckIn, models.PROTECT, related_name="phone_calls", help_text="The latest unanswered.")
     outcome = models.CharField(max_length=15, choices=choices(PhoneOutcome))
-    phone = models.CharField(max_length=40, blank=True)
-    words = models.CharField(max_length=500, blank=True)
+    phone = SealedCharField(max_length=40, blank=True)
+    words = SealedCharField(max_length=500, blank=True)
     answer = models.OneToOneField(
         Answer, models.PROTECT, related_name="phone_call", null=True, blank=True, help_text="What was taken down."
     )

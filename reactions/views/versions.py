@@ -161,7 +161,7 @@ def _events(reaction: Reaction, record: AnaphylaxisRecord | None) -> list[AuditE
     about = Q(entity=reaction._meta.label_lower, entity_id=reaction.pk)
     if record:
         about |= Q(entity=record._meta.label_lower, entity_id=record.pk)
-    return list(AuditEvent.objects.filter(about).select_related("by").order_by("-pk"))
+    return list(AuditEvent.objects.filter(about).select_related("by", "key").order_by("-pk"))
 
 
 def _before(event: AuditEvent, state: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def details(**changes: Any) -> dict[str, Any]:
 
 def test_registering_stores_signs_and_says_so(page: Client, nurse: User) -> None:
     answer = page.post(reverse("patients:register"), details(), follow=True)
-    patient = Patient.objects.get(mrn="SYN-7")
+    patient = Patient.objects.with_number(["SYN-7"]).get()
     assert "Zoë O’Synthetic-Łódź 🙂 is registered." in answer.content.decode()
     assert (patient.email_consent_by, patient.created_by) == (nurse, nurse)
     assert patient.why_no_mail() == ""

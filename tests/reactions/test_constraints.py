@@ -14,7 +14,16 @@ from django.db import IntegrityError, connection, models, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from patients.models import AppendOnly, AuditEvent, IgaResult, NeverDeleted, Patient, StaffRole, write_event
+from patients.models import (
+    AppendOnly,
+    AuditEvent,
+    IgaResult,
+    NeverDeleted,
+    Patient,
+    PatientMark,
+    StaffRole,
+    write_event,
+)
 from reactions.models import (
     Alert,
     AlertPolicy,
@@ -116,6 +125,7 @@ BREAKS: dict[str, list[Break]] = {
     "patients_staffrole_once": [twice()],
     "patients_patient_void_is_whole": HALF_VOIDED,
     "patients_patient_mrn_once": [twice()],
+    "patients_patientmark_once": [twice()],
     "patients_patient_consent_is_whole": [changed(email_consent_by=None), changed(email_consent_at=None)],
     "patients_patient_withdrawn_has_no_consent": [changed(email_withdrawn_by_link_at=LONG_AGO)],
     "patients_patient_has_mrn": [changed(mrn="")],
@@ -310,6 +320,7 @@ def a_decision_about_a_signal(infusion: Infusion) -> SignalDecision:
 SOUND: dict[type[models.Model], Callable[[Infusion], models.Model]] = {
     StaffRole: lambda infusion: infusion.created_by.roles.get(),
     Patient: lambda infusion: infusion.patient,
+    PatientMark: lambda infusion: PatientMark.objects.filter(patient=infusion.patient).earliest("pk"),
     IgaResult: lambda infusion: IgaResult.objects.create(
         patient=infusion.patient, value=80, in_force_from=date(2026, 1, 1), created_by=infusion.created_by
     ),

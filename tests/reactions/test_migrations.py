@@ -12,6 +12,7 @@ from patients.models import AuditEvent, Clinic, User
 from patients.views.history import history_of
 from reactions import recording
 from reactions.models import AnaphylaxisRecord, Infusion, Reaction, SafetyCheck, Vitals
+from reactions.rates import keeping
 from tests.support.factories import make_infusion, make_patient, make_reaction
 
 APART = ("reactions", "0007_vial_once")
@@ -19,7 +20,8 @@ TOGETHER = ("reactions", "0008_moments_where_they_belong")
 
 
 def migrate(target: tuple[str, str]) -> Any:
-    """Bring the database to this state, and give the models as they were then."""
+    """Bring the database to this state, as `migrate` does, and give the models as they were then."""
+    keeping.let_go("default")
     executor = MigrationExecutor(connection)
     executor.migrate([target])
     return MigrationExecutor(connection).loader.project_state([target]).apps
@@ -27,8 +29,10 @@ def migrate(target: tuple[str, str]) -> Any:
 
 def migrate_to_the_latest() -> None:
     """Bring the tables to what the models of today know."""
+    keeping.let_go("default")
     executor = MigrationExecutor(connection)
     executor.migrate(executor.loader.graph.leaf_nodes())
+    keeping.prepare()
 
 
 @pytest.fixture

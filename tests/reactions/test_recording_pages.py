@@ -348,7 +348,8 @@ def test_a_reaction_is_corrected_and_voided(page: Client, react: str) -> None:
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "{{ 7|add:7 }}", "x" * 150])
 def test_what_was_typed_is_shown_as_text(page: Client, patient: Patient, name: str) -> None:
-    Patient.objects.filter(pk=patient.pk).update(family_name=name)
+    patient.family_name = name
+    patient.save()
     make_reaction(make_infusion(patient, notes=name), narrative=name)
     text = page.get(reverse("reactions:patient", args=[patient.pk])).content.decode()
     assert "<script>alert" not in text

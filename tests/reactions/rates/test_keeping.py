@@ -129,7 +129,8 @@ def own_product(infusion: Infusion) -> None:
 
 
 def to_the_other_clinic(infusion: Infusion) -> None:
-    Patient.objects.filter(pk=infusion.patient_id).update(clinic=Clinic.objects.get(slug="other"))
+    infusion.patient.clinic = Clinic.objects.get(slug="other")
+    infusion.patient.save()
 
 
 def by_sql(statement: str) -> None:
@@ -313,7 +314,9 @@ def test_what_does_not_count_marks_nobody(whole: Infusion) -> None:
     whole.refresh_from_db()
     whole.notes = "Went well."
     whole.save()
-    Patient.objects.update(given_name="Tess")
+    for patient in Patient.objects.all():
+        patient.given_name = "Tess"
+        patient.save()
     Reaction.objects.update(narrative="Passed by itself.")
     Symptom.objects.update(grade=1)
     CheckIn.objects.update(label="Tomorrow")
@@ -857,7 +860,9 @@ class Records(RuleBasedStateMachine):
 
     @rule(who=st.integers(0, 2), place=st.integers(0, 1))
     def move(self, who: int, place: int) -> None:
-        Patient.objects.filter(pk=self.patients[who].pk).update(clinic=self.clinics[place])
+        patient = Patient.objects.get(pk=self.patients[who].pk)
+        patient.clinic = self.clinics[place]
+        patient.save()
 
     @rule(place=st.integers(0, 1), zone=st.sampled_from(["America/New_York", "Asia/Tokyo", "Pacific/Kiritimati"]))
     def move_the_clock(self, place: int, zone: str) -> None:

@@ -1,0 +1,57 @@
+"""What happens by itself: do the keys of this host fit a database that is opened, and does that guard its trail?"""
+
+from typing import Any
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from django.db.models import Model
+from django.db.models.signals import post_migrate, pre_migrate
+from django.dispatch import receiver
+
+from patients import guards
+from patients.models import AuditSeal, FieldKey
+from patients.rotating import check_keys
+from patients.sealing.keys import KeysDoNotFit
+
+# Databases that this process has looked into.
+_fitting: set[str] = set()
+
+
+@receiver(connection_created, dispatch_uid="patients.check_keys")
+def look_at_once(sender: Any, connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    """Before the first read and the first write. Raises KeysDoNotFit, and leaves the database closed."""
+    name = f"{connection.settings_dict['HOST']}/{connection.settings_dict['NAME']}"
+    if name in _fitting or not _has(connection, FieldKey):
+        return
+    try:
+        check_keys(connection.alias)
+    except KeysDoNotFit:
+        connection.close()
+        raise
+    _fitting.add(name)
+
+
+@receiver(pre_migrate, dispatch_uid="patients.take_guards_off")
+def take_guards_off(sender: Any, using: str, plan: Any = (), **kwargs: Any) -> None:
+    """Only where a migration follows, which may build the trail's tables anew."""
+    if sender.name == "patients" and plan:
+        guards.take_off(using)
+
+
+@receiver(post_migrate, dispatch_uid="patients.put_guards_on")
+def put_guards_on(sender: Any, using: str, **kwargs: Any) -> None:
+    if sender.name == "patients" and _has(connections[using], AuditSeal):
+        guards.put_on(using)
+
+
+@receiver(post_migrate, dispatch_uid="patients.check_keys")
+def look_after_migrating(sender: Any, using: str, **kwargs: Any) -> None:
+    """A new database notes down the key that it begins with."""
+    if sender.name == "patients" and _has(connections[using], FieldKey):
+        check_keys(using)
+
+
+def _has(connection: BaseDatabaseWrapper, model: type[Model]) -> bool:
+    """False for a database that was not migrated so far."""
+    return model._meta.db_table in connection.introspection.table_names()
