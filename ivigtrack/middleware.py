@@ -7,8 +7,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from patients.access import mark_saved
+from patients.access import mark_saved, origin_of
 from patients.models import RecordVoided
+from patients.origin import acting_from
+from patients.reading import note_page
 
 
 def clinic_time_zone(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -21,6 +23,18 @@ def clinic_time_zone(get_response: Callable[[HttpRequest], HttpResponse]) -> Cal
         clinic = request.user.first_clinic() if request.user.is_authenticated else None
         with timezone.override(clinic.zone if clinic else None):
             return get_response(request)
+
+    return middleware
+
+
+def trail(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Let the audit trail know from where a request comes, and write down which pages staff open."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        with acting_from(origin_of(request)) as here:
+            response = get_response(request)
+            note_page(request, response, here)
+        return response
 
     return middleware
 

@@ -1,7 +1,8 @@
-"""What happens by itself: do the keys of this host fit a database that is opened, and does that guard its trail?"""
+"""What happens by itself: a database that is opened is looked at, its trail is guarded, who signs in is noted down."""
 
 from typing import Any
 
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
@@ -10,7 +11,7 @@ from django.db.models.signals import post_migrate, pre_migrate
 from django.dispatch import receiver
 
 from patients import guards
-from patients.models import AuditSeal, FieldKey
+from patients.models import AuditSeal, FieldKey, User, write_event
 from patients.rotating import check_keys
 from patients.sealing.keys import KeysDoNotFit
 
@@ -30,6 +31,23 @@ def look_at_once(sender: Any, connection: BaseDatabaseWrapper, **kwargs: Any) ->
         connection.close()
         raise
     _fitting.add(name)
+
+
+@receiver(user_logged_in, dispatch_uid="patients.signed_in")
+def somebody_signed_in(sender: Any, user: User, **kwargs: Any) -> None:
+    write_event("person.signed_in", by=user, about=user)
+
+
+@receiver(user_logged_out, dispatch_uid="patients.signed_out")
+def somebody_signed_out(sender: Any, user: User | None, **kwargs: Any) -> None:
+    if user is not None:
+        write_event("person.signed_out", by=user, about=user)
+
+
+@receiver(user_login_failed, dispatch_uid="patients.sign_in_failed")
+def somebody_could_not_sign_in(sender: Any, credentials: dict[str, Any], **kwargs: Any) -> None:
+    """The name is sealed: people type passwords there."""
+    write_event("person.sign_in_failed", by=None, reason=f"{credentials.get('username', '')}"[:150])
 
 
 @receiver(pre_migrate, dispatch_uid="patients.take_guards_off")

@@ -76,7 +76,7 @@ def _names(space: str) -> set[str]:
 
 @pytest.mark.parametrize("page", sorted(RECORD_PAGES))
 def test_a_page_opens_for_the_clinic_and_for_nobody_else(
-    client: Client, page: str, records: dict[str, int], nurse: User, other_nurse: User
+    client: Client, page: str, records: dict[str, int], patient: Patient, nurse: User, other_nurse: User
 ) -> None:
     address = reverse(page, args=[records[RECORD_PAGES[page]]])
     assert client.get(address).url.startswith(reverse("login"))
@@ -84,7 +84,13 @@ def test_a_page_opens_for_the_clinic_and_for_nobody_else(
     assert client.get(address).status_code == 404
     assert client.post(address, {"reason": "x", "seen_version": "1"}).status_code in {404, 405}
     client.force_login(nurse)
-    assert client.get(address).status_code == (302 if page in LEADING_ELSEWHERE else 200)
+    opened = client.get(address)
+    assert opened.status_code == (302 if page in LEADING_ELSEWHERE else 200)
+    if opened.status_code == 200:
+        looked = AuditEvent.objects.filter(act="page.read", entity=page).get()
+        assert (looked.by, looked.clinic, looked.patient_id) == (nurse, patient.clinic, patient.pk)
+    refused = AuditEvent.objects.filter(act="page.refused", by=other_nurse, entity=page)
+    assert address in refused.earliest("pk").reason
     assert client.get(reverse(page, args=[999_999_999])).status_code == 404
     assert client.put(address).status_code == 405
 
@@ -99,9 +105,10 @@ def test_a_button_works_for_the_clinic_and_for_nobody_else(
     assert client.post(address, data).status_code == 404
     client.force_login(nurse)
     # Who had to sign in first comes by the address alone: nothing is written, and the page with the button opens.
-    before = AuditEvent.objects.count()
+    written = AuditEvent.objects.exclude(act__startswith="page.")
+    before = written.count()
     assert client.get(address, follow=True).status_code == 200
-    assert AuditEvent.objects.count() == before
+    assert written.count() == before
     assert client.put(address).status_code == 405
     assert client.post(address, data).status_code == 302
     assert client.post(reverse(button, args=[999_999_999]), data).status_code == 404

@@ -4,6 +4,7 @@ Records are written through the staff pages, whose verbs keep the audit trail; h
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -12,6 +13,7 @@ from django.http import HttpRequest
 
 from patients.access import signed_in
 from patients.models import Clinic, Patient, difference, snapshot, write_event
+from patients.origin import shows
 
 
 class ScopedAdmin(admin.ModelAdmin):
@@ -54,6 +56,15 @@ class ScopedAdmin(admin.ModelAdmin):
         on_the_way = [here] if last == "clinic" and here.endswith("patient") else []
         return self.patient_paths or on_the_way
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """The trail says of which patient a page shows something."""
+        found = super().get_object(request, object_id, from_field)
+        for path in self.ways_to_patient() if found else ():
+            patient = found if path == "pk" else reduce(_attribute, path.split("__"), found)
+            if patient:
+                shows(patient.pk, patient.clinic_id)
+        return found
+
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         told = set(self.in_words.values())
         names = [name for name in super().get_fields(request, obj) if name not in told]
@@ -76,6 +87,10 @@ class ScopedAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+def _attribute(of: Any, name: str) -> Any:
+    return getattr(of, name, None)
 
 
 class AuditedAdmin(ScopedAdmin):

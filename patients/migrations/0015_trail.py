@@ -73,6 +73,11 @@ class Migration(migrations.Migration):
             name='at',
             field=models.DateTimeField(default=django.utils.timezone.now),
         ),
+        migrations.AlterField(
+            model_name='auditevent',
+            name='entity',
+            field=models.CharField(help_text='The kind of record, or the name of a page.', max_length=60),
+        ),
         migrations.AddField(
             model_name='auditevent',
             name='address',

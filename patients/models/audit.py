@@ -27,6 +27,7 @@ from patients.sealing.fields import SealedCharField
 
 # The key of what is about no patient, and the one under which events are given their codes.
 OF_NOBODY = 0
+ENTITY_LENGTH = 60
 DESTROYED = "The key of this patient's part of the trail was destroyed."
 
 
@@ -96,7 +97,7 @@ class AuditEvent(AppendOnly):
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True)
     clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="+", null=True)
     act = models.CharField(max_length=40, help_text="Such as infusion.recorded or reaction.voided.")
-    entity = models.CharField(max_length=40)
+    entity = models.CharField(max_length=ENTITY_LENGTH, help_text="The kind of record, or the name of a page.")
     entity_id = models.BigIntegerField(null=True)
     patient_id = models.BigIntegerField(null=True)
     address = models.GenericIPAddressField(null=True, help_text="From where; empty for what the service did by itself.")
@@ -155,12 +156,13 @@ def write_event(
     *,
     by: User | None,
     about: models.Model | None = None,
+    page: str = "",
     clinic: Clinic | None = None,
     patient_id: int | None = None,
     changes: dict[str, Any] | None = None,
     reason: str = "",
 ) -> AuditEvent:
-    """Add one event. `by` is None only for what a patient did through a link or the service did by itself."""
+    """Add one event, about a record or a page. `by` is None for what a patient or the service itself did."""
     own, key = AuditKey.of(patient_id)
     here = origin()
     told = {"changes": changes, "reason": reason, "browser": here.browser}
@@ -169,7 +171,7 @@ def write_event(
         act=act,
         by=by,
         clinic=clinic,
-        entity=about._meta.label_lower if about is not None else "",
+        entity=about._meta.label_lower if about is not None else page[:ENTITY_LENGTH],
         entity_id=about.pk if about is not None else None,
         patient_id=patient_id,
         address=here.address,

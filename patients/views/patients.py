@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from patients import registering
-from patients.access import StaffRequest, posted
+from patients.access import StaffRequest, opens, posted
 from patients.forms.iga import IgaForm
 from patients.forms.patient import PatientForm
 from patients.models import Clinic, IgaResult, Patient, StaleRecord, User
@@ -28,7 +28,7 @@ TAKEN = "Somebody has just registered this number. Search for it in the list."
 def find_patient(user: User, pk: int) -> Patient:
     """The patient, if the user works in their clinic; 404 otherwise. Times are then shown on that clinic's clocks."""
     patient = get_object_or_404(Patient.objects.visible_to(user).select_related("clinic"), pk=pk)
-    timezone.activate(patient.clinic.zone)
+    opens(patient)
     return patient
 
 

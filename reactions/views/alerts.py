@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
-from patients.access import StaffRequest, posted
+from patients.access import StaffRequest, opens, posted
 from patients.models import User
 from reactions import recording
 from reactions.alerts import TOLD_WITHIN, due_times
@@ -86,7 +86,7 @@ def _find_alert(user: User, pk: int) -> Alert:
     """The alert with its mails and all answers to its check-in; 404 outside the user's clinics."""
     alerts = Alert.objects.visible_to(user).with_answers().select_related("acknowledged_by")
     alert: Alert = get_object_or_404(alerts.prefetch_related("mails__recipient"), pk=pk)
-    timezone.activate(alert.patient.clinic.zone)
+    opens(alert.patient)
     return alert
 
 

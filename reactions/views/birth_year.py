@@ -7,12 +7,12 @@ number and phone stand on this page as on every other.
 from datetime import timedelta
 from http import HTTPStatus
 
-from django.conf import settings
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
+from patients.access import address_of
 from patients.digests import keyed_text
 from patients.models import Patient
 from reactions.forms.checkin import BirthYearForm
@@ -77,8 +77,5 @@ def _carried(request: HttpRequest) -> list[tuple[str, str]]:
 
 
 def _address_hash(request: HttpRequest) -> str:
-    """The network address, so that it can be counted and not read. Behind a proxy it is what the proxy has added."""
-    address = request.META.get("REMOTE_ADDR", "")
-    if getattr(settings, "SECURE_PROXY_SSL_HEADER", None):
-        address = request.headers.get("X-Forwarded-For", address).rpartition(",")[2].strip()
-    return keyed_text(SALT, address)
+    """The network address, so that it can be counted and not read."""
+    return keyed_text(SALT, address_of(request))

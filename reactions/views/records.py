@@ -2,8 +2,8 @@
 
 from django.http import Http404
 from django.shortcuts import get_object_or_404
-from django.utils import timezone
 
+from patients.access import opens
 from patients.models import User
 from reactions.models import AnaphylaxisRecord, CheckIn, Infusion, Reaction
 
@@ -15,7 +15,7 @@ def find_infusion(user: User, pk: int) -> Infusion:
         "rate_steps__created_by", "vitals__created_by", "treatments__created_by", "reactions__anaphylaxis"
     )
     infusion: Infusion = get_object_or_404(rows, pk=pk)
-    timezone.activate(infusion.zone)
+    opens(infusion.patient)
     return infusion
 
 
@@ -48,7 +48,7 @@ def find_reaction(user: User, pk: int) -> Reaction:
         "infusion__vials",
     )
     reaction: Reaction = get_object_or_404(rows, pk=pk)
-    timezone.activate(reaction.infusion.zone)
+    opens(reaction.patient)
     return reaction
 
 
@@ -85,5 +85,5 @@ def find_checkin(user: User, pk: int) -> CheckIn:
     checkins = CheckIn.objects.visible_to(user).select_related("infusion__patient__clinic", "infusion__product")
     told = ("phone_calls__called_by", "decisions__decided_by", "decisions__reaction__symptoms")
     checkin: CheckIn = get_object_or_404(checkins.with_answers().prefetch_related(*told), pk=pk)
-    timezone.activate(checkin.infusion.zone)
+    opens(checkin.patient)
     return checkin

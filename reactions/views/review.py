@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
-from patients.access import StaffRequest, posted
+from patients.access import StaffRequest, opens, posted
 from patients.models import User
 from reactions import recording
 from reactions.forms.reaction_entry import ReactionEntry
@@ -190,7 +190,7 @@ def _infusion_of(request: StaffRequest, report: Report) -> Infusion:
 def find_report(user: User, pk: int) -> Report:
     """The report with all that was told and decided; 404 outside the user's clinics, without a problem, or void."""
     report: Report = get_object_or_404(Report.objects.visible_to(user).reported().with_all_told(), pk=pk)
-    timezone.activate(report.infusion.zone)
+    opens(report.patient)
     return report
 
 

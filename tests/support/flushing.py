@@ -8,10 +8,10 @@ from patients import guards
 
 def let_tests_empty_the_trail() -> None:
     """Take its triggers off before the tables are emptied. Django puts them on again, as after a migration."""
-    empty = TransactionTestCase._fixture_teardown
+    empty = TransactionTestCase._fixture_teardown  # type: ignore[attr-defined]
 
     def empty_without_guards(self: TransactionTestCase) -> None:
         guards.take_off(DEFAULT_DB_ALIAS)
         empty(self)
 
-    TransactionTestCase._fixture_teardown = empty_without_guards
+    TransactionTestCase._fixture_teardown = empty_without_guards  # type: ignore[attr-defined]
