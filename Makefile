@@ -43,6 +43,7 @@ check: python-found ## lint, types, templates, import order, migrations, deploym
 	DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
 	DEBUG=false SITE_URL=https://ivigtrack.example ALLOWED_HOSTS=ivigtrack.example DATABASE_URL=sqlite://:memory: \
 		SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
+		IVIGTRACK_FIELD_KEYS=$$($(BIN)/python manage.py new_key) \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 
 format: python-found ## put code into the agreed form

@@ -4,13 +4,16 @@ from functools import partial
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.decorators import method_decorator
 
+from patients.sealing.query import hide
 from reactions.views.alert_times import alert_times_csv, alert_times_page
 from reactions.views.rates import (
     rate_infusions,
@@ -55,6 +58,17 @@ class IVIGTrackAdminSite(admin.AdminSite):
             raise PermissionDenied
         return redirect_to_login(request.GET.get("next") or reverse("admin:index"), reverse("login"))
 
+    def search(self, request: HttpRequest) -> HttpResponse:
+        """Lead to the list that was searched, with the words sealed in its address."""
+        sent = request.POST.dict()
+        listed = sent.pop("list", "")
+        if request.method != "POST" or listed not in {model._meta.label_lower for model in self._registry}:
+            raise Http404
+        words = {SEARCH_VAR: hide(sent.pop("words", ""))}
+        sent.pop("csrfmiddlewaretoken", None)
+        asked = {name: value for name, value in (sent | words).items() if value}
+        return redirect(reverse(f"admin:{listed.replace('.', '_')}_changelist", query=asked))
+
     def get_urls(self) -> list[URLPattern | URLResolver]:
         site: dict[str, Any] = {"site": self}
         return [
@@ -67,5 +81,6 @@ class IVIGTrackAdminSite(admin.AdminSite):
             path("alert-times.csv", self.admin_view(partial(alert_times_csv, **site)), name="alert_times_csv"),
             path("signals/", self.admin_view(partial(signals_page, **site)), name="signals"),
             path("signals/<int:pk>/", self.admin_view(partial(signal_page, **site)), name="signal"),
+            path("search/", self.admin_view(self.search), name="search"),
             *super().get_urls(),
         ]

@@ -3,9 +3,11 @@
 Nothing need be set for a local run: the database is SQLite in var/, the secret key is made once and kept there.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from secrets import token_urlsafe
+from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
@@ -35,11 +37,19 @@ def _kept(name: str, make: Callable[[], str]) -> str:
 
 
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="") or _kept("secret-key", get_random_secret_key)
-# The first seals what names a person, and all open it (patients/sealing).
-FIELD_KEYS = env.list("IVIGTRACK_FIELD_KEYS", default=[]) or [_kept("field-key", lambda: token_urlsafe(32))]
 SITE_URL = env.str("SITE_URL", default="http://127.0.0.1:8000").rstrip("/")
+HTTPS = SITE_URL.startswith("https://")
+# Only this machine is served. Everywhere else ivigtrack/fitness.py asks for more.
+IS_LOCAL = urlsplit(SITE_URL).hostname in {"127.0.0.1", "localhost", "::1"}
+SECRET_KEY = env.str("SECRET_KEY", default="") or _kept("secret-key", get_random_secret_key)
+SECRET_KEY_IS_SET = "SECRET_KEY" in os.environ
+# The first seals what names a person, and all open it (patients/sealing). Only where this machine alone is served is a
+# key made at the first start.
+FIELD_KEYS = env.list("IVIGTRACK_FIELD_KEYS", default=[])
+if IS_LOCAL and not FIELD_KEYS:
+    FIELD_KEYS = [_kept("field-key", lambda: token_urlsafe(32))]
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+ALLOWED_HOSTS_ARE_SET = "ALLOWED_HOSTS" in os.environ
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
@@ -59,12 +69,14 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "ivigtrack.middleware.headers",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "ivigtrack.middleware.kept_nowhere",
     "ivigtrack.middleware.trail",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -251,7 +263,6 @@ CSRF_FAILURE_VIEW = "reactions.views.broken_links.csrf_failure"
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_AGE = 12 * 60 * 60
-HTTPS = SITE_URL.startswith("https://")
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT = HTTPS

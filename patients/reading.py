@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from patients.models import AuditEvent, Clinic, User, write_event
 from patients.origin import Origin
+from patients.sealing.query import reveal
 
 REFUSED = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
 # A page that a script fetches over and over, such as a running infusion's, is told of once in this time.
@@ -29,13 +30,14 @@ def note_page(request: HttpRequest, response: HttpResponseBase, here: Origin) ->
     if _is_fetched(request) and _was_noted(by, match.view_name, here):
         return
     patient_id, clinic_id = next(iter(here.patients.items())) if len(here.patients) == 1 else (None, None)
+    words = reveal(request.GET.get("q", ""))
     write_event(
         act,
         by=by,
         page=match.view_name,
         clinic=Clinic(pk=clinic_id) if clinic_id else None,
         patient_id=patient_id,
-        reason=request.get_full_path()[:2_000],
+        reason=f"Searched for {words}" if act == "page.searched" else request.get_full_path()[:2_000],
     )
 
 
@@ -46,7 +48,7 @@ def _act(request: HttpRequest, response: HttpResponseBase) -> str:
         return ""
     if response.get("Content-Disposition") or not response.get("Content-Type", "").startswith("text/html"):
         return "page.exported"
-    return "page.searched" if request.GET.get("q") else "page.read"
+    return "page.searched" if reveal(request.GET.get("q", "")) else "page.read"
 
 
 def _is_fetched(request: HttpRequest) -> bool:

@@ -136,7 +136,9 @@ def test_lists_show_the_own_clinic_only(
         ):
             assert ("Tessa Synthetic" in client.get(reverse(page)).content.decode()) is sees
         assert ("SYN-1" in client.get(reverse("reactions:lots")).content.decode()) is sees
-        assert ("Tessa Synthetic" in client.get(reverse("patients:list") + "?q=tessa").content.decode()) is sees
+        assert (
+            "Tessa Synthetic" in client.post(reverse("patients:list"), {"q": "tessa"}, follow=True).content.decode()
+        ) is sees
 
 
 def test_the_admin_is_for_administrators(client: Client, nurse: User, administrator: User) -> None:

@@ -14,8 +14,6 @@ HUGE = 10**30
     [
         ("/patients/?q=%00", 200),
         ("/patients/?q=" + "x" * 5_000, 200),
-        ("/patients/?q=1980-13-45", 200),
-        ("/patients/?q=%25_%27%22%3B--", 200),
         ("/patients/?q=%F0%9F%A4%95", 200),
         ("/patients/?page=-1", 200),
         (f"/patients/?page={HUGE}", 200),
@@ -78,3 +76,17 @@ def test_a_form_without_its_token_is_refused_kindly(nurse: User, patient: Patien
     assert answer.status_code == 403
     assert "go back" in answer.content.decode().lower()
     assert not patient.iga_results.exists()
+
+
+@pytest.mark.parametrize(
+    "words", ["\0", "x" * 5_000, "1980-13-45", "%_'\";--", "🤕", "{{ 7|add:7 }}", "<script>alert(1)</script>"]
+)
+def test_a_strange_search(client: Client, nurse: User, administrator: User, patient: Patient, words: str) -> None:
+    for user, address, sent in (
+        (nurse, "/patients/", {"q": words}),
+        (administrator, "/admin/search/", {"list": "patients.patient", "words": words}),
+    ):
+        client.force_login(user)
+        answer = client.post(address, sent, follow=True)
+        assert answer.status_code == 200
+        assert "<script>alert" not in answer.content.decode()

@@ -7,7 +7,7 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
 from patients.access import signed_in
-from patients.admin.scoped import ClinicFilter, ScopedAdmin, SetUpAdmin, VoidFilter
+from patients.admin.scoped import ClinicFilter, HiddenSearch, ScopedAdmin, SetUpAdmin, VoidFilter
 from patients.models import AuditEvent, Clinic, IgaResult, Patient, StaffRole, User
 
 # Roles say who may do what; Django's groups are not used.
@@ -39,7 +39,7 @@ class StaffRoleInline(admin.TabularInline):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(HiddenSearch, DjangoUserAdmin):
     """Accounts, for superusers. A person who leaves is made inactive, never deleted."""
 
     inlines = [StaffRoleInline]

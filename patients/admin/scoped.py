@@ -8,15 +8,36 @@ from functools import reduce
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin.views.main import SEARCH_VAR, ChangeList, ChangeListSearchForm
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
 from patients.access import signed_in
 from patients.models import Clinic, Patient, difference, snapshot, write_event
 from patients.origin import shows
+from patients.sealing.query import reveal
 
 
-class ScopedAdmin(admin.ModelAdmin):
+class HiddenSearchForm(ChangeListSearchForm):
+    """The words of a search stand sealed in the address (patients/sealing/query.py)."""
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        return values | {SEARCH_VAR: reveal(values.get(SEARCH_VAR, ""))}
+
+
+class HiddenSearchList(ChangeList):
+    search_form_class = HiddenSearchForm
+
+
+class HiddenSearch(admin.ModelAdmin):
+    """Nobody finds the names that were sought in a browser's history or a server's log."""
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return HiddenSearchList
+
+
+class ScopedAdmin(HiddenSearch):
     """`clinic_path` leads from the model to its clinic, such as "patient__clinic"; empty when a row has none.
 
     `patient_paths` lead to its patients, where they are not on the way to the clinic. `in_words` leads from a field

@@ -30,7 +30,7 @@ def seal(purpose: str, text: str) -> str:
 def unseal(purpose: str, sealed: str) -> str:
     """The text again. Raises KeysDoNotFit when no key opens it, be it the key or the value that is wrong."""
     try:
-        return _opening(purpose, _keys()).decrypt(sealed).decode()
+        return _opening(purpose, _keys()).decrypt(sealed.encode()).decode()
     except InvalidToken:
         raise KeysDoNotFit(
             f"A value of {purpose} opens under no key in IVIGTRACK_FIELD_KEYS: a key is missing, or it was changed."
@@ -40,7 +40,7 @@ def unseal(purpose: str, sealed: str) -> str:
 def under_first_key(purpose: str, sealed: str) -> bool:
     """Whether the first key opens it, so that it needs no other."""
     try:
-        _fernets(purpose, _keys())[0].decrypt(sealed)
+        _fernets(purpose, _keys())[0].decrypt(sealed.encode())
     except InvalidToken:
         return False
     return True

@@ -11,13 +11,14 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods
 
 from patients import registering
 from patients.access import StaffRequest, opens, posted
 from patients.forms.iga import IgaForm
 from patients.forms.patient import PatientForm
 from patients.models import Clinic, IgaResult, Patient, StaleRecord, User
+from patients.sealing.query import hide, reveal
 from patients.views.voiding import void_page
 
 PAGE_SIZE = 25
@@ -40,9 +41,13 @@ def find_patient_to_change(user: User, pk: int) -> Patient:
     return patient
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 def patient_list(request: StaffRequest) -> HttpResponse:
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:200]
+    """All patients, or those who were sought: whose names a search says stands in no address."""
+    if request.method == "POST":
+        sought = hide(request.POST.get("q", ""))
+        return redirect(reverse("patients:list", query={"q": sought} if sought else None))
+    text = reveal(request.GET.get("q", ""))
     patients = Patient.objects.current().select_related("clinic")
     found = patients.matching(text, Clinic.objects.visible_to(request.user))
     page = Paginator(in_order(found) if text else found, PAGE_SIZE).get_page(request.GET.get("page"))
@@ -71,7 +76,7 @@ def register(request: StaffRequest) -> HttpResponse:
         except registering.AlreadyRegistered:
             form.add_error("mrn", TAKEN)
         else:
-            messages.success(request, f"{patient.full_name} is registered.")
+            messages.success(request, "The patient is registered.")
             return redirect("reactions:patient", patient.pk)
     return render(request, "patients/form.html", {"form": form})
 

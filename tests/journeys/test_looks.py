@@ -59,7 +59,9 @@ def test_long_names_and_full_lists(
     page = new_person()
     sign_in(page, nurse)
     look_at(page, "full-patients")
-    page.goto("/patients/?q=nobody-of-this-name")
+    page.goto("/patients/")
+    page.get_by_role("searchbox").fill("nobody-of-this-name")
+    page.get_by_role("button", name="Search").click()
     look_at(page, "full-search-nothing")
     for name, address in {
         "patient": f"/patients/{past.patient_id}/",

@@ -42,7 +42,7 @@ def details(**changes: Any) -> dict[str, Any]:
 def test_registering_stores_signs_and_says_so(page: Client, nurse: User) -> None:
     answer = page.post(reverse("patients:register"), details(), follow=True)
     patient = Patient.objects.with_number(["SYN-7"]).get()
-    assert "Zoë O’Synthetic-Łódź 🙂 is registered." in answer.content.decode()
+    assert "The patient is registered." in answer.content.decode()
     assert (patient.email_consent_by, patient.created_by) == (nurse, nurse)
     assert patient.why_no_mail() == ""
     event = AuditEvent.objects.get(act="patient.registered")
@@ -133,7 +133,7 @@ def test_search_by_the_beginning_of_a_name_a_number_or_a_birth_date(
     page: Client, clinic: Clinic, nurse: User, text: str, finds: bool
 ) -> None:
     make_patient(clinic, given_name="Tessa Bartholomea", family_name="Synthetic")
-    found = page.get(reverse("patients:list"), {"q": text})
+    found = page.post(reverse("patients:list"), {"q": text}, follow=True)
     assert ("Tessa Bartholomea Synthetic" in found.content.decode()) is finds
 
 
