@@ -19,7 +19,7 @@ test: python-found ## the whole suite on SQLite, PostgreSQL and in a browser
 	@$(PYTHON) ivigtrack/local/environment.py requirements-dev.txt
 	@exec $(BIN)/python -m tests.support.everything
 
-bench: python-found ## how fast mail leaves, logs come in and rates are answered; BENCH="rates --infusions 1000000 --db postgres"
+bench: python-found ## how fast mail leaves, logs come in, rates are answered, patients found; BENCH="rates --infusions 1000000 --db postgres"
 	@$(PYTHON) ivigtrack/local/environment.py requirements-dev.txt
 	@exec $(BIN)/python -m tests.benchmarks $(BENCH)
 

@@ -2,9 +2,9 @@
 
 import sys
 
-from tests.benchmarks import log, mail, rates
+from tests.benchmarks import log, mail, rates, search
 
-BENCHMARKS = {"mail": mail.main, "log": log.main, "rates": rates.main}
+BENCHMARKS = {"mail": mail.main, "log": log.main, "rates": rates.main, "search": search.main}
 
 
 def main(arguments: list[str]) -> None:

@@ -20,5 +20,9 @@ def test_the_rates_are_measured_and_agree_with_plain_sql_and_duckdb() -> None:
         assert words in said
 
 
+def test_the_search_is_measured_and_finds_whom_it_seeks() -> None:
+    assert "a name that nobody has" in bench("search", "--patients", "60")
+
+
 def test_a_log_is_measured_beside_bare_loads() -> None:
     assert "of the rate of bare bulk_create" in bench("log", "--infusions", "100")
