@@ -46,8 +46,9 @@ def somebody_signed_out(sender: Any, user: User | None, **kwargs: Any) -> None:
 
 @receiver(user_login_failed, dispatch_uid="patients.sign_in_failed")
 def somebody_could_not_sign_in(sender: Any, credentials: dict[str, Any], **kwargs: Any) -> None:
-    """The name is sealed: people type passwords there."""
-    write_event("person.sign_in_failed", by=None, reason=f"{credentials.get('username', '')}"[:150])
+    """The name is sealed, since people type passwords there; the account is told where there is one of that name."""
+    name = f"{credentials.get('username', '')}"[:150]
+    write_event("person.sign_in_failed", by=None, about=User.objects.filter(username=name).first(), reason=name)
 
 
 @receiver(pre_migrate, dispatch_uid="patients.take_guards_off")

@@ -13,6 +13,8 @@ class _Words(StrEnum):
 class StaffRoleName(_Words):
     CLINICIAN = "clinician"
     ADMINISTRATOR = "administrator"
+    # Reads the audit trail, and no record.
+    AUDITOR = "auditor"
 
 
 class Sex(_Words):

@@ -124,7 +124,7 @@ class _Staff:
             shifts = OnCallShift.objects.filter(clinic=self.clinic).answering().at(self.now)
             for shift in shifts.select_related("person"):
                 found[Rung(shift.rung)].append(shift.person)
-        roles = StaffRole.objects.filter(clinic=self.clinic, is_active=True, user__is_active=True)
+        roles = StaffRole.objects.at_work().filter(clinic=self.clinic, user__is_active=True)
         for role in roles.exclude(user__email="").select_related("user").order_by("pk"):
             rung = Rung.CLINICIANS if role.role == StaffRoleName.CLINICIAN else Rung.ADMINISTRATORS
             found[rung].append(role.user)

@@ -28,6 +28,8 @@ RECORD_BUTTONS = {
 # Answers about a form that was sent, for the page that sent it.
 FORM_PAGES = {"reactions:was_saved"}
 OTHER_PAGES = {
+    "patients:trail",
+    "patients:trail_csv",
     "patients:list",
     "patients:register",
     "reactions:alerts",

@@ -1,5 +1,6 @@
 """The clinic and the people who work there."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Self
 from zoneinfo import ZoneInfo, available_timezones
@@ -21,19 +22,28 @@ def validate_time_zone(name: str) -> None:
 one_line = RegexValidator(r"^[^\x00-\x1f\x7f\u2028\u2029]*$", "Write it on one line, without control characters.")
 
 
+# Who works with records, and who reads the trail.
+AT_WORK = (StaffRoleName.CLINICIAN, StaffRoleName.ADMINISTRATOR)
+AUDITING = (StaffRoleName.AUDITOR, StaffRoleName.ADMINISTRATOR)
+
+
 class ClinicQuerySet(models.QuerySet):
     def visible_to(self, user: "User") -> Self:
-        """Clinics in which the user has an active role; all for a superuser."""
-        if user.is_superuser:
-            return self
-        return self.filter(pk__in=StaffRole.objects.filter(user=user, is_active=True).values("clinic"))
+        """Clinics with whose records the user works; all for a superuser."""
+        return self._as(AT_WORK, user)
+
+    def audited_by(self, user: "User") -> Self:
+        """Clinics whose audit trail the user reads; all for a superuser."""
+        return self._as(AUDITING, user)
 
     def administered_by(self, user: "User") -> Self:
         """Clinics that the user administers; all for a superuser."""
+        return self._as((StaffRoleName.ADMINISTRATOR,), user)
+
+    def _as(self, roles: Sequence[StaffRoleName], user: "User") -> Self:
         if user.is_superuser:
             return self
-        roles = StaffRole.objects.filter(user=user, is_active=True, role=StaffRoleName.ADMINISTRATOR)
-        return self.filter(pk__in=roles.values("clinic"))
+        return self.filter(pk__in=StaffRole.objects.active().filter(user=user, role__in=roles).values("clinic"))
 
 
 class Clinic(models.Model):
@@ -113,7 +123,30 @@ class User(AbstractUser):
     @cached_property
     def administers_something(self) -> bool:
         """True for a superuser and for an administrator of any clinic."""
-        return self.is_superuser or self.roles.filter(is_active=True, role=StaffRoleName.ADMINISTRATOR).exists()
+        return self.is_superuser or StaffRoleName.ADMINISTRATOR in self._active_roles
+
+    @property
+    def audits_something(self) -> bool:
+        """True for a superuser, and for an auditor or administrator of any clinic."""
+        return self.is_superuser or not self._active_roles.isdisjoint(AUDITING)
+
+    @property
+    def works_somewhere(self) -> bool:
+        """True for a superuser, and for who works with the records of any clinic."""
+        return self.is_superuser or not self._active_roles.isdisjoint(AT_WORK)
+
+    @cached_property
+    def _active_roles(self) -> set[str]:
+        return set(StaffRole.objects.active().filter(user=self).values_list("role", flat=True))
+
+
+class StaffRoleQuerySet(models.QuerySet):
+    def active(self) -> Self:
+        return self.filter(is_active=True)
+
+    def at_work(self) -> Self:
+        """Active roles of those who work with records: who can be told of one."""
+        return self.active().filter(role__in=AT_WORK)
 
 
 class StaffRole(models.Model):
@@ -123,6 +156,8 @@ class StaffRole(models.Model):
     clinic = models.ForeignKey(Clinic, models.PROTECT, related_name="roles")
     role = models.CharField(max_length=20, choices=StaffRoleName.choices())
     is_active = models.BooleanField(default=True, help_text="Untick when the person leaves; roles are not deleted.")
+
+    objects = StaffRoleQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "clinic", "role"], name="patients_staffrole_once")]

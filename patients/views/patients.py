@@ -47,6 +47,8 @@ def patient_list(request: StaffRequest) -> HttpResponse:
     if request.method == "POST":
         sought = hide(request.POST.get("q", ""))
         return redirect(reverse("patients:list", query={"q": sought} if sought else None))
+    if request.user.audits_something and not request.user.works_somewhere:
+        return redirect("patients:trail")
     text = reveal(request.GET.get("q", ""))
     patients = Patient.objects.current().select_related("clinic")
     found = patients.matching(text, Clinic.objects.visible_to(request.user))

@@ -9,9 +9,9 @@ from typing import Any
 from django.db.models import F, Prefetch
 
 from patients.models import Patient
+from patients.spreadsheet import safe_cell
 from reactions.models import Course, Reaction
 from reactions.models.infusion import InfusionQuerySet
-from reactions.spreadsheet import safe_cell
 from reactions.vocabulary import ReactionRecord
 
 COLUMNS = (

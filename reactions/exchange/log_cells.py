@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from patients import clock
 from patients.iga import Reading, UnreadableIga, parse
+from patients.spreadsheet import meant_by
 from patients.words import AntiIga, Sex
 from reactions.clinical.ctcae import OTHER, UndefinedGrade, candidates, check_grade, find_term, suggest, version_for
 from reactions.clinical.infusion_checks import (
@@ -20,7 +21,6 @@ from reactions.clinical.infusion_checks import (
     why_impossible_lot,
     why_impossible_weight,
 )
-from reactions.spreadsheet import meant_by
 from reactions.vocabulary import Outcome, ReactionRecord, Setting
 
 NONE = "none"

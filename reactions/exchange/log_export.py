@@ -12,12 +12,12 @@ from django.core.management.base import OutputWrapper
 from django.db.models import F, Prefetch
 
 from patients.models import Clinic, IgaResult
+from patients.spreadsheet import safe_cell
 from patients.words import AntiIga, Sex
 from reactions.clinical.ctcae import OTHER
 from reactions.exchange.log_drugs import is_plain_dose
 from reactions.exchange.log_rows import COLUMNS
 from reactions.models import Infusion, Premedication, Reaction, Symptom
-from reactions.spreadsheet import safe_cell
 from reactions.vocabulary import Outcome, PremedicationRecord, ReactionRecord
 
 BATCH = 2_000

@@ -80,7 +80,7 @@ class AlertPolicy(models.Model):
 class OnCallQuerySet(models.QuerySet):
     def answering(self) -> Self:
         """Shifts of people who can be told: they have an address and still work at the clinic."""
-        works_here = StaffRole.objects.filter(clinic=OuterRef("clinic"), user=OuterRef("person"), is_active=True)
+        works_here = StaffRole.objects.at_work().filter(clinic=OuterRef("clinic"), user=OuterRef("person"))
         return self.filter(Exists(works_here), person__is_active=True).exclude(person__email="")
 
     def within(self, start: datetime, end: datetime) -> Self:
@@ -124,7 +124,7 @@ class OnCallShift(models.Model):
             raise ValidationError({"ends_at": "The shift ends after it begins."})
         if not (self.clinic_id and self.person_id):
             return
-        works_here = StaffRole.objects.filter(clinic=self.clinic_id, user=self.person_id, is_active=True)
+        works_here = StaffRole.objects.at_work().filter(clinic=self.clinic_id, user=self.person_id)
         if not works_here.exists() or not self.person.is_active:
             raise ValidationError({"person": "This person does not work at the clinic."})
         if not self.person.email:

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from patients.models import MAY_PASS, Patient, address_digest
+from patients.models import MAY_PASS, Patient, StaffRole, address_digest
 from reactions.models.alert import Alert
 from reactions.models.checkin import CheckIn
 from reactions.models.infusion import Infusion
@@ -220,7 +220,7 @@ class OutboxMessage(models.Model):
     def _why_not_to_recipient(self, clinic_pk: int) -> str:
         if self.recipient is None or not self.recipient.email:
             return "The recipient has no address."
-        works_here = self.recipient.roles.filter(clinic=clinic_pk, is_active=True)
+        works_here = StaffRole.objects.at_work().filter(clinic=clinic_pk, user=self.recipient)
         if not self.recipient.is_active or not works_here.exists():
             return "The recipient does not work at the clinic any more."
         return ""

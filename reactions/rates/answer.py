@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from patients.models import Clinic
+from patients.spreadsheet import safe_cell
 from reactions.rates.columns import COUNTED, Columns
 from reactions.rates.counts import Counted, Counts, Stratum, count_units
 from reactions.rates.kept import columns_of
@@ -25,7 +26,6 @@ from reactions.rates.statistics import (
     wilson,
 )
 from reactions.rates.strata import WITHOUT_ONSET_COUNTS, moment_of
-from reactions.spreadsheet import safe_cell
 
 _UNIT_WORDS = {"infusion": "infusions", "course": "courses", "patient": "patients"}
 CONFOUNDING = "Premedication is mostly given to patients who reacted before. These rates cannot show what it does."

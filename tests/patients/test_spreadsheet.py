@@ -2,9 +2,9 @@
 
 import pytest
 
+from patients.spreadsheet import meant_by, safe_cell
 from reactions.exchange import log_export
 from reactions.rates import answer
-from reactions.spreadsheet import meant_by, safe_cell
 
 
 @pytest.mark.parametrize(
