@@ -106,6 +106,8 @@ def move_back(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [("patients", "0001_initial"), ("reactions", "0007_vial_once")]
+    # It reads or writes the trail as it was until then.
+    run_before = [("patients", "0016_trail")]
 
     operations = [
         migrations.RunPython(move_out, move_back),

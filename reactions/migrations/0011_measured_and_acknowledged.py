@@ -61,6 +61,8 @@ class Migration(migrations.Migration):
         ("reactions", "0010_criteria_mean_serious"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
+    # It writes the trail as it was until then.
+    run_before = [("patients", "0016_trail")]
 
     operations = [
         migrations.RunPython(take_out_what_measures_nothing, migrations.RunPython.noop),

@@ -17,6 +17,8 @@ def say_when_it_was_judged(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [("patients", "0002_whole_and_once"), ("reactions", "0011_measured_and_acknowledged")]
+    # It reads or writes the trail as it was until then.
+    run_before = [("patients", "0016_trail")]
 
     operations = [
         migrations.AddField(

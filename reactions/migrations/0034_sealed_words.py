@@ -4,26 +4,10 @@ import django.core.serializers.json
 import patients.sealing.fields
 from django.db import migrations
 
-from patients.sealing.moving import open_columns, seal_columns
-
-
-SEALED = ("alert", "anaphylaxisrecord", "answer", "answerdraft", "causalityassessment", "infusion", "patientrisk", "phonecall", "ratestep", "reaction", "responsemeasures", "reviewdecision", "safetycheck", "signaldecision", "signature", "treatment", "vitals")
-
-
-def seal(apps, editor):
-    for name in SEALED:
-        seal_columns(apps.get_model("reactions", name), editor)
-
-
-def unseal(apps, editor):
-    for name in SEALED:
-        open_columns(apps.get_model("reactions", name), editor)
-
 
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('patients', '0014_number_once'),
         ('reactions', '0033_rates_kept_ready'),
     ]
 
@@ -153,5 +137,4 @@ class Migration(migrations.Migration):
             name='void_reason',
             field=patients.sealing.fields.SealedCharField(blank=True, editable=False, max_length=500),
         ),
-        migrations.RunPython(seal, unseal),
     ]

@@ -30,7 +30,8 @@ def given(patient: Patient, days_ago: int, lot: str = LOT, **fields: object) -> 
 @pytest.fixture
 def treated(patient: Patient) -> Patient:
     """A year and a half of monthly courses of two days, with reactions in between."""
-    Patient.objects.filter(pk=patient.pk).update(phone="+1 555 0147", birth_date=date(1955, 3, 2))
+    patient.phone, patient.birth_date = "+1 555 0147", date(1955, 3, 2)
+    patient.save()
     start = datetime(2025, 1, 6, 14, tzinfo=UTC)
     for month in range(18):
         for day in range(2):

@@ -17,6 +17,7 @@ from django.utils import timezone
 from patients.models import (
     AppendOnly,
     AuditEvent,
+    AuditSeal,
     IgaResult,
     NeverDeleted,
     Patient,
@@ -402,6 +403,7 @@ ADDED: dict[type[AppendOnly], Callable[[Infusion], Any]] = {
     ReviewDecision: a_decision,
     PhoneCall: lambda infusion: SOUND[PhoneCall](infusion),
     SignalDecision: a_decision_about_a_signal,
+    AuditSeal: lambda infusion: AuditSeal.objects.create(number=1, at=timezone.now(), events="1", digest="0" * 64),
 }
 
 

@@ -217,7 +217,7 @@ def test_the_list_pages_and_asks_no_more_queries_for_more_rows(
     client.force_login(nurse)
     fill(clinic, 1)
     due.queue_what_is_due(timezone.now())
-    with django_assert_max_num_queries(15) as one:
+    with django_assert_max_num_queries(21) as one:
         assert client.get("/checkins/?show=all").status_code == 200
     fill(clinic, 12)
     due.queue_what_is_due(timezone.now())

@@ -4,35 +4,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from patients.models import AuditEvent, Clinic, User
 from patients.views.history import history_of
 from reactions import recording
 from reactions.models import AnaphylaxisRecord, Infusion, Reaction, SafetyCheck, Vitals
-from reactions.rates import keeping
 from tests.support.factories import make_infusion, make_patient, make_reaction
+from tests.support.migrating import migrate, migrate_to_the_latest
 
 APART = ("reactions", "0007_vial_once")
 TOGETHER = ("reactions", "0008_moments_where_they_belong")
-
-
-def migrate(target: tuple[str, str]) -> Any:
-    """Bring the database to this state, as `migrate` does, and give the models as they were then."""
-    keeping.let_go("default")
-    executor = MigrationExecutor(connection)
-    executor.migrate([target])
-    return MigrationExecutor(connection).loader.project_state([target]).apps
-
-
-def migrate_to_the_latest() -> None:
-    """Bring the tables to what the models of today know."""
-    keeping.let_go("default")
-    executor = MigrationExecutor(connection)
-    executor.migrate(executor.loader.graph.leaf_nodes())
-    keeping.prepare()
 
 
 @pytest.fixture
@@ -191,7 +173,9 @@ def test_a_record_that_was_judged_says_when(clinic: Clinic, nurse: User) -> None
         made.append(records.create(reaction_id=reaction.pk, created_by_id=nurse.pk, version=version))
     tapped, unheard_of, judged = made
     events = [
-        AuditEvent.objects.create(act="anaphylaxis.judged", entity="reactions.anaphylaxisrecord", entity_id=judged.pk)
+        old.get_model("patients", "AuditEvent").objects.create(
+            act="anaphylaxis.judged", entity="reactions.anaphylaxisrecord", entity_id=judged.pk
+        )
         for _ in range(2)
     ]
     migrate(("reactions", "0012_when_anaphylaxis_was_judged"))
@@ -218,6 +202,7 @@ def test_two_suspicions_stop_one_infusion_once(running_before: Infusion, nurse: 
     for reaction, at in zip(reactions, stops, strict=True):
         old.create(reaction_id=reaction.pk, created_by_id=nurse.pk, stopped_at=at)
     migrate(TOGETHER)
+    migrate_to_the_latest()
     assert running_before.rate_steps.get(reason="stop").at == stops[0]
     assert AuditEvent.objects.get(act="anaphylaxis.tap_set_aside").changes == {"stopped_at": [str(stops[1]), None]}
 
@@ -233,6 +218,7 @@ def test_a_void_suspicion_stops_nothing_and_its_dose_was_given_all_the_same(
     old = migrate(APART).get_model("reactions", "AnaphylaxisRecord").objects
     old.create(reaction_id=reaction.pk, created_by_id=nurse.pk, adrenaline_1_at=given, stopped_at=stopped)
     migrate(TOGETHER)
+    migrate_to_the_latest()
     assert Infusion.objects.get().ended_at is None
     dose = running_before.treatments.get()
     assert (dose.at, dose.reaction_id, dose.is_void) == (given, None, False)

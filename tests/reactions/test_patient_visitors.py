@@ -29,6 +29,12 @@ def first(checkin: CheckIn) -> str:
     return checkin.link_path()
 
 
+def born_on(day: date | None) -> None:
+    for patient in Patient.objects.all():
+        patient.birth_date = day
+        patient.save()
+
+
 @pytest.fixture
 def report(infusion: Infusion) -> str:
     return ReportLink.of(infusion.patient).link_path()
@@ -80,7 +86,7 @@ def test_a_link_that_is_wrong_is_answered_in_the_browsers_language(client: Clien
 def test_who_answers_is_asked_where_it_makes_sense(
     client: Client, first: str, checkin: CheckIn, born: date | None, always: bool, asked: bool
 ) -> None:
-    Patient.objects.update(birth_date=born)
+    born_on(born)
     Clinic.objects.update(asks_who_answers=always)
     page = client.get(first)
     assert (page.headers.get("Location") == f"{first}who/") is asked
@@ -111,7 +117,7 @@ def test_the_birth_year_opens_the_pages_of_a_clinic_that_asks_for_it(client: Cli
 
 def test_without_a_birth_date_no_year_is_asked(client: Client, first: str) -> None:
     Clinic.objects.update(asks_birth_year=True)
-    Patient.objects.update(birth_date=None)
+    born_on(None)
     assert "any new or worse" in client.get(first).content.decode()
 
 

@@ -163,7 +163,8 @@ def test_the_form_says_what_studies_name_before_anything_is_filled_in(
 def test_an_age_that_is_not_recorded_is_said_before_anything_is_filled_in(
     client: Client, known: Patient, nurse: User
 ) -> None:
-    Patient.objects.filter(pk=known.pk).update(birth_date=None)
+    known.birth_date = None
+    known.save()
     assert "No age is recorded" in first_view(client, known, nurse)
 
 

@@ -70,6 +70,7 @@ def test_keys_are_set_and_not_given_out_again(clinic: Clinic) -> None:
 def test_what_the_database_refuses_is_refused_as_ever(clinic: Clinic) -> None:
     known = make_patient(clinic)
     twice = Patient(clinic=clinic, mrn=known.mrn, created_by=known.created_by)
+    twice.derive()
     with pytest.raises(IntegrityError), transaction.atomic():
         insert_all(Patient, [twice])
     assert Patient.objects.count() == 1

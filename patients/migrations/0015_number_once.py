@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('patients', '0013_sealed_identifiers'),
+        ('patients', '0014_seal_identifiers'),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('patients', '0016_trail_sealed'),
+        ('patients', '0018_trail_sealed'),
     ]
 
     operations = [

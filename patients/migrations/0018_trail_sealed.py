@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('patients', '0015_trail'),
+        ('patients', '0017_trail_told'),
     ]
 
     operations = [
