@@ -16,6 +16,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 # Characters of a key: 32 random bytes in base64 have 43.
 SHORTEST_KEY = 43
+# Bytes of the salt of a file.
+SALT_LENGTH = 16
 
 
 class KeysDoNotFit(ImproperlyConfigured):
@@ -81,3 +83,20 @@ def _opening(purpose: str, keys: tuple[str, ...]) -> MultiFernet:
 def _derived(key: str, purpose: str) -> bytes:
     """32 bytes for one purpose. The input is random already, so that HKDF needs no salt (RFC 5869, section 3.1)."""
     return HKDF(SHA256(), length=32, salt=None, info=f"ivigtrack {purpose}".encode()).derive(key.encode())
+
+
+def archive_key(salt: bytes) -> tuple[str, bytes]:
+    """For a file: the first key's fingerprint, and 32 bytes made of that key and the file's own salt."""
+    return fingerprints()[0], _with_salt(_keys()[0], salt)
+
+
+def archive_key_named(fingerprint: str, salt: bytes) -> bytes | None:
+    """The same for reading a file; None where this service does not have the key."""
+    for name, key in zip(fingerprints(), _keys(), strict=True):
+        if name == fingerprint:
+            return _with_salt(key, salt)
+    return None
+
+
+def _with_salt(key: str, salt: bytes) -> bytes:
+    return HKDF(SHA256(), length=32, salt=salt, info=b"ivigtrack archive").derive(key.encode())

@@ -42,6 +42,7 @@ CLINICS = (
 ACCOUNTS = (
     ("nurse", "Nora", "Nurse (demo)", "demo", StaffRoleName.CLINICIAN),
     ("admin", "Ada", "Administrator (demo)", "demo", StaffRoleName.ADMINISTRATOR),
+    ("auditor", "Audrey", "Auditor (demo)", "demo", StaffRoleName.AUDITOR),
     ("other-nurse", "Odile", "Other Nurse (demo)", "demo-two", StaffRoleName.CLINICIAN),
 )
 DEMO_PROTOCOL = """Made-up protocol of the demonstration clinic.
