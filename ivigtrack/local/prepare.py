@@ -12,7 +12,7 @@ from django.apps import apps
 from django.core.management import call_command
 from django.db import transaction
 
-DEMO_ACCOUNTS = ("nurse", "admin", "other-nurse")
+DEMO_ACCOUNTS = ("nurse", "admin", "auditor", "other-nurse")
 DEMO_SIZE = {"patients": 60, "infusions": 600, "seed": 1}
 
 

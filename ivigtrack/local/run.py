@@ -24,7 +24,12 @@ ROOT = Path(__file__).resolve().parents[2]
 VAR = Path(os.environ.get("IVIGTRACK_VAR", ROOT / "var"))
 WEB_PORT, MAIL_PORT, MAIL_PAGE_PORT = 8000, 1025, 8025
 DEMO_PASSWORD = "demo-ivigtrack-2026"  # noqa: S105 - printed on purpose
-DEMO_ROLES = {"nurse": "nurse", "admin": "administrator", "other-nurse": "nurse of another clinic"}
+DEMO_ROLES = {
+    "nurse": "nurse",
+    "admin": "administrator",
+    "auditor": "auditor",
+    "other-nurse": "nurse of another clinic",
+}
 READY_WITHIN_SECONDS = 60.0
 
 

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> None:
                 _print(database, found[-1])
                 if len(found) > 1:
                     _print_growth(*found[-2:])
-        if any(figures["queries"] != found[0]["queries"] for figures in found):
+        if any(count > found[0]["queries"][page] for figures in found for page, count in figures["queries"].items()):
             sys.exit("The number of queries of a page grows with the number of infusions.")
 
 

@@ -327,7 +327,7 @@ def test_with_the_worker_dead_for_the_first_minutes_each_is_told_once(
     assert smtp_sink.messages == []
     let_pass(alert, 1)
     worker = start_worker(
-        broker_url=broker, email_url=smtp_sink.url, site_url="http://site.example", log=tmp_path / "worker.log"
+        broker_url=broker, email_url=smtp_sink.url, site_url="http://127.0.0.1:1", log=tmp_path / "worker.log"
     )
     try:
         # The answer's own wake-up waits in the broker; the scheduler's next ones come on top.

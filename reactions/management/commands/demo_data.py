@@ -80,7 +80,7 @@ class Command(BaseCommand):
             return self.tell_logins()
         with transaction.atomic():
             first, second = (self.make_clinic(clinic) for clinic in CLINICS)
-            nurse, _, other_nurse = (self.make_account(*account) for account in ACCOUNTS)
+            nurse, _, _, other_nurse = (self.make_account(*account) for account in ACCOUNTS)
             self.fill(first, nurse, patients=patients, infusions=infusions, seed=seed, years=options["years"])
             self.fill(second, other_nurse, seed=seed + 1, **SECOND_CLINIC)
             if not options["no_checkins"]:
