@@ -4,7 +4,7 @@ The one thing that may change is that an event comes under its seal. Whoever may
 them; `manage.py verify_audit` says that they are gone, and finds what was done meanwhile.
 """
 
-from django.db import connections
+from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from patients.models import AuditEvent, AuditSeal
@@ -16,8 +16,8 @@ REFUSED = "The audit trail is append-only."
 
 def put_on(using: str) -> None:
     """Have the triggers, whether they are there or not."""
-    take_off(using)
-    with connections[using].cursor() as cursor:
+    with transaction.atomic(using=using), connections[using].cursor() as cursor:
+        take_off(using)
         if connections[using].vendor == "postgresql":
             cursor.execute(_FUNCTION)
         for statement in _triggers(connections[using]).values():
@@ -28,7 +28,7 @@ def take_off(using: str) -> None:
     """Before a migration, which may build the tables anew."""
     connection = connections[using]
     with connection.cursor() as cursor:
-        for name, table in _there(connection):
+        for name, table in _there(connection, also_off=True):
             cursor.execute(f"DROP TRIGGER {name}" + (f" ON {table}" if connection.vendor == "postgresql" else ""))
 
 
@@ -37,16 +37,17 @@ def are_on(using: str) -> bool:
     return {name for name, _ in _there(connections[using])} == _triggers(connections[using]).keys()
 
 
-def _there(connection: BaseDatabaseWrapper) -> list[tuple[str, str]]:
-    """(name, table) of each trigger of ours that is on."""
-    asked = "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger'"
+def _there(connection: BaseDatabaseWrapper, *, also_off: bool = False) -> list[tuple[str, str]]:
+    """(name, table) of each trigger of ours that is on, or also of those that somebody switched off."""
+    asked, given = "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger'", []
     if connection.vendor == "postgresql":
         asked = (
             "SELECT t.tgname, c.relname FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid"
-            " WHERE pg_table_is_visible(c.oid) AND t.tgenabled <> 'D'"
+            " WHERE pg_table_is_visible(c.oid) AND (%s OR t.tgenabled <> 'D')"
         )
+        given = [also_off]
     with connection.cursor() as cursor:
-        cursor.execute(asked)
+        cursor.execute(asked, given)
         return [(name, table) for name, table in cursor.fetchall() if name.startswith(PREFIX)]
 
 

@@ -151,6 +151,17 @@ def test_triggers_come_back_after_a_migration_and_are_missed_when_they_are_gone(
     assert guards.are_on(DEFAULT_DB_ALIAS)
 
 
+def test_triggers_that_somebody_switched_off_are_missed_and_come_back(events: list[AuditEvent]) -> None:
+    if connection.vendor == "postgresql":
+        run("SET CONSTRAINTS ALL IMMEDIATE")
+        run("ALTER TABLE patients_auditevent DISABLE TRIGGER USER")
+    else:
+        run("DROP TRIGGER trail_keeps_patients_auditevent_delete")
+    assert not guards.are_on(DEFAULT_DB_ALIAS)
+    call_command("migrate", verbosity=0)
+    assert guards.are_on(DEFAULT_DB_ALIAS)
+
+
 def test_a_trail_as_it_was_written_is_found_so(events: list[AuditEvent]) -> None:
     found = trail.verify()
     assert not found.faults
