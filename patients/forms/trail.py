@@ -69,11 +69,16 @@ class TrailForm(forms.Form):
         return values
 
     def events(self) -> AppendOnlyQuerySet:
-        """Events of the user's clinics, and of their staff where no clinic is named, as filtered; newest first."""
+        """Events of the user's clinics, and of their staff where no clinic is named, as filtered; newest first.
+
+        Of somebody who works elsewhere too only signing in and out: what they searched for may be of the other clinic.
+        """
         found = AuditEvent.objects.order_by("-pk")
         if not self.user.is_superuser:
             staff = StaffRole.objects.filter(clinic__in=self.clinics).values("user")
-            theirs = Q(by__in=staff) | Q(by=None, entity="patients.user", entity_id__in=staff)
+            elsewhere = StaffRole.objects.exclude(clinic__in=self.clinics).values("user")
+            theirs = Q(by__in=staff) & (~Q(by__in=elsewhere) | Q(act__startswith="person."))
+            theirs |= Q(by=None, entity="patients.user", entity_id__in=staff)
             found = found.filter(Q(clinic__in=self.clinics) | Q(clinic=None) & theirs)
         asked = self.cleaned_data
         if asked.get("clinic"):

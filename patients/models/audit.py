@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import Any
 
-from cryptography.fernet import Fernet
+from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
@@ -28,6 +28,7 @@ from patients.sealing.fields import SealedCharField
 # The key of what is about no patient, and the one under which events are given their codes.
 OF_NOBODY = 0
 ENTITY_LENGTH = 60
+ALTERED = "What this event told was altered in the database, and cannot be read."
 DESTROYED = "The key of this patient's part of the trail was destroyed."
 
 
@@ -59,7 +60,7 @@ class AuditKey(models.Model):
 
     def seal(self, text: str) -> str:
         """The text as a token; empty when the key was destroyed, since nobody may read it."""
-        return Fernet(self.key).encrypt(text.encode()).decode() if self.key else ""
+        return _fernet(self.key).encrypt(text.encode()).decode() if self.key else ""
 
     def unseal(self, token: str) -> str | None:
         """The text again; None when the key was destroyed."""
@@ -119,7 +120,10 @@ class AuditEvent(AppendOnly):
 
     @cached_property
     def _told(self) -> dict[str, Any]:
-        text = self.key.unseal(self.told)
+        try:
+            text = self.key.unseal(self.told)
+        except InvalidToken:
+            return {"reason": ALTERED}
         return {"reason": DESTROYED} if text is None else json.loads(text)
 
     @property

@@ -44,8 +44,13 @@ def history_of(record: models.Model) -> list[HistoryLine]:
 
 def _line(event: AuditEvent, model: type[models.Model]) -> HistoryLine:
     what = event.act.rpartition(".")[2]
-    changes = [] if what in FIRST_ACTS else changes_in_words(model, event.changes)
+    changes = changes_of(event, model)
     return HistoryLine(what.replace("_", " ").capitalize(), event.by, event.at, event.reason, changes)
+
+
+def changes_of(event: AuditEvent, model: type[models.Model]) -> list[Change]:
+    """What the event changed; nothing for the first one of a record."""
+    return [] if event.act.rpartition(".")[2] in FIRST_ACTS else changes_in_words(model, event.changes)
 
 
 def changes_in_words(model: type[models.Model], changes: dict[str, list[Any]]) -> list[Change]:

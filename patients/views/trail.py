@@ -18,7 +18,7 @@ from patients.access import StaffRequest
 from patients.forms.trail import TrailForm
 from patients.models import AuditEvent, Patient
 from patients.spreadsheet import safe_cell
-from patients.views.history import Change, changes_in_words
+from patients.views.history import Change, changes_of
 
 PAGE_SIZE = 50
 COLUMNS = (
@@ -64,7 +64,7 @@ def trail_page(request: StaffRequest) -> HttpResponse:
     if form.is_valid():
         events = form.events().select_related("by", "key", "clinic")
         page = Paginator(events, PAGE_SIZE).get_page(request.GET.get("page"))
-        context |= {"page": page, "lines": _lines(list(page)), "patient": form.chosen_patient()}
+        context |= {"page": page, "lines": _lines(list(page), form), "patient": form.chosen_patient()}
     return render(request, "patients/trail.html", context, status=HTTPStatus.OK if form.is_valid() else 400)
 
 
@@ -84,8 +84,9 @@ def _form(request: StaffRequest) -> TrailForm:
     return TrailForm(request.GET, user=request.user)
 
 
-def _lines(events: list[AuditEvent]) -> list[Line]:
-    patients = Patient.objects.in_bulk({event.patient_id for event in events if event.patient_id})
+def _lines(events: list[AuditEvent], form: TrailForm) -> list[Line]:
+    here = Patient.objects.filter(clinic__in=form.clinics)
+    patients = here.in_bulk({event.patient_id for event in events if event.patient_id})
     return [Line(event, patients.get(event.patient_id or 0), _changes(event)) for event in events]
 
 
@@ -95,7 +96,7 @@ def _changes(event: AuditEvent) -> list[Change]:
         model = apps.get_model(event.entity)
     except (LookupError, ValueError):
         return []
-    return changes_in_words(model, event.changes)
+    return changes_of(event, model)
 
 
 class _Echo:

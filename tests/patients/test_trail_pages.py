@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
+from patients import guards
 from patients.models import AuditEvent, Clinic, Patient, StaffRole, User, write_event
 from patients.words import StaffRoleName
 from tests.support import PASSWORD
@@ -98,6 +99,29 @@ def test_another_clinics_trail_is_not_shown(client: Client, patient: Patient, ot
     for words in ("Ottoline", "Misspelt", "Nora"):
         assert words not in shown
     assert client.get(TRAIL, {"by": User.objects.get(username="nurse").pk}).status_code == 400
+
+
+def test_what_somebody_sought_who_works_elsewhere_too_is_not_shown(
+    page: Client, nurse: User, other_clinic: Clinic, clinic: Clinic
+) -> None:
+    StaffRole.objects.create(user=nurse, clinic=other_clinic, role=StaffRoleName.CLINICIAN)
+    stranger = make_patient(other_clinic, family_name="Elsewhere")
+    at_work = Client()
+    at_work.force_login(nurse)
+    at_work.post("/patients/", {"q": "Elsewhere"}, follow=True)
+    write_event("patient.seen", by=nurse, patient_id=stranger.pk, reason="Of the other clinic")
+    assert "Elsewhere" not in text(page) + str(rows(page))
+    assert "Of the other clinic" not in text(page)
+    assert "Nora Test" in text(page, kind="signing")
+    StaffRole.objects.filter(clinic=other_clinic).delete()
+    assert "Searched for Elsewhere" in text(page)
+    assert "Elsewhere Synthetic" not in text(page)
+
+
+def test_an_event_whose_words_were_altered_still_has_its_line(page: Client, patient: Patient) -> None:
+    guards.take_off("default")
+    AuditEvent._base_manager.filter(act="patient.corrected").update(told="gAAAAnothing")
+    assert "was altered in the database" in text(page)
 
 
 def test_who_signed_in_and_could_not_is_shown_to_their_clinic_only(
