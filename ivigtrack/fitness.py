@@ -33,7 +33,7 @@ def unfit() -> list[str]:
 def must_be_fit() -> None:
     """Raise ImproperlyConfigured unless the service may run so, and KeysDoNotFit for a database of other keys."""
     if wrong := unfit():
-        raise ImproperlyConfigured(f"IVIGTRACK does not start at {settings.SITE_URL}. " + " ".join(wrong))
+        raise ImproperlyConfigured(f"IVIGTrack does not start at {settings.SITE_URL}. " + " ".join(wrong))
     try:
         # Opening it compares the keys (patients/receivers.py).
         connection.ensure_connection()

@@ -3,7 +3,6 @@
 Nothing need be set for a local run: the database is SQLite in var/, the secret key is made once and kept there.
 """
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from secrets import token_urlsafe
@@ -42,14 +41,14 @@ HTTPS = SITE_URL.startswith("https://")
 # Only this machine is served. Everywhere else ivigtrack/fitness.py asks for more.
 IS_LOCAL = urlsplit(SITE_URL).hostname in {"127.0.0.1", "localhost", "::1"}
 SECRET_KEY = env.str("SECRET_KEY", default="") or _kept("secret-key", get_random_secret_key)
-SECRET_KEY_IS_SET = "SECRET_KEY" in os.environ
+SECRET_KEY_IS_SET = bool(env.str("SECRET_KEY", default=""))
 # The first seals what names a person, and all open it (patients/sealing). Only where this machine alone is served is a
 # key made at the first start.
 FIELD_KEYS = env.list("IVIGTRACK_FIELD_KEYS", default=[])
 if IS_LOCAL and not FIELD_KEYS:
     FIELD_KEYS = [_kept("field-key", lambda: token_urlsafe(32))]
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
-ALLOWED_HOSTS_ARE_SET = "ALLOWED_HOSTS" in os.environ
+ALLOWED_HOSTS_ARE_SET = bool(env.list("ALLOWED_HOSTS", default=[]))
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [

@@ -37,6 +37,7 @@ def start(role: str, folder: Path, **changes: str | None) -> subprocess.Complete
         ({"SITE_URL": "http://ivigtrack.example"}, "SITE_URL begins with http://"),
         ({"DEBUG": "true"}, "DEBUG is on"),
         ({"SECRET_KEY": None}, "SECRET_KEY is not set"),
+        ({"SECRET_KEY": ""}, "SECRET_KEY is not set"),
         ({"IVIGTRACK_FIELD_KEYS": None}, "IVIGTRACK_FIELD_KEYS is not set"),
         ({"ALLOWED_HOSTS": None}, "ALLOWED_HOSTS is not set"),
         ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS is not set, or allows every name"),
