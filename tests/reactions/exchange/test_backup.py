@@ -3,10 +3,8 @@
 import io
 import json
 import os
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -229,15 +227,3 @@ def test_a_later_version_and_another_kind_are_refused(
         done = run("restore", new_database, tmp_path, str(file), **keys)
         assert done.returncode
         assert said in done.stderr
-
-
-def test_a_copy_that_sqlite_made_is_one_sound_file(tmp_path: Path, filled: None) -> None:
-    """While somebody else is writing, the backup is of one moment."""
-    if connection.vendor != "sqlite":
-        return
-    call_command("backup", str(tmp_path / "one.backup"), stdout=io.StringIO())
-    with (tmp_path / "one.backup").open("rb") as file:
-        content = b"".join(read(file))
-    (tmp_path / "copy.sqlite3").write_bytes(content.split(b"\n", 1)[1])
-    with closing(sqlite3.connect(tmp_path / "copy.sqlite3")) as copy:
-        assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
