@@ -51,6 +51,8 @@ class TrailForm(forms.Form):
         say_what_is_missing(self)
         self.helper = FormHelper()
         self.helper.form_tag = False
+        # It only asks: a token would stand in the address.
+        self.helper.disable_csrf = True
         self.helper.layout = Layout(
             "patient",
             Row(
