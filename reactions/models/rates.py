@@ -26,14 +26,15 @@ class RatesKept(models.Model):
 class RateColumns(models.Model):
     """The infusions of a clinic that began in a month, UTC: one column of numbers in each field, packed.
 
-    A question reads the columns that it asks for. A key's column holds places among its `values`.
+    A question reads the columns that it asks for. A key's column holds places among its `values`, that of patients the
+    steps from each to the next.
     """
 
     clinic = models.ForeignKey(Clinic, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False)
     month = models.IntegerField(help_text="Months since January of the year 0.")
     fingerprint = models.CharField(max_length=64, help_text="Of the rules by which it was made.")
     infusions = models.PositiveIntegerField(help_text="How many; each column is as long.")
-    values = models.TextField(help_text="JSON: the values of each key.")
+    values = models.TextField(help_text="JSON: the values of each key, and the lowest and highest patient.")
     infusion = models.BinaryField()
     patient = models.BinaryField()
     course = models.BinaryField()

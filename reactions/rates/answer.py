@@ -97,11 +97,11 @@ def answers_by_unit(
     groupings: Sequence[tuple[str, ...]],
     clinics: Iterable[Clinic],
     units: Collection[str] = UNITS,
-    columns: Columns | None = None,
+    blocks: Sequence[Columns] | None = None,
 ) -> dict[str, list[RatesTable]]:
     """The answers per infusion, per course and per patient, side by side and from one pass over the infusions.
 
-    Who has read them already gives their `columns`, which have all keys of the groupings.
+    Who has read them already gives their columns in `blocks`, with all keys of the groupings.
 
     The strictest small-cell rule of the clinics holds for all of them, and the same strata are hidden in every unit.
     Raises UnanswerableQuestion where the rule cannot be kept: for more than two keys at once.
@@ -113,12 +113,12 @@ def answers_by_unit(
         raise UnanswerableQuestion("Small groups are not shown here: divide by two keys at most.")
     margins = {(key,) for by in groupings if least for key in by}
     every = list(dict.fromkeys([*groupings, *sorted(margins)]))
-    if columns is None:
+    if blocks is None:
         names = COUNTED if "course" in units else [name for name in COUNTED if name != "course"]
-        columns = columns_of(question, keys_of(every), clinics, names)
-    counted = count_units(columns, every, {"infusion", *units} if least else units)
+        blocks = columns_of(question, keys_of(every), clinics, names)
+    counted = count_units(blocks, every, {"infusion", *units} if least else units)
     out = _hidden(question, every, counted["infusion"], least) if least else {}
-    period = None if least else _period(columns, clinics)
+    period = None if least else _period(blocks, clinics)
     found: dict[str, list[RatesTable]] = {}
     for unit in units:
         asked = _in_unit(question, unit)
@@ -130,14 +130,15 @@ def answers_by_unit(
     return found
 
 
-def _period(columns: Columns, clinics: Iterable[Clinic]) -> tuple[date, date] | None:
+def _period(blocks: Iterable[Columns], clinics: Iterable[Clinic]) -> tuple[date, date] | None:
     """The first and the last day on which an infusion began; UTC where the clinics' clocks differ. None without any."""
-    if not len(columns):
+    spans = [(int(block.started.min()), int(block.started.max())) for block in blocks if len(block)]
+    if not spans:
         return None
     zones = {clinic.time_zone for clinic in clinics}
     zone = ZoneInfo(zones.pop() if len(zones) == 1 else "UTC")
-    first, last = (moment_of(int(second)).astimezone(zone) for second in (columns.started.min(), columns.started.max()))
-    return first.date(), last.date()
+    first, last = min(first for first, _ in spans), max(last for _, last in spans)
+    return moment_of(first).astimezone(zone).date(), moment_of(last).astimezone(zone).date()
 
 
 def keys_of(groupings: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

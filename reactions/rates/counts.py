@@ -1,10 +1,11 @@
 """From columns to strata: how many infusions, courses and patients, and how many of them with a reaction. No database.
 
 Signatures
-    count_units(columns, groupings, units) -> {unit: [Counted of each grouping]}
+    count_units(blocks, groupings, units) -> {unit: [Counted of each grouping]}
     together(several) -> Counts                      strata added up, patient by patient
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -49,7 +50,7 @@ def _nobody() -> Numbers:
 
 @dataclass(frozen=True)
 class Counts:
-    """What was counted in one stratum: of each of its patients, in their order, units with an event, and units."""
+    """What was counted in one stratum: of each of its patients, units with an event, and units."""
 
     patient: Numbers = field(default_factory=_nobody)
     events_of: Numbers = field(default_factory=_nobody)
@@ -93,20 +94,40 @@ class Counted:
 
 
 def count_units(
-    columns: Columns, groupings: Sequence[tuple[str, ...]], units: Collection[str] = UNITS
+    blocks: Sequence[Columns], groupings: Sequence[tuple[str, ...]], units: Collection[str] = UNITS
 ) -> dict[str, list[Counted]]:
     """Count several units, each divided by each of the groupings, as a table and its margins.
 
-    A course or a patient counts once in every stratum in which it has an infusion, and as an event there when one of
-    those infusions has one.
+    Each block has patients of its own. A course or a patient counts once in every stratum in which it has an infusion,
+    and as an event there when one of those infusions has one.
     """
-    without_onset = int(np.count_nonzero(columns.known & UNTIMED))
-    rows = _Rows(columns)
-    found: dict[str, list[Counted]] = {}
-    for unit in units:
-        everything = dict(rows.divided((), unit)).get((), Counts())
-        found[unit] = [Counted(dict(rows.divided(by, unit)), everything, without_onset) for by in groupings]
-    return found
+    without_onset = sum(int(np.count_nonzero(block.known & UNTIMED)) for block in blocks)
+    found: dict[tuple[str, tuple[str, ...]], dict[Stratum, list[Counts]]] = {
+        (unit, by): defaultdict(list) for unit in units for by in [(), *groupings]
+    }
+    for block in blocks:
+        rows = _Rows(block)
+        for (unit, by), strata in found.items():
+            for stratum, counts in rows.divided(by, unit):
+                strata[stratum].append(counts)
+    whole = {asked: {stratum: _whole(parts) for stratum, parts in strata.items()} for asked, strata in found.items()}
+    return {
+        unit: [Counted(whole[unit, by], whole[unit, ()].get((), Counts()), without_onset) for by in groupings]
+        for unit in units
+    }
+
+
+def _whole(parts: Sequence[Counts]) -> Counts:
+    """One stratum of all blocks."""
+    if len(parts) == 1:
+        return parts[0]
+    told = {name: sum(getattr(part, name) for part in parts) for name in _TOLD}
+    return Counts(
+        np.concatenate([part.patient for part in parts]),
+        np.concatenate([part.events_of for part in parts]),
+        np.concatenate([part.units_of for part in parts]),
+        **told,
+    )
 
 
 class _Rows:

@@ -76,8 +76,8 @@ def groupings_of(premedication: str, also: str, clinics: Sequence[Clinic]) -> li
 def dashboard(question: Question, premedication: str, also: str, clinics: Sequence[Clinic]) -> Dashboard:
     """Answer the question for the clinics. `premedication` is that key or one drug's, `also` the second table's key."""
     groupings = groupings_of(premedication, also, clinics)
-    columns = columns_of(question, keys_of([*groupings, COMPARED_BY]), clinics)
-    by_unit = answers_by_unit(question, groupings, clinics, columns=columns)
+    blocks = columns_of(question, keys_of([*groupings, COMPARED_BY]), clinics)
+    by_unit = answers_by_unit(question, groupings, clinics, blocks=blocks)
     table, by_iga, by_drugs, second, *besides = by_unit[question.unit]
     width = len(by_drugs.strata)
     lines = [
@@ -95,7 +95,7 @@ def dashboard(question: Question, premedication: str, also: str, clinics: Sequen
         also_in_full=_in_full([by_unit[unit][3] for unit in UNITS], second),
         everything=InFull("All", table.all, tuple(by_unit[unit][0].all for unit in UNITS), ()),
         comparison=compare(
-            columns,
+            blocks,
             least=table.least_patients,
             hidden_classes=_hidden_values("premedication", besides),
         ),

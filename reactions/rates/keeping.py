@@ -33,8 +33,8 @@ from reactions.rates.kept import (
     fingerprint,
     month_of,
     months_of,
-    numbers_in,
     packed,
+    patients_in,
     start_of,
     unpacked,
 )
@@ -231,11 +231,11 @@ def _months() -> set[tuple[int, int]]:
 
 def _months_of(patients: Numbers) -> set[tuple[int, int]]:
     """(clinic, month) of all columns that hold one of the patients, wherever these were before."""
-    every = RateColumns.objects.values_list("clinic_id", "month", "infusions", "patient")
+    every = RateColumns.objects.values_list("clinic_id", "month", "patient", "infusions", "values")
     return {
         (clinic, month)
-        for clinic, month, infusions, column in every.iterator(chunk_size=100)
-        if np.isin(numbers_in(column, infusions), patients).any()
+        for clinic, month, column, infusions, values in every.iterator(chunk_size=100)
+        if np.isin(patients_in(column, infusions, values), patients).any()
     }
 
 

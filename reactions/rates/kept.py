@@ -27,7 +27,7 @@ from django.db import connection, connections
 from django.db.models import Q
 
 from patients.models import Clinic
-from reactions.rates.columns import COUNTED, OF_INFUSION, Chosen, Columns, Key, Numbers, joined
+from reactions.rates.columns import COUNTED, OF_INFUSION, Chosen, Columns, Key, Numbers, in_blocks
 from reactions.rates.question import KEYS, Question
 from reactions.rates.strata import from_records, known_of, second_of, span_of
 
@@ -35,7 +35,7 @@ from reactions.rates.strata import from_records, known_of, second_of, span_of
 PLAIN = Question()
 KEPT_KEYS = tuple(key for key in KEYS if key != "clinic")
 # Count it up when columns are packed or bits are meant in another way; changed statements tell themselves.
-RULES = 1
+RULES = 2
 # With more patients than these out of date, everything is read from the records. This project's own: as many as change
 # in some minutes of a very large service, and far fewer than a statement can name.
 MOST_STALE = 1_000
@@ -43,8 +43,8 @@ MOST_STALE = 1_000
 
 def columns_of(
     question: Question, keys: Sequence[str], clinics: Iterable[Clinic], names: Collection[str] = COUNTED
-) -> Columns:
-    """These columns of the infusions that the question is about, and keys.
+) -> list[Columns]:
+    """These columns of the infusions that the question is about, and keys, in blocks: each with patients of its own.
 
     They come from what is kept where the question allows, else from the records.
     """
@@ -53,7 +53,7 @@ def columns_of(
         kept = read(question, keys, clinics, names)
         if kept is not None:
             return kept
-    return from_records(question, keys, clinics).only(names)
+    return [from_records(question, keys, clinics).only(names)]
 
 
 def is_kept(question: Question, keys: Iterable[str]) -> bool:
@@ -65,8 +65,11 @@ def is_kept(question: Question, keys: Iterable[str]) -> bool:
 
 def read(
     question: Question, keys: Sequence[str], clinics: Sequence[Clinic], names: Collection[str] = COUNTED
-) -> Columns | None:
-    """None where what is kept is of other rules or incomplete, or too much of it is out of date."""
+) -> list[Columns] | None:
+    """The columns in blocks, none of which is empty.
+
+    None where what is kept is of other rules or incomplete, or too much of it is out of date.
+    """
     spans = {clinic.pk: _Span.of(question, clinic) for clinic in clinics}
     fields = sorted(
         {
@@ -83,7 +86,7 @@ def read(
     if len(marked) > MOST_STALE:
         return None
     slugs = {clinic.pk: clinic.slug for clinic in clinics}
-    parts = []
+    groups = defaultdict(list)
     for _, _, clinic, month, infusions, values, *packed in rows:
         if infusions:
             part = unpacked(month, infusions, values, dict(zip(fields, packed, strict=True)))
@@ -94,10 +97,11 @@ def read(
                 chosen &= part.keys["product"].has(question.product)
             site = Key((slugs[clinic],), np.zeros(infusions, dtype=np.uint8))
             part = Columns(part.only(names).numbers, {key: part.keys.get(key, site) for key in keys})
-            parts.append(part if chosen.all() else part.where(chosen))
-    if marked or not parts:
-        parts.append(from_records(question, keys, clinics, Q(patient__in=marked)).only(names))
-    return joined(parts)
+            groups[clinic].append(part if chosen.all() else part.where(chosen))
+    if marked:
+        anew = from_records(question, keys, clinics, Q(patient__in=marked))
+        groups[None].append(anew.only(names))
+    return in_blocks(groups.values())
 
 
 def _fetch(statement: str) -> list[Any]:
@@ -109,7 +113,8 @@ def _fetch(statement: str) -> list[Any]:
         from psycopg import Cursor  # noqa: PLC0415 - nobody needs it with SQLite
 
         with connection.wrap_database_errors, Cursor(connection.connection) as binary:
-            return binary.execute(statement, binary=True).fetchall()
+            # Row by row: never are all bytes in memory twice.
+            return list(binary.stream(statement, binary=True))
 
 
 @dataclass(frozen=True)
@@ -173,12 +178,21 @@ def start_of(month: int) -> datetime:
 
 
 def packed(columns: Columns, month: int) -> dict[str, Any]:
-    """The fields of a row that keeps the columns of a month: each in the smallest unsigned numbers that hold it."""
+    """The fields of a row that keeps the columns of a month: each in the smallest unsigned numbers that hold it.
+
+    Patients are in rising order, and kept as the steps from each to the next.
+    """
+    columns = columns.where(np.argsort(columns.patient, kind="stable"))
     numbers = {**columns.numbers, "started": columns.started - second_of(start_of(month))}
-    values = {}
+    values: dict[str, list[Any]] = {"patient": columns.patient[[0, -1]].tolist() if len(columns) else [0, 0]}
+    numbers["patient"] = np.diff(columns.patient, prepend=columns.patient[:1])
     for name, key in columns.keys.items():
-        used, numbers[name] = np.unique(key.places, return_inverse=True)
-        values[name] = [key.values[place] for place in used.tolist()]
+        # In one order in every month, so that months are joined without a look at each infusion.
+        used = sorted(np.unique(key.places).tolist(), key=lambda place: str(key.values[place]))
+        values[name] = [key.values[place] for place in used]
+        place_of = np.zeros(len(key.values), dtype=np.int64)
+        place_of[used] = np.arange(len(used))
+        numbers[name] = place_of[key.places]
     return {"infusions": len(columns), "values": json.dumps(values)} | {
         name: np.ascontiguousarray(column, dtype=_smallest(column)).tobytes() for name, column in numbers.items()
     }
@@ -188,11 +202,25 @@ def unpacked(month: int, infusions: int, values: str, columns: Mapping[str, byte
     """The columns of a month that were kept, or those of them that were read."""
     numbers = {name: numbers_in(column, infusions) for name, column in columns.items()}
     known_values = json.loads(values)
+    if "patient" in numbers:
+        numbers["patient"] = _patients(numbers["patient"], *known_values["patient"])
     keys = {name: Key(tuple(known_values[name]), numbers[name]) for name in columns if name not in OF_INFUSION}
     own = {name: column for name, column in numbers.items() if name in OF_INFUSION}
     if "started" in own:
         own["started"] = own["started"].astype(np.int64) + second_of(start_of(month))
     return Columns(own, keys)
+
+
+def patients_in(column: bytes | memoryview, infusions: int, values: str) -> Numbers:
+    """The patients of a month's infusions, in rising order."""
+    return _patients(numbers_in(column, infusions), *json.loads(values)["patient"])
+
+
+def _patients(steps: Numbers, lowest: int, highest: int) -> Numbers:
+    kind = np.uint32 if highest <= np.iinfo(np.uint32).max else np.int64
+    found: Numbers = np.cumsum(steps, dtype=kind)
+    found += kind(lowest)
+    return found
 
 
 def _smallest(numbers: Numbers) -> np.dtype[Any]:

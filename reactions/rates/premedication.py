@@ -5,7 +5,7 @@ others lessen that, none removes it.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,14 +96,14 @@ class Comparison:
         return lower < 1 / CLEARLY and upper > CLEARLY
 
 
-def compare(columns: Columns, *, least: int = 0, hidden_classes: Collection[str] = ()) -> Comparison:
+def compare(blocks: Sequence[Columns], *, least: int = 0, hidden_classes: Collection[str] = ()) -> Comparison:
     """Infusions with any premedication against those with none; what was not recorded is left out.
 
-    They are divided by COMPARED_BY. Adjusted is Mantel-Haenszel over {reacted before or not} × {first or later
-    infusion}. With `least`, nothing is told of fewer patients, nor what tells of fewer beside the table of
-    premedication, which hides `hidden_classes`.
+    They are divided by COMPARED_BY, in blocks with patients of their own. Adjusted is Mantel-Haenszel over {reacted
+    before or not} × {first or later infusion}. With `least`, nothing is told of fewer patients, nor what tells of fewer
+    beside the table of premedication, which hides `hidden_classes`.
     """
-    strata = count_units(columns, [COMPARED_BY], ["infusion"])["infusion"][0].strata
+    strata = count_units(blocks, [COMPARED_BY], ["infusion"])["infusion"][0].strata
     given = together(counts for stratum, counts in strata.items() if stratum[0] not in {UNTREATED, SILENT})
     none = together(counts for stratum, counts in strata.items() if stratum[0] == UNTREATED)
     if least and _is_hidden(strata, given, none, least, hidden_classes):

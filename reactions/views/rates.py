@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import date
 from urllib.parse import urlencode
 
-import numpy as np
 from django.contrib.admin import AdminSite
 from django.core.paginator import Paginator
 from django.db.models import Exists
@@ -19,7 +18,7 @@ from reactions.forms.rates import RatesForm
 from reactions.models import Infusion, Reaction
 from reactions.rates.answer import CONFOUNDING, answer, answers, answers_by_unit, as_csv, as_json
 from reactions.rates.chart import draw
-from reactions.rates.columns import COUNTED, REACTED, Columns
+from reactions.rates.columns import REACTED, Columns, joined
 from reactions.rates.dashboard import Dashboard, dashboard, groupings_of
 from reactions.rates.kept import columns_of
 from reactions.rates.pictures.drawing import Gallery
@@ -31,8 +30,8 @@ from reactions.rates.words import definitions
 from reactions.views.csv_file import csv_file, no_file
 
 INFUSIONS_A_PAGE = 50
-# What a list of infusions needs beside what is counted.
-LISTED = (*COUNTED, "infusion")
+# What a list of infusions needs; where courses are counted, those too.
+LISTED = ("infusion", "patient", "started", "known")
 # Filters that a list names; what makes an event is said in a sentence.
 OF_THE_LIST = ("Clinic", "From", "To", "Product")
 NO_SUCH_FIGURE = "This figure is not on the page of rates. Go back and choose it there."
@@ -166,8 +165,9 @@ def rate_infusions(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     if keys not in {main, ("iga",), (form.premedication_key,), (form.also_key,), ()} or len(keys) != len(wanted):
         return render(request, "admin/rate_infusions.html", context | {"why_not": NO_SUCH_FIGURE}, status=404)
     question = form.question(keys)
-    columns = columns_of(question, keys, clinics, LISTED)
-    table = answers_by_unit(question, [keys], clinics, [question.unit], columns)[question.unit][0]
+    names = LISTED if question.unit != "course" else (*LISTED, "course")
+    blocks = columns_of(question, keys, clinics, names)
+    table = answers_by_unit(question, [keys], clinics, [question.unit], blocks)[question.unit][0]
     rates = [rate for rate in (table.strata if keys else [table.all]) if [str(v) for v in rate.stratum] == wanted]
     if not rates:
         return render(request, "admin/rate_infusions.html", context | {"why_not": NO_SUCH_FIGURE}, status=404)
@@ -175,11 +175,12 @@ def rate_infusions(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
     if table.least_patients and any(one.hides for one in answers(question, everywhere, clinics)):
         return render(request, "admin/rate_infusions.html", context | {"why_not": HIDDEN}, status=403)
     rate = rates[0]
-    chosen = columns.in_stratum(rate.stratum)
+    behind = [block.where(block.in_stratum(rate.stratum)) for block in blocks]
     if request.GET.get("only") == "events":
-        chosen &= (columns.known & REACTED) != 0
-    behind = columns.where(chosen).newest_first()
-    page = Paginator(range(len(behind)), INFUSIONS_A_PAGE).get_page(request.GET.get("page"))
+        behind = [block.where((block.known & REACTED) != 0) for block in behind]
+    page = Paginator(range(sum(map(len, behind))), INFUSIONS_A_PAGE).get_page(request.GET.get("page"))
+    first = (page.number - 1) * INFUSIONS_A_PAGE
+    shown = joined(behind).newest(range(first, first + INFUSIONS_A_PAGE)) if behind else None
     here = [(name, value) for name in ("key", "value", "only") for value in request.GET.getlist(name)]
     context |= {
         "rate": rate,
@@ -189,7 +190,7 @@ def rate_infusions(request: HttpRequest, *, site: AdminSite) -> HttpResponse:
         "source": SOURCES[question.source],
         "chosen": [pair for pair in form.in_words() if pair[0] in OF_THE_LIST],
         "page": page,
-        "lines": _lines(behind.where(np.array(page.object_list, dtype=np.intp))),
+        "lines": _lines(shown) if shown else [],
         "only_events": request.GET.get("only") == "events",
         "here": urlencode(here),
         "cell": urlencode([pair for pair in here if pair[0] != "only"]),

@@ -2,8 +2,8 @@
 cluster-robust answer by one plain SQL statement on the same database and by DuckDB on a copy of it.
 
 `python -m tests.benchmarks rates [--infusions 100000,1000000] [--db postgres,sqlite] [--rounds R]`. All runs on this
-machine; in each round everything is measured once, and each figure is the median of the rounds. The rows are those of
-demo_data, twenty infusions a patient; above a million, on PostgreSQL only, they are multiplied inside the database.
+machine; each figure is the median of the rounds. The rows are those of demo_data, twenty infusions a patient; above a
+million, on PostgreSQL only, they are multiplied inside the database.
 """
 
 import argparse

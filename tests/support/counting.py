@@ -10,4 +10,4 @@ from reactions.rates.strata import from_records
 
 def count(question: Question, clinics: Iterable[Clinic]) -> Counted:
     """The question's units in the clinics, divided by its keys."""
-    return count_units(from_records(question, question.by, clinics), [question.by], [question.unit])[question.unit][0]
+    return count_units([from_records(question, question.by, clinics)], [question.by], [question.unit])[question.unit][0]

@@ -26,7 +26,7 @@ def give(patient: Patient, month: int, *, premedicated: bool, reacts: bool) -> N
 
 
 def asked(clinic: Clinic) -> Comparison:
-    return compare(from_records(Question(), COMPARED_BY, [clinic]))
+    return compare([from_records(Question(), COMPARED_BY, [clinic])])
 
 
 def simpson(clinic: Clinic) -> None:
