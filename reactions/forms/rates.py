@@ -3,13 +3,13 @@
 from typing import Any
 
 from django import forms
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from patients.forms.fields import DateField
 from patients.models import Clinic
 from reactions.clinical.ctcae import TERMS
 from reactions.forms.clinics import ClinicsForm
-from reactions.models import Product
+from reactions.models import Infusion, Product
 from reactions.rates.question import (
     DRUG_PREFIX,
     INTERVALS,
@@ -93,8 +93,9 @@ class RatesForm(ClinicsForm):
 
     def __init__(self, *args: Any, clinics: QuerySet[Clinic], **kwargs: Any) -> None:
         super().__init__(*args, clinics=clinics, **kwargs)
-        used = Product.objects.filter(infusions__patient__clinic__in=clinics).order_by("name")
-        names = list(used.values_list("name", flat=True).distinct())
+        # One infusion of each is looked for, not all of them read.
+        used = Exists(Infusion.objects.filter(product=OuterRef("pk"), patient__clinic__in=clinics))
+        names = list(Product.objects.filter(used).order_by("name").values_list("name", flat=True).distinct())
         self.fields["product"] = forms.ChoiceField(
             required=False, choices=[("", "All products"), *((name, name) for name in names)]
         )
