@@ -3,8 +3,6 @@
 import re
 from datetime import timedelta
 from html import unescape
-from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.contrib import admin
@@ -15,22 +13,17 @@ from django.utils.html import strip_tags
 from pytest_django import DjangoAssertNumQueries
 
 from patients.models import AuditEvent, Clinic, StaffRole, User
-from reactions.checkins.plan import plan_checkins
 from reactions.models import (
-    AlertPolicy,
     AnaphylaxisRecord,
     Answer,
-    CheckInPlan,
     ClinicProtocol,
     Infusion,
-    PhoneCall,
     Product,
     Reaction,
-    ReviewDecision,
     SafetyCheck,
 )
-from reactions.recording import submit_answer
-from tests.support.factories import make_infusion, make_patient, make_reaction, make_response, privigen, suspect
+from tests.support.every_model import fill
+from tests.support.factories import make_patient, privigen, suspect
 
 pytestmark = pytest.mark.django_db
 
@@ -76,55 +69,6 @@ def chief(db: None) -> User:
     return User.objects.create_superuser("chief", "chief@staff.example", "a long enough password")
 
 
-def _fill(clinic: Clinic, times: int) -> None:
-    ClinicProtocol.objects.get_or_create(clinic=clinic)
-    AlertPolicy.objects.get_or_create(clinic=clinic)
-    CheckInPlan.objects.get_or_create(clinic=clinic)
-    for _ in range(times):
-        patient = make_patient(clinic)
-        now = timezone.now()
-        clinic.shifts.create(person=patient.created_by, starts_at=now, ends_at=now + timedelta(hours=12))
-        infusion = make_infusion(patient)
-        infusion.vials.create(lot="SYN", grams=30)
-        _fill_chairside(infusion)
-        _judge(make_reaction(infusion, {"chills": 2, "headache": 1}))
-        plan_checkins(infusion, now=timezone.now())
-        checkin = infusion.checkins.earliest("due_at")
-        symptoms = {"headache": "severe"}
-        answer = submit_answer(checkin, has_problem=True, details={}, symptoms=symptoms, now=timezone.now())
-        _follow_up(answer)
-        patient.iga_results.create(value=80, measured_on=timezone.localdate(), created_by=patient.created_by)
-        patient.risks.create(factor="migraine", created_by=patient.created_by)
-        make_response(patient)
-
-
-def _follow_up(answer: Answer) -> None:
-    now, by = timezone.now(), answer.checkin.patient.created_by
-    kept: dict[str, Any] = {"checkin": answer.checkin}
-    decided = kept | {"answer": answer, "decided_at": now, "decided_by": by, "version": 1}
-    ReviewDecision.objects.create(verdict="rejected", reject_reason="not_related", submission_id=uuid4(), **decided)
-    called = kept | {"patient": answer.checkin.patient, "called_at": now, "called_by": by}
-    PhoneCall.objects.create(outcome="no_problem", submission_id=uuid4(), **called)
-
-
-def _fill_chairside(infusion: Infusion) -> None:
-    at, by = infusion.started_at, infusion.created_by
-    infusion.rate_steps.create(at=at, rate_ml_per_h=30, reason="start", created_by=by)
-    infusion.rate_steps.create(at=at + timedelta(minutes=30), rate_ml_per_h=60, reason="step_up", created_by=by)
-    infusion.vitals.create(at=at, heart_rate_per_min=80, created_by=by)
-    infusion.treatments.create(at=at, drug="cetirizine", created_by=by)
-    items = [{"code": "first_infusion", "level": "caution", "text": "x", "source": "y"}]
-    SafetyCheck.objects.create(infusion=infusion, items=items, shown_at=at, acknowledged_by=by, reason="Known")
-
-
-def _judge(reaction: Reaction) -> None:
-    now, by = timezone.now(), reaction.created_by
-    AnaphylaxisRecord.objects.create(reaction=reaction, criteria=["C1"], created_by=by)
-    reaction.causality.create(scale="who_umc", category="possible", judged_at=now, judged_by=by)
-    reaction.signatures.create(by=by, printed_name="Nora Test", meaning="review", signed_at=now, version=1)
-    reaction.work.create(clinic=reaction.infusion.clinic, kind="serious_reaction", opened_at=now)
-
-
 def _address(label: str, page: str = "changelist", *args: object) -> str:
     return reverse(f"admin:{label.replace('.', '_')}_{page}", args=args)
 
@@ -138,10 +82,10 @@ def test_a_list_opens_searches_and_asks_no_more_queries_for_more_rows(
     client: Client, chief: User, clinic: Clinic, label: str, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     client.force_login(chief)
-    _fill(clinic, 1)
+    fill(clinic, 1)
     with django_assert_max_num_queries(40) as one:
         assert client.get(_address(label)).status_code == 200
-    _fill(clinic, 4)
+    fill(clinic, 4)
     with django_assert_max_num_queries(len(one)):
         assert client.get(_address(label)).status_code == 200
     searched = client.post(reverse("admin:search"), {"list": label, "words": "Synthetic"}, follow=True)
@@ -155,8 +99,8 @@ def test_a_list_opens_searches_and_asks_no_more_queries_for_more_rows(
 def test_an_administrator_sees_their_clinic_and_changes_no_record(
     client: Client, administrator: User, clinic: Clinic, other_clinic: Clinic
 ) -> None:
-    _fill(clinic, 1)
-    _fill(other_clinic, 1)
+    fill(clinic, 1)
+    fill(other_clinic, 1)
     client.force_login(administrator)
     for label in sorted(
         EXPECTED - {"patients.user", "reactions.heartbeat", "reactions.outboxmessage", "reactions.product"}
@@ -207,7 +151,7 @@ def test_a_superuser_gives_roles(client: Client, chief: User, clinic: Clinic, nu
 
 @pytest.mark.parametrize("label", ["patients.patient", "patients.clinic", "reactions.infusion", "reactions.reaction"])
 def test_not_even_a_superuser_deletes(client: Client, chief: User, clinic: Clinic, label: str) -> None:
-    _fill(clinic, 1)
+    fill(clinic, 1)
     client.force_login(chief)
     model = next(model for model in admin.site._registry if model._meta.label_lower == label)
     row = model._default_manager.first()
@@ -348,7 +292,7 @@ def test_the_admin_tells_codes_in_the_words_of_the_pages(client: Client, chief: 
 
 
 def test_an_answer_names_its_patient_and_leads_to_its_check_in(client: Client, chief: User, clinic: Clinic) -> None:
-    _fill(clinic, 1)
+    fill(clinic, 1)
     answer = Answer.objects.get()
     client.force_login(chief)
     page = client.get(_address("reactions.answer")).content.decode()
