@@ -45,6 +45,10 @@ class Record(models.Model):
             ),
         ]
 
+    def __repr__(self) -> str:
+        """Where programmers look, such as in logs and tests that fail, nobody is named."""
+        return f"<{type(self).__name__} {self.pk}>"
+
     @property
     def is_void(self) -> bool:
         return self.voided_at is not None

@@ -76,3 +76,7 @@ class Alert(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_level_display()}: {self.why}"
+
+    def __repr__(self) -> str:
+        """Where programmers look stand no words of a patient."""
+        return f"<Alert {self.pk}>"
