@@ -56,7 +56,11 @@ class IVIGTrackAdminSite(admin.AdminSite):
         """One door for everybody: the staff's sign-in leads back here. Who is in, but not for this, is told so."""
         if request.user.is_authenticated:
             raise PermissionDenied
-        return redirect_to_login(request.GET.get("next") or reverse("admin:index"), reverse("login"))
+        return redirect_to_login(request.GET.get("next") or reverse("admin:index"), reverse("account_login"))
+
+    def password_change(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:  # type: ignore[override]
+        """One page for everybody, whose changes are in the trail."""
+        return redirect("account_change_password")
 
     def search(self, request: HttpRequest) -> HttpResponse:
         """Lead to the list that was searched, with the words sealed in its address."""

@@ -18,6 +18,9 @@ def unfit() -> list[str]:
         return []
     wrong = {
         "SITE_URL begins with http://. What patients and staff send must be encrypted on its way.": not settings.HTTPS,
+        "IVIGTRACK_WITHOUT_SECOND_STEP is on. It is for demonstrations: a stolen password would open everything.": (
+            not settings.SECOND_STEP_REQUIRED
+        ),
         "DEBUG is on. It shows whoever causes an error the inside of the service, patients included.": settings.DEBUG,
         "SECRET_KEY is not set.": not settings.SECRET_KEY_IS_SET,
         "IVIGTRACK_FIELD_KEYS is not set. `manage.py new_key` makes a key; keep it apart from the backups.": (

@@ -2,15 +2,20 @@
 
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
+from django.conf import settings
+from django.contrib.auth import logout
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 
 from patients.access import mark_saved, origin_of
 from patients.models import RecordVoided
 from patients.origin import acting_from
 from patients.reading import note_page
+from patients.signing_in import lasting, second_step
 
 
 def clinic_time_zone(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -81,6 +86,46 @@ def saved_mark(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
         return response
 
     return middleware
+
+
+def session_that_ends(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Sign out whoever did nothing for too long, or is signed in since yesterday's shift. What was typed is kept."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request.user.is_authenticated:
+            if lasting.is_over(request):
+                logout(request)
+            else:
+                lasting.note_doing(request)
+        return get_response(request)
+
+    return middleware
+
+
+class SecondStep:
+    """Whoever signed in with a password alone gets no further than the page that sets up the second step."""
+
+    # What there is to do before it.
+    BEFORE = frozenset({"mfa_index", "mfa_activate_totp", "mfa_add_webauthn", "account_login", "account_logout"})
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
+        is_open_to_all = not getattr(view, "login_required", True)
+        if not settings.SECOND_STEP_REQUIRED or is_open_to_all or not request.user.is_authenticated:
+            return None
+        if second_step.is_taken(request):
+            return None
+        if second_step.has_one(request.user):
+            # A session from before it was set up, perhaps not of the person who did.
+            logout(request)
+            return redirect_to_login(request.get_full_path())
+        match = request.resolver_match
+        return None if match and match.view_name in self.BEFORE else redirect("mfa_index")
 
 
 class VoidedMeanwhile:

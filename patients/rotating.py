@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from allauth.mfa.models import Authenticator
 from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, connection, models, transaction
 
 from patients.models import FieldKey, Patient
 from patients.sealing.fields import Sealed, sealed_fields
 from patients.sealing.keys import KeysDoNotFit, fingerprints, seal, under_first_key, unseal
+from patients.signing_in import second_step
 
 # Rows that are read, and patients that are held, at a time.
 TOGETHER = 500
@@ -39,6 +41,9 @@ def rotate(told: Callable[[str], object] = str) -> int:
             changed = sum(list(_rotate(model, fields)))
             told(f"{model._meta.verbose_name_plural}: {changed} sealed anew")
             done += changed
+    changed = sum(second_step.seal_anew(one) for one in Authenticator.objects.order_by("pk").iterator())
+    told(f"second steps: {changed} sealed anew")
+    done += changed
     if not done:
         FieldKey.objects.exclude(fingerprint=fingerprints()[0]).delete()
     return done

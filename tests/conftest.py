@@ -19,6 +19,7 @@ from tests.support import chromium, network
 from tests.support.celery_worker import connected_to, start_worker
 from tests.support.factories import make_infusion, make_patient, make_staff, privigen
 from tests.support.flushing import let_tests_empty_the_trail
+from tests.support.signing_in import let_clients_sign_in
 from tests.support.smtp_sink import SmtpSink
 
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "django_db_serialized_rollback"}
@@ -31,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     network.allow_only_loopback()
     let_tests_empty_the_trail()
+    let_clients_sign_in()
     # A machine that is busy says nothing against what a test tries.
     hypothesis.settings.register_profile("without deadline", deadline=None)
     hypothesis.settings.load_profile("without deadline")

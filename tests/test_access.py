@@ -81,7 +81,7 @@ def test_a_page_opens_for_the_clinic_and_for_nobody_else(
     client: Client, page: str, records: dict[str, int], patient: Patient, nurse: User, other_nurse: User
 ) -> None:
     address = reverse(page, args=[records[RECORD_PAGES[page]]])
-    assert client.get(address).url.startswith(reverse("login"))
+    assert client.get(address).url.startswith(reverse("account_login"))
     client.force_login(other_nurse)
     assert client.get(address).status_code == 404
     assert client.post(address, {"reason": "x", "seen_version": "1"}).status_code in {404, 405}
@@ -102,7 +102,7 @@ def test_a_button_works_for_the_clinic_and_for_nobody_else(
     client: Client, button: str, records: dict[str, int], nurse: User, other_nurse: User
 ) -> None:
     address, data = reverse(button, args=[records[RECORD_BUTTONS[button]]]), {"name": "stopped_at"}
-    assert client.post(address, data).url.startswith(reverse("login"))
+    assert client.post(address, data).url.startswith(reverse("account_login"))
     client.force_login(other_nurse)
     assert client.post(address, data).status_code == 404
     client.force_login(nurse)
@@ -153,14 +153,14 @@ def test_the_admin_is_for_administrators(client: Client, nurse: User, administra
 
 
 def test_no_open_redirect_after_signing_in(client: Client, nurse: User) -> None:
-    data = {"username": nurse.username, "password": PASSWORD}
-    answer = client.post(reverse("login") + "?next=https://elsewhere.example/", data)
+    data = {"login": nurse.username, "password": PASSWORD}
+    answer = client.post(reverse("account_login") + "?next=https://elsewhere.example/", data)
     assert answer.url == reverse("patients:list")
 
 
 def test_whoever_is_not_signed_in_is_led_from_the_admin_to_the_one_sign_in(client: Client, nurse: User) -> None:
     answer = client.get("/admin/", follow=True)
-    assert answer.redirect_chain[-1][0] == reverse("login") + "?next=/admin/"
+    assert answer.redirect_chain[-1][0] == reverse("account_login") + "?next=/admin/"
     assert answer.status_code == 200
     client.force_login(nurse)
     assert client.get("/admin/", follow=True).status_code == 403
@@ -196,7 +196,7 @@ def test_only_the_own_clinic_learns_that_a_form_was_saved(
     submission = uuid4()
     infusion.vitals.create(at=infusion.started_at, spo2_percent=98, created_by=nurse, submission_id=submission)
     address = reverse("reactions:was_saved", args=[submission])
-    assert client.get(address).url.startswith(reverse("login"))
+    assert client.get(address).url.startswith(reverse("account_login"))
     for user, status in ((nurse, 204), (other_nurse, 404)):
         client.force_login(user)
         assert client.get(address).status_code == status

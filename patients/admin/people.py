@@ -1,17 +1,23 @@
 """Admin pages of clinics, staff and patients."""
 
-from django.contrib import admin
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 
 from patients.access import signed_in
 from patients.admin.scoped import ClinicFilter, HiddenSearch, ScopedAdmin, SetUpAdmin, VoidFilter
-from patients.models import AuditEvent, Clinic, IgaResult, Patient, StaffRole, User
+from patients.models import AuditEvent, Clinic, IgaResult, Patient, StaffRole, User, write_event
+from patients.signing_in import second_step
+from patients.signing_in.inviting import links_of
 
-# Roles say who may do what; Django's groups are not used.
-admin.site.unregister(Group)
+# Roles say who may do what; Django's groups are not used. What belongs to a person's sign-in is nobody else's business.
+admin.site.unregister([Group, EmailAddress, Authenticator, UserSession])
 
 
 @admin.register(Clinic)
@@ -42,6 +48,7 @@ class StaffRoleInline(admin.TabularInline):
 class UserAdmin(HiddenSearch, DjangoUserAdmin):
     """Accounts, for superusers. A person who leaves is made inactive, never deleted."""
 
+    actions = ["forget_second_step", "make_links"]
     inlines = [StaffRoleInline]
     list_display = ["username", "first_name", "last_name", "email", "is_active", "is_superuser"]
     list_filter = ["is_active", "is_superuser"]
@@ -57,6 +64,22 @@ class UserAdmin(HiddenSearch, DjangoUserAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+    @admin.action(description="Phone lost: let them set up a new second step")
+    def forget_second_step(self, request: HttpRequest, queryset: QuerySet) -> None:
+        for user in queryset:
+            second_step.forget(user, by=signed_in(request), reason="asked for in the administration")
+        self.message_user(
+            request,
+            f"{len(queryset)} signed out everywhere. At the next sign-in they set up a new second step.",
+            messages.SUCCESS,
+        )
+
+    @admin.action(description="Password forgotten: make a link to choose a new one")
+    def make_links(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse:
+        for user in queryset:
+            write_event("person.link_made", by=signed_in(request), about=user)
+        return render(request, "account/invited.html", {"links": links_of(queryset)})
 
 
 @admin.register(StaffRole)

@@ -19,7 +19,7 @@ KINDS = {
     "pages": ("Pages that were opened", ("page.read",)),
     "searches": ("Searches", ("page.searched",)),
     "files": ("Files that were taken away", ("page.exported",)),
-    "refusals": ("Refusals", ("page.refused", "person.sign_in_failed")),
+    "refusals": ("Refusals", ("page.refused", "person.sign_in_failed", "person.second_step_failed")),
     "signing": ("Signing in and out", ("person.",)),
 }
 APART = tuple(act for _, acts in KINDS.values() for act in acts)

@@ -199,6 +199,7 @@ def on_stage(database: str, folder: Path, limits: Limits) -> Iterator[Cast]:
         "REDIS_URL": f"redis://{ports.HOST}:{valkey}/0",
         "SITE_URL": f"http://{ports.HOST}:{web}",
         "IVIGTRACK_VAR": str(folder / "var"),
+        "IVIGTRACK_WITHOUT_SECOND_STEP": "true",
         "SECRET_KEY": secrets.token_urlsafe(32),
         "IVIGTRACK_LEASE_S": f"{limits.lease_s:.0f}",
         "IVIGTRACK_TICK_S": f"{limits.tick_s:.0f}",

@@ -309,7 +309,7 @@ class Browser:
 
     def sign_in(self, name: str) -> None:
         page = self.get("/sign-in/")
-        page = self.post(page.path, page.hidden() | {"username": name, "password": PASSWORD})
+        page = self.post(page.path, page.hidden() | {"login": name, "password": PASSWORD})
 
     def _open(self, request: urllib.request.Request) -> Page:
         try:

@@ -110,8 +110,8 @@ def test_pages_without_a_sign_in_are_not_of_the_trail(page: Client) -> None:
 
 
 def test_signing_in_and_out_and_in_vain_is_noted(client: Client, nurse: User) -> None:
-    sign_in = {"username": nurse.username, "password": PASSWORD}
-    client.post(reverse("login"), sign_in | {"password": "wrong"}, REMOTE_ADDR="192.0.2.7")
+    sign_in = {"login": nurse.username, "password": PASSWORD}
+    client.post(reverse("account_login"), sign_in | {"password": "wrong"}, REMOTE_ADDR="192.0.2.7")
     event = latest()
     assert (event.act, event.by, event.reason, event.address) == (
         "person.sign_in_failed",
@@ -119,9 +119,9 @@ def test_signing_in_and_out_and_in_vain_is_noted(client: Client, nurse: User) ->
         nurse.username,
         "192.0.2.7",
     )
-    client.post(reverse("login"), sign_in)
+    client.post(reverse("account_login"), sign_in)
     assert AuditEvent.objects.get(act="person.signed_in").by == nurse
-    client.post(reverse("logout"))
+    client.post(reverse("account_logout"))
     assert AuditEvent.objects.get(act="person.signed_out").by == nurse
     assert authenticate(username="nobody", password=str(timezone.now())) is None
     assert latest().reason == "nobody"

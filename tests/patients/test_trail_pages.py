@@ -135,7 +135,7 @@ def test_who_signed_in_and_could_not_is_shown_to_their_clinic_only(
         (other_nurse.username, "x"),
         ("who", "x"),
     ):
-        Client().post(reverse("login"), {"username": name, "password": password})
+        Client().post(reverse("account_login"), {"login": name, "password": password})
     found = [
         (row["act"], row["reason"]) for row in rows(page) if row["act"].startswith("person.") and row["by"] != "auditor"
     ]

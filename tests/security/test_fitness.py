@@ -36,6 +36,7 @@ def start(role: str, folder: Path, **changes: str | None) -> subprocess.Complete
     [
         ({"SITE_URL": "http://ivigtrack.example"}, "SITE_URL begins with http://"),
         ({"DEBUG": "true"}, "DEBUG is on"),
+        ({"IVIGTRACK_WITHOUT_SECOND_STEP": "true"}, "IVIGTRACK_WITHOUT_SECOND_STEP is on"),
         ({"SECRET_KEY": None}, "SECRET_KEY is not set"),
         ({"SECRET_KEY": ""}, "SECRET_KEY is not set"),
         ({"IVIGTRACK_FIELD_KEYS": None}, "IVIGTRACK_FIELD_KEYS is not set"),

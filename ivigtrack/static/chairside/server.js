@@ -76,5 +76,5 @@ window.chairside = (() => {
   /** A moment on the clinic's clock. */
   const clock = (moment) => format.format(new Date(moment));
 
-  return { user, idOf, isThere, wasSaved, visit, send, clock };
+  return { user, idOf, ask, isThere, wasSaved, visit, send, clock };
 })();

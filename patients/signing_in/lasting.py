@@ -1,0 +1,42 @@
+"""How long a session lasts: until nobody did anything for a while, and in any case until the end of a shift.
+
+A page that refreshes itself is no doing. Moments are seconds since 1970.
+"""
+
+import time
+
+from django.conf import settings
+from django.http import HttpRequest
+
+BEGAN, SEEN = "began", "seen"
+# What was done is noted no more often, so that not each page writes to the session.
+NOTED_EVERY_S = 30
+
+
+def begin(request: HttpRequest) -> None:
+    request.session[BEGAN] = request.session[SEEN] = time.time()
+
+
+def is_over(request: HttpRequest) -> bool:
+    """Whether the session of who is signed in has lasted too long. One that says nothing of its begin has."""
+    began, seen = request.session.get(BEGAN), request.session.get(SEEN)
+    if began is None or seen is None:
+        return True
+    now = time.time()
+    return now - seen > settings.IDLE_LIMIT_S or now - began > settings.SESSION_COOKIE_AGE
+
+
+def note_doing(request: HttpRequest) -> None:
+    """Somebody does something, unless a script looks for news. Browsers say which; who does not say it does it."""
+    is_by_hand = request.method == "POST" or request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
+    if is_by_hand and time.time() - request.session[SEEN] > NOTED_EVERY_S:
+        request.session[SEEN] = time.time()
+
+
+def seconds_left(request: HttpRequest) -> tuple[int, int]:
+    """Until somebody has to do something, and until the session ends anyway."""
+    now = time.time()
+    return (
+        int(request.session[SEEN] + settings.IDLE_LIMIT_S - now),
+        int(request.session[BEGAN] + settings.SESSION_COOKIE_AGE - now),
+    )
