@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.core.cache import cache
 from django.urls import reverse
 from playwright.sync_api import Browser, Page
 from pytest_django import Settings
@@ -43,8 +44,10 @@ def _answered(_django_db_helper: None) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _password_alone(settings: Settings) -> None:
+def _password_alone(settings: Settings, _django_db_helper: None) -> None:
     settings.SECOND_STEP_REQUIRED = False
+    # Attempts of the test before, which the tables that are emptied do not hold.
+    cache.clear()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
@@ -18,6 +19,11 @@ from tests.support.at_once import at_once
 
 INVITE = "/account/invite/"
 NEW = {"username": "new-nurse", "first_name": "Nina", "last_name": "Test", "email": "nina@staff.example"}
+
+
+@pytest.fixture(autouse=True)
+def _no_attempts_so_far(db: None) -> None:
+    cache.clear()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 import time_machine
 from allauth.mfa.models import Authenticator
 from django.contrib.messages import get_messages
+from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
@@ -34,6 +35,11 @@ SECOND_STEP = "/account/second-step/authenticate/"
 SET_UP = "/account/second-step/"
 APP = "/account/second-step/totp/activate/"
 WRONG = "000000"
+
+
+@pytest.fixture(autouse=True)
+def _no_attempts_so_far(transactional_db: None) -> None:
+    cache.clear()
 
 
 def code_of(secret: str, *, later: int = 0) -> str:
