@@ -9,6 +9,7 @@ from reactions.views import (
     checkin_list,
     checkins,
     courses,
+    emergency,
     grades,
     infusions,
     lots,
@@ -73,6 +74,7 @@ urlpatterns = [
     path("checkins/<int:pk>/review/merge/", review.merge, name="merge_report"),
     path("checkins/<int:pk>/review/reject/", review.reject, name="reject_report"),
     path("checkins/<int:pk>/telephone/", silence.telephone, name="telephone"),
+    path("patients/emergency/", emergency.emergency, name="emergency"),
     path("patients/<int:pk>/silence/", silence.silent_page, name="silence"),
     # With and without the slash: a post to it cannot be led elsewhere.
     re_path(r"^c/stop/(?P<token>[^/]+)/?$", unsubscribe.stop_mails, name="stop_mails"),

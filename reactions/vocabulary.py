@@ -145,6 +145,7 @@ class WorkKind(StrEnum):
     SERIOUS_REACTION = "serious_reaction"
     BOUNCED = "bounced"
     UNSUBSCRIBED = "unsubscribed"
+    EMERGENCY = "emergency"
     SIGNAL = "signal"
 
 
@@ -406,6 +407,7 @@ LABELS: dict[type[StrEnum], dict[str, str]] = {
         "serious_reaction": "Serious reaction to follow through",
         "bounced": "Mail to the patient came back",
         "unsubscribed": "The patient stopped the mails",
+        "emergency": "Opened by another clinic in an emergency",
         "signal": "Something stands out",
     },
     SignalKind: {"lot": "Lot", "product": "Product", "site": "Setting"},

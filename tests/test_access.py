@@ -40,6 +40,7 @@ OTHER_PAGES = {
     "reactions:grades",
     "reactions:lots",
     "reactions:call_list",
+    "reactions:emergency",
 }
 ADMIN_PAGES = (
     "/admin/",

@@ -1,6 +1,7 @@
 from patients.models.append_only import AppendOnly
 from patients.models.audit import DESTROYED, AuditEvent, AuditKey, AuditSeal, difference, snapshot, write_event
-from patients.models.clinic import Clinic, StaffRole, User, validate_time_zone
+from patients.models.clinic import Clinic, StaffRole, User, of_visible_patients, validate_time_zone
+from patients.models.emergency import EmergencyAccess
 from patients.models.field_key import FieldKey
 from patients.models.iga import STATUS_LABELS, IgaResult
 from patients.models.patient import (
@@ -25,6 +26,7 @@ __all__ = [
     "AuditKey",
     "AuditSeal",
     "Clinic",
+    "EmergencyAccess",
     "FieldKey",
     "IgaResult",
     "NeverDeleted",
@@ -39,6 +41,7 @@ __all__ = [
     "address_digest",
     "difference",
     "marks_to_keep",
+    "of_visible_patients",
     "snapshot",
     "validate_time_zone",
     "write_event",

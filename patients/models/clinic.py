@@ -9,6 +9,8 @@ from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
+from django.db.models import Q
+from django.utils import timezone
 
 from patients.words import StaffRoleName
 
@@ -44,6 +46,14 @@ class ClinicQuerySet(models.QuerySet):
         if user.is_superuser:
             return self
         return self.filter(pk__in=StaffRole.objects.active().filter(user=user, role__in=roles).values("clinic"))
+
+
+def of_visible_patients(user: "User", path: str) -> Q:
+    """Rows whose patient, at this path from them, the user works with: of an own clinic, or opened in an emergency."""
+    prefix = f"{path}__" if path else ""
+    seen = Q(**{f"{prefix}clinic__in": Clinic.objects.visible_to(user)})
+    opened = [] if user.is_superuser else user.opened_in_emergency
+    return seen | Q(**{f"{prefix}pk__in": opened}) if opened else seen
 
 
 class Clinic(models.Model):
@@ -134,6 +144,11 @@ class User(AbstractUser):
     def works_somewhere(self) -> bool:
         """True for a superuser, and for who works with the records of any clinic."""
         return self.is_superuser or not self._active_roles.isdisjoint(AT_WORK)
+
+    @cached_property
+    def opened_in_emergency(self) -> list[int]:
+        """Patients of other clinics whose records the person opened in an emergency that is not over."""
+        return list(self.emergencies.open_at(timezone.now()).values_list("patient", flat=True).distinct())
 
     @cached_property
     def _active_roles(self) -> set[str]:

@@ -9,7 +9,7 @@ from django.db import models, transaction
 from django.db.models import Q
 
 from patients.digests import keyed_text
-from patients.models.clinic import Clinic, User, validate_time_zone
+from patients.models.clinic import Clinic, User, of_visible_patients, validate_time_zone
 from patients.models.record import Record, RecordQuerySet
 from patients.sealing.fields import SealedCharField, SealedDateField, SealedEmailField
 from patients.sealing.keys import digests
@@ -47,7 +47,7 @@ def number_digests(mrn: str) -> list[str]:
 class PatientQuerySet(RecordQuerySet):
     def visible_to(self, user: User) -> Self:
         """Patients of the clinics in which the user works."""
-        return self.filter(clinic__in=Clinic.objects.visible_to(user))
+        return self.filter(of_visible_patients(user, ""))
 
     def matching(self, text: str, clinics: Iterable[Clinic]) -> Self:
         """Patients of the clinics each of whose given words begins a name or the MRN, or is the birth date.

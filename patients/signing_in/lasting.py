@@ -9,8 +9,8 @@ from django.conf import settings
 from django.http import HttpRequest
 
 BEGAN, SEEN = "began", "seen"
-# What was done is noted no more often, so that not each page writes to the session.
-NOTED_EVERY_S = 30
+# What is done is noted no more often, so that not each page writes to the session: seconds, and a part of the limit.
+NOTED_EVERY_S, NOTED_IN_PARTS = 120, 10
 
 
 def begin(request: HttpRequest) -> None:
@@ -29,7 +29,8 @@ def is_over(request: HttpRequest) -> bool:
 def note_doing(request: HttpRequest) -> None:
     """Somebody does something, unless a script looks for news. Browsers say which; who does not say it does it."""
     is_by_hand = request.method == "POST" or request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
-    if is_by_hand and time.time() - request.session[SEEN] > NOTED_EVERY_S:
+    every = min(NOTED_EVERY_S, settings.IDLE_LIMIT_S / NOTED_IN_PARTS)
+    if is_by_hand and time.time() - request.session[SEEN] > every:
         request.session[SEEN] = time.time()
 
 

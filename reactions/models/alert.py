@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Case, Q, When
 
-from patients.models import Clinic, Patient, User
+from patients.models import Patient, User, of_visible_patients
 from patients.sealing.fields import SealedCharField
 from reactions.models.checkin import Answer
 from reactions.vocabulary import AlertLevel, MailState, choices, values
@@ -16,7 +16,7 @@ from reactions.vocabulary import AlertLevel, MailState, choices, values
 class AlertQuerySet(models.QuerySet):
     def visible_to(self, user: User) -> Self:
         """Alerts about patients of the clinics in which the user works."""
-        return self.filter(patient__clinic__in=Clinic.objects.visible_to(user))
+        return self.filter(of_visible_patients(user, "patient"))
 
     def open(self) -> Self:
         """Alerts that nobody has acknowledged."""

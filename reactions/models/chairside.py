@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.functions import Upper
 
-from patients.models import Clinic, Patient, Record, RecordQuerySet, User
+from patients.models import Patient, Record, RecordQuerySet, User, of_visible_patients
 from reactions.clinical.flow import Step
 from reactions.models.infusion import Infusion, InfusionQuerySet
 from reactions.vocabulary import DRUGS, RateReason, Route, choices
@@ -16,7 +16,7 @@ from reactions.vocabulary import DRUGS, RateReason, Route, choices
 class ChairsideQuerySet(RecordQuerySet):
     def visible_to(self, user: User) -> Self:
         """Rows of infusions in the clinics in which the user works."""
-        return self.filter(infusion__patient__clinic__in=Clinic.objects.visible_to(user))
+        return self.filter(of_visible_patients(user, "infusion__patient"))
 
 
 class ChairsideRow(Record):
@@ -39,7 +39,7 @@ class ChairsideRow(Record):
 class VialQuerySet(models.QuerySet):
     def visible_to(self, user: User) -> Self:
         """Vials of infusions in the clinics in which the user works."""
-        return self.filter(infusion__patient__clinic__in=Clinic.objects.visible_to(user))
+        return self.filter(of_visible_patients(user, "infusion__patient"))
 
     def of_lot(self, lot: str) -> Self:
         """Vials of a lot, however its letters are written."""

@@ -6,7 +6,7 @@ from typing import Any, Self
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
-from patients.models import MAIL_CAME_BACK, Clinic, Patient, User
+from patients.models import MAIL_CAME_BACK, Patient, User, of_visible_patients
 from patients.sealing.fields import SealedTextField
 from reactions.clinical.questions import EVERYTHING, SETS, QuestionSet
 from reactions.clinical.triage import in_words
@@ -54,7 +54,7 @@ CARE_SOUGHT = [
 class CheckInQuerySet(models.QuerySet):
     def visible_to(self, user: User) -> Self:
         """Check-ins of patients in the clinics in which the user works."""
-        return self.filter(infusion__patient__clinic__in=Clinic.objects.visible_to(user))
+        return self.filter(of_visible_patients(user, "infusion__patient"))
 
     def not_delivered(self) -> Self:
         """Those that ended because the patient's address was refused, or because mail to it came back."""

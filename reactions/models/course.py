@@ -7,13 +7,13 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Count, Q
 
-from patients.models import Clinic, Patient, User
+from patients.models import Patient, User, of_visible_patients
 
 
 class CourseQuerySet(models.QuerySet):
     def visible_to(self, user: User) -> Self:
         """Courses of patients in the clinics in which the user works."""
-        return self.filter(patient__clinic__in=Clinic.objects.visible_to(user))
+        return self.filter(of_visible_patients(user, "patient"))
 
     def booked(self, since: date) -> Self:
         """Courses planned for the day or later of which no infusion has been given."""

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Exists, F, OuterRef, Q, Sum
 from django.utils import timezone
 
-from patients.models import Clinic, Patient, Record, RecordQuerySet, User
+from patients.models import Clinic, Patient, Record, RecordQuerySet, User, of_visible_patients
 from patients.sealing.fields import SealedTextField
 from reactions.clinical.infusion_checks import InfusionFacts, unlikely
 from reactions.models.course import Course
@@ -23,7 +23,7 @@ OVERDUE_AFTER = timedelta(hours=24)
 class InfusionQuerySet(RecordQuerySet):
     def visible_to(self, user: User) -> Self:
         """Infusions of patients in the clinics in which the user works."""
-        return self.filter(patient__clinic__in=Clinic.objects.visible_to(user))
+        return self.filter(of_visible_patients(user, "patient"))
 
     def counted(self) -> Self:
         """Infusions that count: neither they nor their patient are void."""

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from patients.models import AppendOnly, Clinic, Patient, Record, RecordQuerySet, User
+from patients.models import AppendOnly, Patient, Record, RecordQuerySet, User, of_visible_patients
 from patients.sealing.fields import SealedCharField, SealedJSONField
 from reactions.models.reaction import Reaction, Treatment
 from reactions.vocabulary import ADRENALINE, CausalityScale, SignatureMeaning, choices
@@ -45,7 +45,7 @@ class CausalityAssessment(AppendOnly):
 class AnaphylaxisQuerySet(RecordQuerySet):
     def visible_to(self, user: User) -> Self:
         """Records of patients in the clinics in which the user works."""
-        return self.filter(reaction__infusion__patient__clinic__in=Clinic.objects.visible_to(user))
+        return self.filter(of_visible_patients(user, "reaction__infusion__patient"))
 
     def meeting_criteria(self) -> Self:
         """Those that meet a published criterion, of reactions that count."""

@@ -5,7 +5,7 @@ from typing import Self
 from django.db import models
 from django.db.models import F, Q
 
-from patients.models import Clinic, Patient, Record, RecordQuerySet, User
+from patients.models import Patient, Record, RecordQuerySet, User, of_visible_patients
 from patients.sealing.fields import SealedCharField, SealedTextField
 from reactions.clinical.ctcae import TERMS, VERSIONS
 from reactions.models.chairside import ChairsideRow
@@ -16,7 +16,7 @@ from reactions.vocabulary import DRUGS, Action, Dechallenge, Outcome, Rechalleng
 class ReactionQuerySet(RecordQuerySet):
     def visible_to(self, user: User) -> Self:
         """Reactions of patients in the clinics in which the user works."""
-        return self.filter(infusion__patient__clinic__in=Clinic.objects.visible_to(user))
+        return self.filter(of_visible_patients(user, "infusion__patient"))
 
     def counted(self) -> Self:
         """Reactions that count in rates: neither they nor their infusion are void."""

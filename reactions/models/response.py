@@ -6,14 +6,14 @@ from typing import Self
 from django.db import models
 from django.db.models import Q
 
-from patients.models import Clinic, Patient, Record, RecordQuerySet, User
+from patients.models import Patient, Record, RecordQuerySet, User, of_visible_patients
 from reactions.models.infusion import Infusion
 
 
 class ResponseQuerySet(RecordQuerySet):
     def visible_to(self, user: User) -> Self:
         """Measures of patients in the clinics in which the user works."""
-        return self.filter(patient__clinic__in=Clinic.objects.visible_to(user))
+        return self.filter(of_visible_patients(user, "patient"))
 
 
 class ResponseMeasures(Record):

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from patients.models import AppendOnly, Clinic, Patient, Record, RecordQuerySet, User
+from patients.models import AppendOnly, Patient, Record, RecordQuerySet, User, of_visible_patients
 from patients.sealing.fields import SealedCharField, SealedJSONField
 from reactions.clinical.risk_factors import RISK_FACTORS, RiskFactor
 from reactions.models.infusion import Infusion
@@ -16,7 +16,7 @@ from reactions.vocabulary import LABELS, HistoryFact
 class PatientRiskQuerySet(RecordQuerySet):
     def visible_to(self, user: User) -> Self:
         """Risks of patients in the clinics in which the user works."""
-        return self.filter(patient__clinic__in=Clinic.objects.visible_to(user))
+        return self.filter(of_visible_patients(user, "patient"))
 
 
 class PatientRisk(Record):

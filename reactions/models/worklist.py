@@ -13,13 +13,15 @@ from reactions.models.signal import Signal
 from reactions.vocabulary import WorkKind, choices
 
 # Kinds about a patient; the others are about a reaction or a signal.
-ABOUT_A_PATIENT = [WorkKind.BOUNCED.value, WorkKind.UNSUBSCRIBED.value]
+ABOUT_A_PATIENT = [WorkKind.BOUNCED.value, WorkKind.UNSUBSCRIBED.value, WorkKind.EMERGENCY.value]
+
+IS_ABOUT_MAIL = Q(kind__in=[WorkKind.BOUNCED, WorkKind.UNSUBSCRIBED])
 
 # What settles an item about a patient, and why it is closed then; the first that holds is said. The lists leave it out
 # at once, and the next tick closes it.
 SETTLED = [
-    (Q(patient__voided_at__isnull=False), "The patient record was voided."),
-    (Q(patient__died_on__isnull=False), "The patient has died."),
+    (IS_ABOUT_MAIL & Q(patient__voided_at__isnull=False), "The patient record was voided."),
+    (IS_ABOUT_MAIL & Q(patient__died_on__isnull=False), "The patient has died."),
     (Q(kind=WorkKind.UNSUBSCRIBED, patient__email_consent_at__isnull=False), "The patient agreed to email again."),
     (Q(kind=WorkKind.BOUNCED, patient__email_consent_at=None), "The patient wants no email any more."),
     (Q(kind=WorkKind.BOUNCED, patient__bounced_address=""), "The address was corrected."),
@@ -29,9 +31,10 @@ IS_SETTLED = reduce(or_, (when for when, _ in SETTLED))
 
 class WorkItemQuerySet(models.QuerySet):
     def visible_to(self, user: User) -> Self:
-        """Items of the clinics in which the user works; signals are for the administrators."""
+        """Items of the clinics in which the user works; signals and emergencies are for the administrators."""
         administered = Clinic.objects.administered_by(user)
-        return self.filter(Q(signal=None) | Q(clinic__in=administered), clinic__in=Clinic.objects.visible_to(user))
+        for_everybody = Q(signal=None) & ~Q(kind=WorkKind.EMERGENCY)
+        return self.filter(for_everybody | Q(clinic__in=administered), clinic__in=Clinic.objects.visible_to(user))
 
     def open(self) -> Self:
         return self.filter(closed_at=None)

@@ -26,7 +26,9 @@ def work_list(request: StaffRequest) -> HttpResponse:
         "reaction__infusion__patient__clinic",
         "reaction__infusion__product",
         "reaction__anaphylaxis",
-    ).prefetch_related("reaction__symptoms", "reaction__causality", "reaction__signatures")
+    ).prefetch_related(
+        "patient__emergencies__user", "reaction__symptoms", "reaction__causality", "reaction__signatures"
+    )
     page = Paginator(rows.order_by("opened_at", "pk"), PAGE_SIZE).get_page(request.GET.get("page"))
     work = [(item, worklist.missing(item.reaction) if item.reaction else []) for item in page.object_list]
     return render(request, "reactions/worklist.html", {"page": page, "work": work})

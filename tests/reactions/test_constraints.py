@@ -18,6 +18,7 @@ from patients.models import (
     AppendOnly,
     AuditEvent,
     AuditSeal,
+    EmergencyAccess,
     IgaResult,
     NeverDeleted,
     Patient,
@@ -124,6 +125,7 @@ NO_NAME, TWO_NAMES = {"drug": "other"}, {"other_drug": "named"}
 # Constraint: writes that each break it and no other.
 BREAKS: dict[str, list[Break]] = {
     "patients_staffrole_once": [twice()],
+    "patients_emergencyaccess_ends": [changed(reason=""), changed(ends_at=LONG_AGO)],
     "patients_patient_void_is_whole": HALF_VOIDED,
     "patients_patient_mrn_once": [twice()],
     "patients_patientmark_once": [twice()],
@@ -318,9 +320,17 @@ def a_decision_about_a_signal(infusion: Infusion) -> SignalDecision:
 
 
 # A sound row of each model with a constraint, about the infusion.
+def an_emergency(infusion: Infusion) -> EmergencyAccess:
+    now = timezone.now()
+    return EmergencyAccess.objects.create(
+        user=infusion.created_by, patient=infusion.patient, reason="x", began_at=now, ends_at=now + timedelta(hours=4)
+    )
+
+
 SOUND: dict[type[models.Model], Callable[[Infusion], models.Model]] = {
     StaffRole: lambda infusion: infusion.created_by.roles.get(),
     Patient: lambda infusion: infusion.patient,
+    EmergencyAccess: an_emergency,
     PatientMark: lambda infusion: PatientMark.objects.filter(patient=infusion.patient).earliest("pk"),
     IgaResult: lambda infusion: IgaResult.objects.create(
         patient=infusion.patient, value=80, in_force_from=date(2026, 1, 1), created_by=infusion.created_by
@@ -403,6 +413,7 @@ ADDED: dict[type[AppendOnly], Callable[[Infusion], Any]] = {
     ReviewDecision: a_decision,
     PhoneCall: lambda infusion: SOUND[PhoneCall](infusion),
     SignalDecision: a_decision_about_a_signal,
+    EmergencyAccess: an_emergency,
     AuditSeal: lambda infusion: AuditSeal.objects.create(number=1, at=timezone.now(), events="1", digest="0" * 64),
 }
 

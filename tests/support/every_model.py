@@ -45,6 +45,9 @@ def fill(clinic: Clinic, times: int) -> None:
         patient.iga_results.create(value=80, measured_on=timezone.localdate(), created_by=patient.created_by)
         patient.risks.create(factor="migraine", created_by=patient.created_by)
         make_response(patient)
+        patient.emergencies.create(
+            user=patient.created_by, reason="Synthetic", began_at=now, ends_at=now + timedelta(hours=4)
+        )
 
 
 def _follow_up(answer: Answer) -> None:
