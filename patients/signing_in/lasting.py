@@ -4,6 +4,7 @@ A page that refreshes itself is no doing. Moments are seconds since 1970.
 """
 
 import time
+from math import ceil
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -35,9 +36,12 @@ def note_doing(request: HttpRequest) -> None:
 
 
 def seconds_left(request: HttpRequest) -> tuple[int, int]:
-    """Until somebody has to do something, and until the session ends anyway."""
+    """Until somebody has to do something, and until the session ends anyway.
+
+    Rounded up: nobody takes a session for ended that is not, and keeps it going by looking again.
+    """
     now = time.time()
     return (
-        int(request.session[SEEN] + settings.IDLE_LIMIT_S - now),
-        int(request.session[BEGAN] + settings.SESSION_COOKIE_AGE - now),
+        ceil(request.session[SEEN] + settings.IDLE_LIMIT_S - now),
+        ceil(request.session[BEGAN] + settings.SESSION_COOKIE_AGE - now),
     )

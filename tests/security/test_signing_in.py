@@ -218,6 +218,20 @@ def test_who_does_nothing_is_signed_out(client: Client, nurse: User, settings: S
     assert AuditEvent.objects.filter(act="person.signed_out", by=nurse).exists()
 
 
+def test_a_page_that_asks_what_is_left_does_not_keep_the_session(client: Client, nurse: User) -> None:
+    client.force_login(nurse)
+    now = time.time()
+    by_script = {"headers": {"Sec-Fetch-Mode": "cors"}}
+    with time_machine.travel(now + 1799.5, tick=False):
+        assert client.get("/account/stay/", **by_script).json()["idle"] >= 1
+    with time_machine.travel(now + 1801, tick=False):
+        assert client.get("/account/stay/", **by_script).status_code == 302
+    client.force_login(nurse)
+    now = time.time()
+    with time_machine.travel(now + 1700, tick=False):
+        assert client.post("/account/stay/", **by_script).json()["idle"] == 1800
+
+
 def test_nobody_is_signed_in_for_longer_than_a_shift(client: Client, nurse: User) -> None:
     client.force_login(nurse)
     start = timezone.now()
