@@ -169,8 +169,15 @@ MFA_TOTP_TOLERANCE = 1
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 # For a demonstration on this machine alone; ivigtrack/fitness.py refuses it elsewhere.
 SECOND_STEP_REQUIRED = not env.bool("IVIGTRACK_WITHOUT_SECOND_STEP", default=False)
-# Attempts and used codes are counted here, where every web process sees them.
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "ivigtrack_cache"}}
+# Attempts and used codes are counted here, where every web process sees them, with room for so many that trying other
+# names makes none forgotten.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "ivigtrack_cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
 
 LANGUAGE_CODE = "en-us"
 # Staff read English. Patients read theirs: English, and each language that has a file here.

@@ -180,6 +180,18 @@ def test_whoever_tries_too_often_waits_and_nobody_else_does(client: Client, nurs
         assert give_password(Client(), nurse, **here).status_code == 302
 
 
+def test_trying_other_names_makes_no_attempts_forgotten(client: Client) -> None:
+    def attempt(name: str) -> str:
+        return client.post(SIGN_IN, {"login": name, "password": "wrong"}).content.decode()
+
+    names = [f"nurse-{number}" for number in range(8)]
+    for name in names * 5:
+        attempt(name)
+    for number in range(350):
+        attempt(f"nobody-{number}")
+    assert all("too many attempts" in attempt(name) for name in names)
+
+
 def test_codes_are_not_guessed(client: Client, nurse: User) -> None:
     secret, _ = set_up(client, nurse)
     other = Client()
