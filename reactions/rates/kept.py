@@ -100,7 +100,7 @@ def read(
             groups[clinic].append(part if chosen.all() else part.where(chosen))
     if marked:
         anew = from_records(question, keys, clinics, Q(patient__in=marked))
-        groups[None].append(anew.only(names))
+        groups[None].append(anew.where(np.argsort(anew.patient, kind="stable")).only(names))
     return in_blocks(groups.values())
 
 

@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from math import inf
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import pytest
 from celery import current_app
 from django.core.management import CommandError, call_command
@@ -43,7 +45,7 @@ from reactions.models import (
 from reactions.models.link import new_link
 from reactions.rates import keeping, kept, triggers
 from reactions.rates.answer import answer, answers_by_unit
-from reactions.rates.columns import OF_INFUSION, Columns
+from reactions.rates.columns import OF_INFUSION, Columns, in_blocks
 from reactions.rates.kept import KEPT_KEYS, is_kept, month_of, read
 from reactions.rates.premedication import COMPARED_BY, compare
 from reactions.rates.question import KEYS, Question
@@ -375,6 +377,27 @@ def test_more_that_is_out_of_date_asks_no_more_queries(
             make_infusion(make_patient(clinic), started_at=START)
         with django_assert_max_num_queries(7):
             answer(Question(by=("iga",)), [clinic])
+
+
+def test_blocks_are_cut_where_patients_end_also_of_those_out_of_date(
+    whole: Infusion, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where there are very many infusions: what is read from the records is not in the order of patients."""
+    monkeypatch.setattr(kept, "in_blocks", partial(in_blocks, size=1))
+    monkeypatch.setattr("reactions.rates.columns.SAMPLED", 1)
+
+    def in_another_order(*asked: Any) -> Columns:
+        found = from_records(*asked)
+        return found.where(np.random.default_rng(1).permutation(len(found)))
+
+    monkeypatch.setattr(kept, "from_records", in_another_order)
+    patients = [make_patient(clinic) for _ in range(4)]
+    for day in range(3):
+        for patient in reversed(patients):
+            make_infusion(patient, started_at=START + (day * 24 + 1) * HOUR)
+    agree()
+    tidy()
+    agree()
 
 
 def test_with_too_many_out_of_date_everything_is_read(
