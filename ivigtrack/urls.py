@@ -15,6 +15,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="patients:list"), name="home"),
     path("sign-in/", account_views.login, name="account_login"),
     path("sign-out/", account_views.logout, name="account_logout"),
+    path("account/second-step/webauthn/keys/<int:pk>/remove/", account.RemoveKey.as_view(), name="mfa_remove_webauthn"),
     path("account/second-step/", include("allauth.mfa.urls")),
     path("account/sessions/", include("allauth.usersessions.urls")),
     path("account/stay/", account.stay, name="account_stay"),

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from allauth.mfa.adapter import get_adapter
+from allauth.mfa.webauthn.views import RemoveWebAuthnView
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import SetPasswordForm
@@ -37,6 +39,16 @@ def invite(request: StaffRequest) -> HttpResponse:
         by=request.user, clinic=form.cleaned_data["clinic"], role=form.chosen_role, details=form.details()
     )
     return render(request, "account/invited.html", {"links": inviting.links_of([invited])})
+
+
+class RemoveKey(RemoveWebAuthnView):
+    """As django-allauth's, but the only second step stays: without any the person could not sign in."""
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        if not get_adapter().can_delete_authenticator(self.get_object()):
+            form.add_error(None, get_adapter().validation_error("cannot_delete_authenticator"))
+            return self.form_invalid(form)
+        return super().form_valid(form)
 
 
 @method_decorator(login_not_required, name="dispatch")

@@ -156,6 +156,21 @@ def test_the_only_second_step_stays(client: Client, nurse: User) -> None:
     assert second_step.has_one(nurse)
 
 
+def test_the_only_key_stays_and_can_be_renamed(client: Client, nurse: User) -> None:
+    set_up(client, nurse)
+    kept = {"name": "My tablet", "credential": {}}
+    Authenticator.objects.filter(type="totp").delete()
+    key = Authenticator.objects.create(user=nurse, type="webauthn", data=kept)
+    assert "your only second step" in client.post(f"{SET_UP}webauthn/keys/{key.pk}/remove/").content.decode()
+    assert second_step.has_one(nurse)
+    assert "My tablet" in client.get(f"{SET_UP}webauthn/keys/{key.pk}/remove/").content.decode()
+    client.post(f"{SET_UP}webauthn/keys/{key.pk}/edit/", {"name": "Ward tablet"})
+    assert "Ward tablet" in client.get(f"{SET_UP}webauthn/keys/{key.pk}/edit/").content.decode()
+    Authenticator.objects.create(user=nurse, type="webauthn", data=kept)
+    assert client.post(f"{SET_UP}webauthn/keys/{key.pk}/remove/").status_code == 302
+    assert second_step.of(nurse).count() == 1
+
+
 def test_what_changes_the_second_step_asks_for_it_again(client: Client, nurse: User) -> None:
     secret, _ = set_up(client, nurse)
     with time_machine.travel(timezone.now() + timedelta(minutes=6)):
@@ -234,8 +249,10 @@ def test_a_page_that_asks_what_is_left_does_not_keep_the_session(client: Client,
     client.force_login(nurse)
     now = time.time()
     by_script = {"headers": {"Sec-Fetch-Mode": "cors"}}
+    events = AuditEvent.objects.count()
     with time_machine.travel(now + 1799.5, tick=False):
         assert client.get("/account/stay/", **by_script).json()["idle"] >= 1
+    assert AuditEvent.objects.count() == events
     with time_machine.travel(now + 1801, tick=False):
         assert client.get("/account/stay/", **by_script).status_code == 302
     client.force_login(nurse)
