@@ -13,6 +13,8 @@ from patients.models import AuditEvent, Clinic, User, write_event
 from patients.origin import Origin
 from patients.sealing.query import reveal
 
+# What a page's script asks about the session is no page.
+NO_PAGES = {"account_stay"}
 REFUSED = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
 # A page that a script fetches over and over, such as a running infusion's, is told of once in this time.
 AGAIN_AFTER = timedelta(minutes=10)
@@ -21,7 +23,7 @@ AGAIN_AFTER = timedelta(minutes=10)
 def note_page(request: HttpRequest, response: HttpResponseBase, here: Origin) -> None:
     """Write down that somebody who is signed in opened a page, or was kept from it. The address is sealed."""
     match, by = request.resolver_match, request.user
-    if match is None or not isinstance(by, User):
+    if match is None or not isinstance(by, User) or match.view_name in NO_PAGES:
         return
     act = _act(request, response)
     is_open_to_all = not getattr(match.func, "login_required", True)

@@ -44,7 +44,8 @@
       take(left);
     } else if (await window.chairside.isThere()) {
       // Whoever finds the tablet sees the sign-in, and no patient.
-      location.reload();
+      // Not by a reload, which would send a form again that this page is the answer to.
+      location.replace(location.pathname + location.search);
     } else {
       timer = setTimeout(look, 30_000);
     }
