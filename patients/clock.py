@@ -3,12 +3,13 @@
 Signatures
     in_zone(naive, zone) -> datetime         in UTC; raises NoSuchTime in a gap, TwoSuchTimes where clocks go back
     read(text, zone) -> datetime             in UTC, from ISO 8601 with an offset or in the zone; raises ValueError
+    age_on(day, born) -> int | None          whole years; None without a birth date
 
 Moments are given in UTC because Python compares and subtracts two times of one zone by their clock faces, which is an
 hour wrong across a change of the clocks.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 # Slips of the keyboard: nobody alive was treated before, and no clinic plans beyond.
@@ -57,3 +58,8 @@ def read(text: str, zone: ZoneInfo) -> datetime:
     if not EARLIEST_YEAR <= moment.year <= LATEST_YEAR:
         raise ValueError(f"“{text}” is outside the years that can be recorded. Check the year.")
     return in_zone(moment, zone) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def age_on(day: date, born: date | None) -> int | None:
+    """Whole years on that day; None without a birth date."""
+    return None if born is None else day.year - born.year - ((day.month, day.day) < (born.month, born.day))

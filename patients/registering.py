@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from patients import consent
 from patients.models import (
     Clinic,
     IgaResult,
@@ -97,10 +98,10 @@ def void_iga(iga: IgaResult, *, by: User, reason: str, seen_version: int, now: d
 
 
 def hold_patient(patient: Patient) -> Patient:
-    """The patient as stored, held until the transaction ends. Raises RecordVoided."""
+    """The patient as stored, held until the transaction ends. Raises RecordVoided for one void or erased."""
     # Rows that point to the patient are written meanwhile: only a lock on its key would hold them up.
     held = Patient.objects.select_for_update(no_key=True).get(pk=patient.pk)
-    if held.is_void:
+    if held.is_closed:
         raise RecordVoided
     return held
 
@@ -121,9 +122,11 @@ def _save(patient: Patient) -> None:
 def _set_consent(patient: Patient, *, given: bool, by: User, now: datetime) -> None:
     if given and patient.email_consent_at is None:
         patient.email_consent_at, patient.email_consent_by = now, by
+        patient.email_consent_text = consent.CURRENT
         patient.email_withdrawn_by_link_at = None
     elif not given:
         patient.email_consent_at = patient.email_consent_by = None
+        patient.email_consent_text = ""
 
 
 def _write(patient: Patient, act: str, *, by: User, changes: dict[str, Any] | None = None, reason: str = "") -> None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zlib import crc32
 
 from django.db.models import Max, Sum
 
+from patients.clock import age_on
 from patients.iga import Status
 from patients.models import IgaResult, Patient
 from patients.words import AntiIga
@@ -176,11 +177,6 @@ def unanswered(items: Iterable[CardItem], *, reason: str, decided_by: str) -> tu
 def as_stored(item: CardItem) -> dict[str, str]:
     """The item as the infusion keeps it."""
     return {"code": str(item.code), "level": str(item.level), "text": item.text, "source": item.source}
-
-
-def age_on(day: date, born: date | None) -> int | None:
-    """Whole years; None without a birth date."""
-    return None if born is None else day.year - born.year - ((day.month, day.day) < (born.month, born.day))
 
 
 def _reactions_before(patient: Patient, moment: datetime, infusion: Infusion | None) -> Any:

@@ -13,7 +13,7 @@ from patients.registering import void_patient
 from patients.words import StaffRoleName
 from reactions.models import Alert, Infusion
 from tests.support import PASSWORD
-from tests.support.pages import LEADING_ELSEWHERE, RECORD_PAGES, one_of_each
+from tests.support.pages import ADMINISTRATORS_PAGES, LEADING_ELSEWHERE, RECORD_PAGES, one_of_each
 
 pytestmark = pytest.mark.django_db
 
@@ -41,6 +41,7 @@ OTHER_PAGES = {
     "reactions:lots",
     "reactions:call_list",
     "reactions:emergency",
+    "reactions:privacy",
 }
 ADMIN_PAGES = (
     "/admin/",
@@ -70,7 +71,15 @@ def records(infusion: Infusion) -> dict[str, int]:
 
 def test_every_page_is_listed_here() -> None:
     named = {f"{space}:{name}" for space in ("patients", "reactions") for name in _names(space)}
-    assert named == set(RECORD_PAGES) | set(RECORD_BUTTONS) | OTHER_PAGES | PATIENT_PAGES | FORM_PAGES
+    assert (
+        named
+        == set(RECORD_PAGES)
+        | set(ADMINISTRATORS_PAGES)
+        | set(RECORD_BUTTONS)
+        | OTHER_PAGES
+        | PATIENT_PAGES
+        | FORM_PAGES
+    )
 
 
 def _names(space: str) -> set[str]:

@@ -3,11 +3,12 @@
 from typing import Any
 
 from crispy_forms.helper import FormHelper
-from crispy_forms.layout import Column, Fieldset, Layout, Row
+from crispy_forms.layout import HTML, Column, Fieldset, Layout, Row
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
+from patients import consent
 from patients.forms.fields import DateField, Difference, differences, say_what_is_missing, with_value
 from patients.models import Clinic, Patient, User
 from patients.words import DIAGNOSES
@@ -19,6 +20,7 @@ class PatientForm(forms.ModelForm):
     """A patient's details. The clinic is asked for only when the person works in several."""
 
     suggested_diagnoses = DIAGNOSES
+    consent_texts = consent.TEXTS[consent.CURRENT]
 
     seen_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
     birth_date = DateField()
@@ -26,7 +28,7 @@ class PatientForm(forms.ModelForm):
     email_consent = forms.BooleanField(
         required=False,
         label="Agrees to check-ins by ordinary email",
-        help_text="Told that ordinary email is not encrypted, the patient still wants it. No check-in is sent without.",
+        help_text="Read the text below to the patient first. No check-in is sent without the agreement.",
     )
 
     class Meta:
@@ -83,6 +85,7 @@ class PatientForm(forms.ModelForm):
                 "How to reach them",
                 Row(Column("email", css_class="col-md-6"), Column("phone", css_class="col-md-6")),
                 "email_consent",
+                HTML('{% include "patients/consent_text.html" %}'),
                 Row(Column("language", css_class="col-md-6"), Column("time_zone", css_class="col-md-6")),
             ),
             *(["died_on"] if "died_on" in self.fields else []),

@@ -88,7 +88,9 @@ class TrailForm(forms.Form):
         if asked.get("by"):
             found = found.filter(by=asked["by"])
         if asked.get("patient"):
-            found = found.filter(patient_id=asked["patient"])
+            # What is told after an erasure is about the record, and under no patient's key.
+            own = Q(entity="patients.patient", entity_id=asked["patient"])
+            found = found.filter(Q(patient_id=asked["patient"]) | own)
         if asked.get("kind"):
             acts = KINDS[asked["kind"]][1]
             begins = Q(*(Q(act__startswith=act) for act in acts or APART), _connector=Q.OR)

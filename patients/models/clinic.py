@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -90,6 +90,14 @@ class Clinic(models.Model):
         help_text="Check-ins ask whether the patient or a parent or carer answers. Below 18 years they always do.",
     )
 
+    keep_years = models.PositiveSmallIntegerField(
+        "years that records are kept",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text="After the last infusion. Patients whose time is over are listed under Privacy, where an"
+        " administrator erases what names them; nothing is erased by itself. Empty: for good.",
+    )
     least_patients = models.PositiveSmallIntegerField(
         "fewest patients in a figure",
         default=0,
@@ -135,6 +143,10 @@ class User(AbstractUser):
         """True for a superuser and for an administrator of any clinic."""
         return self.is_superuser or StaffRoleName.ADMINISTRATOR in self._active_roles
 
+    def administers(self, clinic: Clinic) -> bool:
+        """True for a superuser and for an administrator of this clinic."""
+        return self.is_superuser or (clinic.pk, StaffRoleName.ADMINISTRATOR) in self._roles_by_clinic
+
     @property
     def audits_something(self) -> bool:
         """True for a superuser, and for an auditor or administrator of any clinic."""
@@ -150,9 +162,13 @@ class User(AbstractUser):
         """Patients of other clinics whose records the person opened in an emergency that is not over."""
         return list(self.emergencies.open_at(timezone.now()).values_list("patient", flat=True).distinct())
 
-    @cached_property
+    @property
     def _active_roles(self) -> set[str]:
-        return set(StaffRole.objects.active().filter(user=self).values_list("role", flat=True))
+        return {role for _, role in self._roles_by_clinic}
+
+    @cached_property
+    def _roles_by_clinic(self) -> set[tuple[int, str]]:
+        return set(StaffRole.objects.active().filter(user=self).values_list("clinic", "role"))
 
 
 class StaffRoleQuerySet(models.QuerySet):

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Q
 
+from patients import consent
 from patients.digests import keyed_text
 from patients.models.clinic import Clinic, User, of_visible_patients, validate_time_zone
 from patients.models.record import Record, RecordQuerySet
@@ -16,6 +17,7 @@ from patients.sealing.keys import digests
 from patients.sealing.marks import marks_for, marks_of
 from patients.words import Sex
 
+ERASED = "The patient's personal data were erased."
 # Why no check-in is sent, where that may be put right and the check-in goes on.
 HAS_DIED = "The patient has died."
 NO_ADDRESS = "No email address is recorded."
@@ -48,6 +50,10 @@ class PatientQuerySet(RecordQuerySet):
     def visible_to(self, user: User) -> Self:
         """Patients of the clinics in which the user works."""
         return self.filter(of_visible_patients(user, ""))
+
+    def named(self) -> Self:
+        """Those whose personal data were not erased."""
+        return self.filter(erased_at=None)
 
     def matching(self, text: str, clinics: Iterable[Clinic]) -> Self:
         """Patients of the clinics each of whose given words begins a name or the MRN, or is the birth date.
@@ -103,10 +109,17 @@ class Patient(Record):
         max_length=8, default="en", choices=languages, help_text="In which check-ins are written and answered."
     )
     # Ordinary email is unencrypted: it is used only after the person was told so and agreed (45 CFR 164.524 practice,
-    # 78 FR 5634). Without these two no check-in leaves.
+    # 78 FR 5634). Without these three no check-in leaves.
     email_consent_at = models.DateTimeField(null=True, blank=True, editable=False)
     email_consent_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True, blank=True, editable=False
+    )
+    email_consent_text = models.CharField(
+        "text of the consent",
+        max_length=10,
+        blank=True,
+        editable=False,
+        help_text="Version of what was read to the patient (patients/consent.py).",
     )
     email_withdrawn_by_link_at = models.DateTimeField(
         null=True,
@@ -121,6 +134,12 @@ class Patient(Record):
         help_text="Digest of the address from which mail came back: nothing goes there until it is put right.",
     )
     died_on = models.DateField("date of death", null=True, blank=True)
+    erased_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When all that names the patient was taken out of the record."
+    )
+    erased_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True, blank=True, editable=False
+    )
 
     objects = PatientQuerySet.as_manager()
 
@@ -137,14 +156,31 @@ class Patient(Record):
             ),
             models.CheckConstraint(
                 name="patients_patient_consent_is_whole",
-                condition=Q(email_consent_at=None, email_consent_by=None)
-                | Q(email_consent_at__isnull=False, email_consent_by__isnull=False),
+                condition=Q(email_consent_at=None, email_consent_by=None, email_consent_text="")
+                | Q(email_consent_at__isnull=False, email_consent_by__isnull=False) & ~Q(email_consent_text=""),
             ),
             models.CheckConstraint(
                 name="patients_patient_withdrawn_has_no_consent",
                 condition=Q(email_withdrawn_by_link_at=None) | Q(email_consent_at=None),
             ),
             models.CheckConstraint(name="patients_patient_has_mrn", condition=~Q(mrn="")),
+            models.CheckConstraint(
+                name="patients_patient_erased_names_nobody",
+                condition=Q(erased_at=None, erased_by=None)
+                | Q(
+                    erased_at__isnull=False,
+                    erased_by__isnull=False,
+                    given_name="",
+                    family_name="",
+                    birth_date=None,
+                    email="",
+                    phone="",
+                    email_consent_at=None,
+                    email_withdrawn_by_link_at=None,
+                    bounced_address="",
+                    died_on=None,
+                ),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -171,7 +207,20 @@ class Patient(Record):
     @property
     def full_name(self) -> str:
         """“Given Family”, or the record number for somebody whose name is not known."""
+        if self.erased_at:
+            return f"Erased patient {self.pk}"
         return f"{self.given_name} {self.family_name}".strip() or f"MRN {self.mrn}"
+
+    @property
+    def is_closed(self) -> bool:
+        """Void or erased: nothing more is written to the record."""
+        return self.is_void or self.erased_at is not None
+
+    @property
+    def consent_words(self) -> str:
+        """What was read to the patient when they agreed, in their language; empty where they have not."""
+        texts = consent.TEXTS.get(self.email_consent_text, {})
+        return texts.get(self.language, texts.get("en", ""))
 
     @property
     def sorting_name(self) -> tuple[str, str, str]:
@@ -187,6 +236,8 @@ class Patient(Record):
         """Why no check-in may be sent to this person; empty when it may."""
         if self.is_void:
             return "The patient record was voided."
+        if self.erased_at:
+            return ERASED
         if self.died_on:
             return HAS_DIED
         if not self.email:

@@ -36,7 +36,7 @@ def find_patient(user: User, pk: int) -> Patient:
 def find_patient_to_change(user: User, pk: int) -> Patient:
     """The patient, unless the record is void: then there is nothing to change and the page is not found."""
     patient = find_patient(user, pk)
-    if patient.is_void:
+    if patient.is_closed:
         raise Http404("The record is void.")
     return patient
 
@@ -50,7 +50,7 @@ def patient_list(request: StaffRequest) -> HttpResponse:
     if request.user.audits_something and not request.user.works_somewhere:
         return redirect("patients:trail")
     text = reveal(request.GET.get("q", ""))
-    patients = Patient.objects.current().select_related("clinic")
+    patients = Patient.objects.current().named().select_related("clinic")
     found = patients.matching(text, Clinic.objects.visible_to(request.user))
     page = Paginator(in_order(found) if text else found, PAGE_SIZE).get_page(request.GET.get("page"))
     return render(request, "patients/list.html", {"page": page, "q": text})

@@ -34,10 +34,11 @@ def export_log(clinic: Clinic, output: IO[str] | OutputWrapper) -> tuple[int, in
     for row in _rows(clinic):
         writer.writerow(row)
         written += 1
-    return written, _infusions(clinic).filter(ended_at=None).count()
+    return written, exported(clinic).filter(ended_at=None).count()
 
 
-def _infusions(clinic: Clinic) -> Any:
+def exported(clinic: Clinic) -> Any:
+    """The infusions that count in the clinic."""
     return Infusion.objects.current().filter(patient__clinic=clinic, patient__voided_at=None)
 
 
@@ -46,20 +47,25 @@ def _rows(clinic: Clinic) -> Iterator[dict[str, str]]:
     results = IgaResult.objects.current().filter(patient__clinic=clinic).order_by("in_force_from", "pk")
     for result in results.iterator(chunk_size=BATCH):
         iga[result.patient_id].append(result)
-    symptoms = Prefetch("symptoms", Symptom.objects.order_by(*BY_ONSET))
-    reactions = Prefetch("reactions", Reaction.objects.current().prefetch_related(symptoms).order_by(*BY_ONSET))
-    infusions = _infusions(clinic).exclude(ended_at=None).order_by("started_at")
-    infusions = infusions.select_related("patient", "course", "product")
-    infusions = infusions.prefetch_related("vials", "premedications", reactions)
+    infusions = with_all(exported(clinic).exclude(ended_at=None)).order_by("started_at")
     for _, together in groupby(infusions.iterator(chunk_size=BATCH), key=lambda infusion: infusion.started_at):
         for infusion in sorted(together, key=lambda infusion: infusion.patient.mrn):
             yield _row(infusion, clinic, iga[infusion.patient_id])
 
 
+def with_all(infusions: Any) -> Any:
+    """With the rows of which a line is made."""
+    symptoms = Prefetch("symptoms", Symptom.objects.order_by(*BY_ONSET))
+    reactions = Prefetch("reactions", Reaction.objects.current().prefetch_related(symptoms).order_by(*BY_ONSET))
+    return infusions.select_related("patient", "course", "product").prefetch_related(
+        "vials", "premedications", reactions
+    )
+
+
 def _row(infusion: Infusion, clinic: Clinic, results: list[IgaResult]) -> dict[str, str]:
     patient, reactions = infusion.patient, list(infusion.reactions.all())
     started = infusion.started_at.astimezone(clinic.zone)
-    iga = _in_force(results, started.date())
+    iga = in_force(results, started.date())
     ended = infusion.ended_at.astimezone(clinic.zone) if infusion.ended_at else None
     return {
         "patient": safe_cell(patient.mrn),
@@ -78,58 +84,61 @@ def _row(infusion: Infusion, clinic: Clinic, results: list[IgaResult]) -> dict[s
         "setting": infusion.setting,
         "product": safe_cell(infusion.product.name),
         "lots": ";".join(
-            f"{vial.lot}:{vial.expires_on or ''}:{_number(vial.grams)}".rstrip(":") for vial in infusion.vials.all()
+            f"{vial.lot}:{vial.expires_on or ''}:{number_cell(vial.grams)}".rstrip(":") for vial in infusion.vials.all()
         ),
-        "dose_g": _number(infusion.dose_g),
-        "weight_kg": _number(infusion.weight_kg),
+        "dose_g": number_cell(infusion.dose_g),
+        "weight_kg": number_cell(infusion.weight_kg),
         "started_at": started.isoformat(),
         "ended_at": ended.isoformat() if ended else "",
-        "premedication": _premedication(infusion),
-        "reactions": _reactions(infusion, reactions),
-        "serious": _serious(reactions),
-        "outcome": _outcome(reactions),
+        "premedication": premedication_cell(infusion),
+        "reactions": reactions_cell(infusion, reactions),
+        "serious": serious_cell(reactions),
+        "outcome": outcome_cell(reactions),
     }
 
 
-def _in_force(results: list[IgaResult], day: date) -> IgaResult | None:
+def in_force(results: list[IgaResult], day: date) -> IgaResult | None:
+    """The result that held on that day, of one patient's in their order."""
     return next((result for result in reversed(results) if result.in_force_from <= day), None)
 
 
-def _premedication(infusion: Infusion) -> str:
+def premedication_cell(infusion: Infusion, *, in_own_words: bool = True) -> str:
+    """“none”, the drugs, or nothing where it was not recorded; without what somebody typed where that is not wanted."""
     if infusion.premedication_record == PremedicationRecord.NOT_RECORDED:
         return ""
     if infusion.premedication_record == PremedicationRecord.NONE:
         return "none"
-    return ";".join(_drug(drug) for drug in infusion.premedications.all())
+    return ";".join(_drug(drug, in_own_words) for drug in infusion.premedications.all())
 
 
-def _drug(drug: Premedication) -> str:
-    name = f"other ({drug.other_drug})" if drug.drug == "other" else drug.drug
+def _drug(drug: Premedication, in_own_words: bool) -> str:
+    name = f"other ({drug.other_drug})" if drug.drug == "other" and in_own_words else drug.drug
     dose = " ".join(drug.dose.split())
     if dose and not is_plain_dose(dose):
-        dose = f"({dose})"
+        dose = f"({dose})" if in_own_words else ""
     minutes = "" if drug.minutes_before is None else str(drug.minutes_before)
     if minutes and not (dose or drug.route):
         minutes += " min"
     return " ".join(part for part in (name, dose, drug.route, minutes) if part)
 
 
-def _reactions(infusion: Infusion, reactions: list[Reaction]) -> str:
+def reactions_cell(infusion: Infusion, reactions: list[Reaction], *, in_own_words: bool = True) -> str:
+    """Symptom, grade and minutes from the start of each; “none”, or nothing where nobody said."""
     if reactions:
-        return "|".join(_episode(reaction, infusion) for reaction in reactions)
+        return "|".join(_episode(reaction, infusion, in_own_words) for reaction in reactions)
     return "none" if infusion.reaction_record == ReactionRecord.OBSERVED else ""
 
 
-def _episode(reaction: Reaction, infusion: Infusion) -> str:
+def _episode(reaction: Reaction, infusion: Infusion, in_own_words: bool) -> str:
     """The symptoms. One without an onset of its own gets the reaction's where no other symptom carries that one."""
     symptoms = list(reaction.symptoms.all())
     carried = min((symptom.onset_at for symptom in symptoms if symptom.onset_at), default=None)
     onset = None if reaction.onset_at == carried else reaction.onset_at
-    return ";".join(_symptom(symptom, symptom.onset_at or onset, infusion) for symptom in symptoms)
+    return ";".join(_symptom(symptom, symptom.onset_at or onset, infusion, in_own_words) for symptom in symptoms)
 
 
-def _symptom(symptom: Symptom, onset: datetime | None, infusion: Infusion) -> str:
-    text = f"other ({symptom.other_text})" if symptom.term == OTHER else symptom.term
+def _symptom(symptom: Symptom, onset: datetime | None, infusion: Infusion, in_own_words: bool) -> str:
+    text = f"other ({symptom.other_text})" if symptom.term == OTHER and in_own_words else symptom.term
     if symptom.grade is not None:
         text += f":{symptom.grade}"
     if onset is not None:
@@ -138,15 +147,17 @@ def _symptom(symptom: Symptom, onset: datetime | None, infusion: Infusion) -> st
     return text
 
 
-def _serious(reactions: list[Reaction]) -> str:
+def serious_cell(reactions: list[Reaction]) -> str:
+    """“yes” where one was judged serious, “no” where none of those judged was, else nothing."""
     judged = [reaction.is_serious for reaction in reactions if reaction.is_serious is not None]
     return ("yes" if any(judged) else "no") if judged else ""
 
 
-def _outcome(reactions: list[Reaction]) -> str:
+def outcome_cell(reactions: list[Reaction]) -> str:
+    """Of the latest reaction whose outcome is known."""
     known = [reaction.outcome for reaction in reactions if reaction.outcome != Outcome.UNKNOWN]
     return known[-1] if known else ""
 
 
-def _number(number: Decimal | None) -> str:
+def number_cell(number: Decimal | None) -> str:
     return "" if number is None else format(number.normalize(), "f")

@@ -169,7 +169,7 @@ class CheckIn(Linked):
     @property
     def is_of_void_record(self) -> bool:
         """The infusion or the patient was voided: nothing more is asked, told or taken down about it."""
-        return self.infusion.is_void or self.patient.is_void
+        return self.infusion.is_void or self.patient.is_closed
 
     def stop_path(self) -> str:
         """The path at which the patient stops the mails. Ask for `link_path` first: it brings the hash up to date."""

@@ -34,7 +34,7 @@ CALLED_OFF_FOR_NOW = Q(state=MailState.CANCELLED) & reduce(or_, (Q(last_error__s
 OF_THE_INFUSION = frozenset({"id", "patient", "voided_at"})
 OF_THE_PATIENT = frozenset({
     "id", "clinic", "email", "language", "time_zone", "voided_at", "died_on", "bounced_address",
-    "email_consent_at", "email_withdrawn_by_link_at",
+    "email_consent_at", "email_withdrawn_by_link_at", "erased_at",
 })  # fmt: skip
 
 

@@ -7,8 +7,8 @@ infusions.py: the infusion as a whole; courses.py: booking the next course; chai
 infusion runs; rate_steps.py: that its rates can follow each other; reactions.py: the reaction; anaphylaxis.py: what is
 done when it is suspected; judging.py: seriousness, cause and signature; answers.py: check-ins and alerts; mail.py: what
 comes back of mails; review.py: what a clinician makes of an answer; silence.py: calling who did not answer;
-signals.py: what is decided about a signal; patients.py: the person; planning.py: a clinic's plan of check-ins;
-exports.py: what leaves as a file; site.py: which host sends.
+signals.py: what is decided about a signal; patients.py: the person; erasing.py: forgetting who it was;
+planning.py: a clinic's plan of check-ins; exports.py: what leaves as a file; site.py: which host sends.
 """
 
 from reactions.recording.anaphylaxis import (
@@ -47,7 +47,8 @@ from reactions.recording.chairside import (
     void_vitals,
 )
 from reactions.recording.courses import AlreadyBooked, NotBooked, book_course, next_course_label, unbook_course
-from reactions.recording.exports import export_call_list
+from reactions.recording.erasing import ErasedBefore, StillOpen, erase_patient
+from reactions.recording.exports import export_call_list, export_without_names
 from reactions.recording.infusions import (
     Acknowledgement,
     AlreadyRecorded,
@@ -80,6 +81,7 @@ __all__ = [
     "CardUnanswered",
     "CheckInClosed",
     "DecidedMeanwhile",
+    "ErasedBefore",
     "ImpossibleMoment",
     "ImpossibleSteps",
     "MeasuredTooEarly",
@@ -88,6 +90,7 @@ __all__ = [
     "SentBefore",
     "StartsTooLate",
     "StepOutside",
+    "StillOpen",
     "TooManyBirthYears",
     "VialThere",
     "WrongPassword",
@@ -106,7 +109,9 @@ __all__ = [
     "correct_vitals",
     "decide_signal",
     "due_mails",
+    "erase_patient",
     "export_call_list",
+    "export_without_names",
     "give_treatment",
     "judge_causality",
     "judge_seriousness",

@@ -169,7 +169,7 @@ def begin_report(patient: Patient, *, now: datetime) -> CheckIn | None:
     more.
     """
     locked = Patient.objects.select_for_update(no_key=True).get(pk=patient.pk)
-    if locked.is_void or address_digest(locked.email) != address_digest(patient.email):
+    if locked.is_closed or address_digest(locked.email) != address_digest(patient.email):
         return None
     begun = CheckIn.objects.filter(
         infusion__patient=locked, infusion__voided_at=None, kind=CheckInKind.REPORT, state=CheckInState.OPEN

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from datetime import datetime
+from io import StringIO
 
 from django.db import transaction
 from django.utils import timezone
 
-from patients.models import User, write_event
+from patients.models import Clinic, User, write_event
 from reactions.exchange import call_list
+from reactions.exchange.deidentified import export_deidentified
 from reactions.models.infusion import InfusionQuerySet
 
 
@@ -22,3 +24,12 @@ def export_call_list(infusions: InfusionQuerySet, *, by: User, lot: str, product
         changes = {"lot": [None, lot], "product": [None, product], "patients": [None, patients]}
         write_event("lot.exported", by=by, clinic=clinic, changes=changes)
     return call_list.as_csv(lines)
+
+
+@transaction.atomic
+def export_without_names(clinic: Clinic, *, by: User) -> str:
+    """The clinic's infusions as CSV with nothing that identifies a person (exchange/deidentified.py)."""
+    file = StringIO()
+    written = export_deidentified(clinic, file)
+    write_event("log.deidentified", by=by, about=clinic, clinic=clinic, changes={"rows": [None, written]})
+    return file.getvalue()

@@ -35,7 +35,11 @@ def withdraw_email(checkin: CheckIn, *, now: datetime) -> bool:
     }
     # Counted up, so that a form which was opened before does not give the consent back.
     Patient.objects.filter(pk=patient.pk).update(
-        email_consent_at=None, email_consent_by=None, email_withdrawn_by_link_at=now, version=F("version") + 1
+        email_consent_at=None,
+        email_consent_by=None,
+        email_consent_text="",
+        email_withdrawn_by_link_at=now,
+        version=F("version") + 1,
     )
     planned = CheckIn.objects.filter(infusion__patient=patient, state=CheckInState.PLANNED)
     planned.update(state=CheckInState.CANCELLED, state_reason=WITHDRAWN_BY_LINK)
@@ -114,7 +118,7 @@ def _end_what_came_back(checkin: CheckIn, patient: Patient, message: OutboxMessa
         # It went to an address that has been put right since.
         return
     Patient.objects.filter(pk=patient.pk).update(bounced_address=digest)
-    if patient.email_consent_at and not patient.died_on and not patient.is_void:
+    if patient.email_consent_at and not patient.died_on and not patient.is_closed:
         worklist.follow_patient(patient, WorkKind.BOUNCED, now=now)
 
 

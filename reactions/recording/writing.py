@@ -53,7 +53,7 @@ def lock(infusion: Infusion) -> Infusion:
     """
     rows = Infusion.objects.select_for_update(of=("self",), no_key=True).select_related("patient__clinic")
     held = rows.get(pk=infusion.pk)
-    if held.is_void or held.patient.is_void:
+    if held.is_void or held.patient.is_closed:
         raise RecordVoided
     return held
 

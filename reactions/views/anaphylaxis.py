@@ -249,7 +249,7 @@ def _show(
 ) -> HttpResponse:
     reaction, infusion = record.reaction, record.reaction.infusion
     found = judged(record)
-    is_open = not any(one.is_void for one in (record, reaction, infusion, record.patient))
+    is_open = not (record.patient.is_closed or any(one.is_void for one in (record, reaction, infusion)))
     if found and found.meets and reaction.is_serious is None and is_open:
         context.setdefault("seriousness", JudgeSeriousnessForm(initial={"seen_version": reaction.version}))
     context = {

@@ -211,7 +211,7 @@ def _show(request: StaffRequest, infusion: Infusion, *, status: int = 200, **con
             "chair": chair,
             "infusion": infusion,
             "patient": infusion.patient,
-            "locked": infusion.is_void or infusion.patient.is_void,
+            "locked": infusion.is_void or infusion.patient.is_closed,
         }
         | context
         | filled,

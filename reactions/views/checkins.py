@@ -338,7 +338,7 @@ def _level_of_what_was_sent(request: HttpRequest, checkin: CheckIn, name: str) -
 
 def _about(visit: Visit) -> dict[str, Any]:
     checkin, patient = visit.checkin, visit.checkin.infusion.patient
-    link = None if patient.is_void or patient.died_on else ReportLink.objects.filter(patient=patient).first()
+    link = None if patient.is_closed or patient.died_on else ReportLink.objects.filter(patient=patient).first()
     return {
         "checkin": checkin,
         "clinic": patient.clinic,
@@ -360,7 +360,7 @@ def _standing_link(request: HttpRequest, token: str, *, at_its_root: bool) -> Ht
         if not link.opens_with(token):
             return for_patients(keep_language(_to_another_address(request, patient)))
         context: dict[str, Any] = {"clinic": patient.clinic}
-        if patient.is_void or patient.died_on:
+        if patient.is_closed or patient.died_on:
             return for_patients(render(request, "checkins/no_report.html", context, status=HTTPStatus.GONE))
         if request.method in {"GET", "HEAD"}:
             return for_patients(keep_language(render(request, "checkins/report.html", context)))

@@ -37,7 +37,7 @@ def start_infusion(request: StaffRequest, patient_pk: int) -> HttpResponse:
 
 def _new_infusion(request: StaffRequest, patient_pk: int, *, starting: bool) -> HttpResponse:
     patient = find_patient(request.user, patient_pk)
-    if patient.is_void:
+    if patient.is_closed:
         raise Http404("The record is void.")
     entry = InfusionEntry(posted(request), patient=patient, starting=starting)
     if entry.is_valid():
@@ -89,7 +89,7 @@ def infusion_page(request: StaffRequest, pk: int) -> HttpResponse:
         "patient": infusion.patient,
         "cautions": infusion.cautions(),
         "chair": running(infusion, timezone.now()),
-        "locked": infusion.is_void or infusion.patient.is_void,
+        "locked": infusion.is_void or infusion.patient.is_closed,
         "checkins": infusion.checkins.with_answers(),
         "history": history_of(infusion),
         "safety_checks": infusion.safety_checks.select_related("acknowledged_by").order_by("shown_at", "pk"),

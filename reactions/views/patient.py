@@ -7,6 +7,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from patients.access import StaffRequest
+from patients.clock import age_on
 from patients.models import IgaResult
 from patients.views.history import history_of
 from patients.views.patients import find_patient
@@ -33,13 +34,14 @@ def patient_page(request: StaffRequest, pk: int) -> HttpResponse:
         "overdue": [course for course in bookings if course.planned_for and course.planned_for < today],
         "booked": [course for course in bookings if course.planned_for and course.planned_for >= today],
         "risks": patient.risks.current(),
-        "age": safety.age_on(today, patient.birth_date),
+        "age": age_on(today, patient.birth_date),
         "age_at_risk": AGE_AT_RISK_ABOVE_YEARS,
         "earlier": safety.earlier_reactions(patient, before=timezone.now()) if page.number == 1 else [],
         "most_earlier": safety.LISTED,
         "response": over_time(patient) if page.number == 1 else None,
         "alerts": Alert.objects.open().filter(patient=patient).by_urgency(),
         "history": history_of(patient),
+        "administers": request.user.administers(patient.clinic),
     }
     return render(request, "patients/page.html", context)
 
@@ -47,7 +49,7 @@ def patient_page(request: StaffRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def void_patient(request: StaffRequest, pk: int) -> HttpResponse:
     patient = find_patient(request.user, pk)
-    if patient.is_void:
+    if patient.is_closed:
         raise Http404("The record is void.")
     return void_page(
         request,

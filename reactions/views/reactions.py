@@ -59,7 +59,7 @@ def reaction_context(reaction: Reaction) -> dict[str, Any]:
     """What the page of a reaction shows, in a fixed number of queries."""
     infusion = reaction.infusion
     steps = [step.as_step() for step in infusion.rate_steps.all() if not step.is_void]
-    follows = worklist.needs_following(reaction) and not infusion.is_void and not reaction.patient.is_void
+    follows = worklist.needs_following(reaction) and not infusion.is_void and not reaction.patient.is_closed
     return {
         "reaction": reaction,
         "infusion": infusion,

@@ -22,7 +22,7 @@ def find_infusion(user: User, pk: int) -> Infusion:
 def find_infusion_to_change(user: User, pk: int) -> Infusion:
     """The infusion, unless it or its patient is void: then there is nothing to change and the page is not found."""
     infusion = find_infusion(user, pk)
-    if infusion.is_void or infusion.patient.is_void:
+    if infusion.is_void or infusion.patient.is_closed:
         raise Http404("The record is void.")
     return infusion
 
@@ -55,7 +55,7 @@ def find_reaction(user: User, pk: int) -> Reaction:
 def find_reaction_to_change(user: User, pk: int) -> Reaction:
     """The reaction, unless it, its infusion or its patient is void."""
     reaction = find_reaction(user, pk)
-    if reaction.is_void or reaction.infusion.is_void or reaction.patient.is_void:
+    if reaction.is_void or reaction.infusion.is_void or reaction.patient.is_closed:
         raise Http404("The record is void.")
     return reaction
 

@@ -9,9 +9,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from patients.access import StaffRequest
+from patients.clock import age_on
 from patients.models import IgaResult, User
 from reactions.models import AnaphylaxisRecord, Infusion, Reaction, Symptom, Treatment
-from reactions.safety import age_on
 from reactions.views.anaphylaxis import judged
 from reactions.views.records import find_reaction
 from reactions.views.running import at_onset, running

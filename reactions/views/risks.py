@@ -9,10 +9,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from patients.access import StaffRequest, posted
+from patients.clock import age_on
 from patients.forms.fields import differences
 from patients.models import StaleRecord
 from patients.views.patients import find_patient_to_change
-from reactions import recording, safety
+from reactions import recording
 from reactions.clinical.risk_factors import AGE_AT_RISK_ABOVE_YEARS
 from reactions.forms.risks import RisksForm
 
@@ -21,7 +22,7 @@ from reactions.forms.risks import RisksForm
 def set_risks(request: StaffRequest, pk: int) -> HttpResponse:
     patient = find_patient_to_change(request.user, pk)
     form = RisksForm(posted(request), noted=patient.risks.current())
-    age = safety.age_on(timezone.localdate(), patient.birth_date)
+    age = age_on(timezone.localdate(), patient.birth_date)
     context: dict[str, Any] = {"form": form, "patient": patient, "age": age, "age_at_risk": AGE_AT_RISK_ABOVE_YEARS}
     if form.is_valid():
         try:

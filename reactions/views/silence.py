@@ -153,7 +153,7 @@ def _last_asked(patient: Patient) -> CheckIn:
 def telephone(request: StaffRequest, pk: int) -> HttpResponse:
     """Taking down by telephone what a patient would have answered to a check-in."""
     checkin = find_checkin(request.user, pk)
-    if checkin.infusion.is_void or checkin.patient.is_void:
+    if checkin.infusion.is_void or checkin.patient.is_closed:
         raise Http404("The record is void.")
     form = TelephoneAnswerForm(posted(request), checkin=checkin)
     if form.is_valid():

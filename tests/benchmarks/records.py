@@ -56,6 +56,7 @@ def _fill(mails: int) -> None:
             email=f"patient{number}@patients.example",
             email_consent_at=now,
             email_consent_by=recorders[number % CLINICS],
+            email_consent_text="2",
             created_by=recorders[number % CLINICS],
         )
         for number in range(mails)

@@ -306,7 +306,10 @@ def test_consent_that_is_withdrawn_closes_the_item(mail: OutboxMessage, patient:
     ("changes", "because"),
     [
         ({"died_on": timezone.now().date()}, "The patient has died."),
-        ({"email_consent_at": None, "email_consent_by": None}, "The patient wants no email any more."),
+        (
+            {"email_consent_at": None, "email_consent_by": None, "email_consent_text": ""},
+            "The patient wants no email any more.",
+        ),
         ({"bounced_address": ""}, "The address was corrected."),
     ],
 )

@@ -272,7 +272,7 @@ def test_a_crash_between_planning_and_sending_loses_nothing(
 @pytest.mark.parametrize(
     "change_too",
     [
-        {"email_consent_at": None, "email_consent_by": None},
+        {"email_consent_at": None, "email_consent_by": None, "email_consent_text": ""},
         {"died_on": date(2026, 5, 1)},
         {"bounced_address": address_digest(RIGHT)},
     ],

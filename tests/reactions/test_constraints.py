@@ -65,6 +65,7 @@ from reactions.models import (
 )
 from reactions.rates import kept
 from reactions.rates.strata import from_records
+from reactions.recording import erase_patient
 from tests.support.factories import make_checkins, make_reaction, make_response, make_signal
 
 pytestmark = pytest.mark.django_db
@@ -102,6 +103,11 @@ def named_without_a_reason(check: SafetyCheck) -> None:
     changed(acknowledged_by=check.infusion.created_by)(check)
 
 
+def erased_with_a_phone(patient: Patient) -> None:
+    erase_patient(patient, by=patient.created_by, reason="Test", seen_version=1, now=timezone.now())
+    changed(phone="+1 555 0100")(patient)
+
+
 def about_its_patient_twice(item: WorkItem) -> None:
     changed(kind="bounced", reaction=None, patient=item.reaction.patient)(item)
     item.refresh_from_db()
@@ -129,7 +135,12 @@ BREAKS: dict[str, list[Break]] = {
     "patients_patient_void_is_whole": HALF_VOIDED,
     "patients_patient_mrn_once": [twice()],
     "patients_patientmark_once": [twice()],
-    "patients_patient_consent_is_whole": [changed(email_consent_by=None), changed(email_consent_at=None)],
+    "patients_patient_consent_is_whole": [
+        changed(email_consent_by=None),
+        changed(email_consent_at=None),
+        changed(email_consent_text=""),
+    ],
+    "patients_patient_erased_names_nobody": [changed(erased_at=LONG_AGO), erased_with_a_phone],
     "patients_patient_withdrawn_has_no_consent": [changed(email_withdrawn_by_link_at=LONG_AGO)],
     "patients_patient_has_mrn": [changed(mrn="")],
     "patients_igaresult_void_is_whole": HALF_VOIDED,

@@ -563,7 +563,7 @@ def test_after_a_pause_of_the_service_the_missed_ones_are_not_sent(patient: Pati
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"email_consent_at": None, "email_consent_by": None}, "has not agreed"),
+        ({"email_consent_at": None, "email_consent_by": None, "email_consent_text": ""}, "has not agreed"),
         ({"email": ""}, "No email address"),
         ({"died_on": "2026-05-01"}, "has died"),
     ],
@@ -581,7 +581,9 @@ def test_no_mail_to_somebody_who_must_not_get_one(
 def test_consent_withdrawn_after_the_batch_was_claimed_counts(clinic: Clinic, smtp_sink: SmtpSink) -> None:
     first, second = queue_due_check_ins(clinic, 2)
     claimed = outbox.claim(2)
-    Patient.objects.filter(pk=second.patient.pk).update(email_consent_at=None, email_consent_by=None)
+    Patient.objects.filter(pk=second.patient.pk).update(
+        email_consent_at=None, email_consent_by=None, email_consent_text=""
+    )
     transport = get_connection()
     assert [outbox.deliver(message, transport) for message in claimed] == ["sent", "cancelled"]
     transport.close()

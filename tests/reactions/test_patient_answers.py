@@ -392,7 +392,10 @@ def test_an_alert_that_reached_nobody_is_said_on_every_staff_page_of_its_clinic(
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"email_consent_at": None, "email_consent_by": None}, "The patient has not agreed to ordinary email."),
+        (
+            {"email_consent_at": None, "email_consent_by": None, "email_consent_text": ""},
+            "The patient has not agreed to ordinary email.",
+        ),
         ({"email": ""}, "No email address is recorded."),
         ({"died_on": "2026-05-01"}, "The patient has died."),
     ],

@@ -287,7 +287,7 @@ def test_the_dead_and_who_withdrew_are_not_called(page: Client, silent: CheckIn,
     now = timezone.now()
     changes: dict[str, Any] = {
         "died_on": {"died_on": now.date()},
-        "email_consent_at": {"email_consent_at": None, "email_consent_by": None},
+        "email_consent_at": {"email_consent_at": None, "email_consent_by": None, "email_consent_text": ""},
         "voided_at": {"voided_at": now, "voided_by": nurse, "void_reason": "x"},
     }[field]
     Patient.objects.update(**changes)

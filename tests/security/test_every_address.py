@@ -21,7 +21,7 @@ from reactions.models import CheckIn, Infusion
 from tests.support import PASSWORD
 from tests.support.every_model import fill
 from tests.support.factories import make_staff
-from tests.support.pages import RECORD_PAGES, one_of_each
+from tests.support.pages import ADMINISTRATORS_PAGES, RECORD_PAGES, one_of_each
 from tests.test_access import RECORD_BUTTONS
 
 pytestmark = pytest.mark.django_db
@@ -67,7 +67,8 @@ def _below(resolver: URLResolver, space: str, prefix: str) -> Iterator[tuple[str
 def records_of(infusion: Infusion) -> dict[str, str]:
     """For each address that names a record, the record."""
     made = one_of_each(infusion)
-    about = {name: f"{made[kind]}" for name, kind in (RECORD_PAGES | RECORD_BUTTONS).items()}
+    named = RECORD_PAGES | ADMINISTRATORS_PAGES | RECORD_BUTTONS
+    about = {name: f"{made[kind]}" for name, kind in named.items()}
     fill(infusion.clinic, 1)
     for model, page in admin.site._registry.items():
         rows = page.get_queryset(_by_a_superuser())

@@ -62,6 +62,15 @@ RECORD_PAGES = {
 }
 
 
+# Pages of administrators about one record.
+ADMINISTRATORS_PAGES = {
+    "reactions:person_copy": "patient",
+    "reactions:person_copy_json": "patient",
+    "reactions:erase_patient": "patient",
+    "reactions:deidentified": "clinic",
+}
+
+
 # Forms that stand on another page, to which their own addresses lead.
 LEADING_ELSEWHERE = {
     "reactions:change_rate",
@@ -106,5 +115,6 @@ def one_of_each(infusion: Infusion) -> dict[str, int]:
         ).pk,
         "work": infusion.patient.work.create(clinic=infusion.clinic, kind="bounced", opened_at=timezone.now()).pk,
         "booking": make_booking(infusion.patient).pk,
+        "clinic": infusion.clinic.pk,
         "response": make_response(infusion.patient).pk,
     }

@@ -40,7 +40,10 @@ def first(infusion: Infusion) -> CheckIn:
     ("missing", "why"),
     [
         ({"email": ""}, "No email address is recorded."),
-        ({"email_consent_at": None, "email_consent_by": None}, "The patient has not agreed to ordinary email."),
+        (
+            {"email_consent_at": None, "email_consent_by": None, "email_consent_text": ""},
+            "The patient has not agreed to ordinary email.",
+        ),
         ({"died_on": date(2026, 5, 1)}, "The patient has died."),
     ],
 )
@@ -113,12 +116,15 @@ def test_what_is_being_sent_is_let_go_first(infusion: Infusion) -> None:
 
 
 def take_consent() -> None:
-    Patient.objects.update(email_consent_at=None, email_consent_by=None)
+    Patient.objects.update(email_consent_at=None, email_consent_by=None, email_consent_text="")
 
 
 def give_consent(infusion: Infusion) -> None:
     Patient.objects.update(
-        email_consent_at=timezone.now(), email_consent_by=infusion.created_by, email_withdrawn_by_link_at=None
+        email_consent_at=timezone.now(),
+        email_consent_by=infusion.created_by,
+        email_consent_text="2",
+        email_withdrawn_by_link_at=None,
     )
 
 

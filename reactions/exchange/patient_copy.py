@@ -1,0 +1,104 @@
+"""Everything that is held on one patient, for them to have (GDPR art. 15 and 20; 45 CFR 164.524).
+
+Composed from the models, so that what is added to the database is in it by itself.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+
+from patients.belonging import rows_about, ways_to_patient
+from patients.models import AuditEvent, Patient
+from reactions.models import OutboxMessage, ReportLink, StaleRates, WrongBirthYear
+
+# Rows that say nothing of a person: what searches and links go by, and what keeps the service running.
+SAY_NOTHING = frozenset({"PatientMark", ReportLink.__name__, StaleRates.__name__, WrongBirthYear.__name__})
+# Columns that only the service has a use for: digests, secrets of links, what a form was sent under.
+OF_THE_SERVICE = frozenset({
+    "version", "submission_id", "mrn_digest", "bounced_address", "link_nonce", "link_hash", "link_address", "address",
+    "seen_version", "told",
+})  # fmt: skip
+OF_MAILS = frozenset({"kind", "state", "due_at", "sent_at", "bounced_at", "checkin", "recipient", "last_error"})
+
+
+@dataclass(frozen=True)
+class Held:
+    """All rows of one kind. Each is {name of the column: value}, in the order of the columns."""
+
+    title: str
+    rows: list[dict[str, str]]
+
+
+def everything_about(patient: Patient) -> list[Held]:
+    """What the database holds, kind by kind, the person first, and at the end who did or looked at what.
+
+    Empty columns and empty kinds are left out. Times are on the clinic's clocks. What is void is in it.
+    """
+    with timezone.override(patient.clinic.zone):
+        kinds = [
+            Held(_heading(rows.model), list(_told(rows)))
+            for rows in rows_about(patient)
+            if rows.model.__name__ not in SAY_NOTHING
+        ]
+        kinds.append(Held("Who did or looked at what", list(_trail(patient))))
+    return [kind for kind in kinds if kind.rows]
+
+
+def _heading(model: type[models.Model]) -> str:
+    return "Person" if model is Patient else _capital(model._meta.verbose_name_plural)
+
+
+def _told(rows: models.QuerySet) -> Iterator[dict[str, str]]:
+    columns = [field for field in rows.model._meta.concrete_fields if _is_told(field)]
+    linked = [field.name for field in columns if field.is_relation and not _leads_to_own_row(field)]
+    for row in rows.order_by("pk").select_related(*linked) if linked else rows.order_by("pk"):
+        told = {_label(column): _in_words(column, row) for column in columns}
+        yield {label: words for label, words in told.items() if words}
+
+
+def _is_told(field: Any) -> bool:
+    if field.model is OutboxMessage:
+        return field.primary_key or field.name in OF_MAILS
+    return field.name not in OF_THE_SERVICE and field.related_model is not Patient
+
+
+def _leads_to_own_row(field: Any) -> bool:
+    """To another row about the patient, which is told by its number."""
+    return bool(ways_to_patient(field.related_model))
+
+
+def _label(field: Any) -> str:
+    return "Number" if field.primary_key else _capital(field.verbose_name)
+
+
+def _in_words(field: Any, row: models.Model) -> str:
+    if field.is_relation:
+        linked = getattr(row, field.attname) if _leads_to_own_row(field) else getattr(row, field.name)
+        return "" if linked is None else f"{linked}"
+    value = getattr(row, field.attname)
+    if value in (None, "", [], {}):
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return f"{timezone.localtime(value):%Y-%m-%d %H:%M}"
+    shown = getattr(row, f"get_{field.name}_display", None)
+    return f"{shown() if shown else value}"
+
+
+def _trail(patient: Patient) -> Iterator[dict[str, str]]:
+    """Of staff their names, not from where they worked."""
+    for event in AuditEvent.objects.filter(patient_id=patient.pk).select_related("by").order_by("pk"):
+        yield {
+            "When": f"{timezone.localtime(event.at):%Y-%m-%d %H:%M}",
+            "Who": f"{event.by}" if event.by else "the service, or the patient",
+            "What": event.act.replace(".", " ").replace("_", " "),
+        }
+
+
+def _capital(words: Any) -> str:
+    return f"{words}"[:1].upper() + f"{words}"[1:]

@@ -1,0 +1,128 @@
+"""Taking out of the records what names a patient, while what was given and what came of it goes on being counted.
+
+GDPR art. 17 gives the right, and its paragraph 3 the limits; how long records must be kept is the clinic's law to say.
+"""
+
+from datetime import datetime
+
+from django.db import models, transaction
+
+from patients.belonging import rows_about
+from patients.models import AuditKey, Patient, PatientMark, StaleRecord, User, write_event
+from patients.models.patient import ERASED
+from patients.sealing.fields import Sealed, SealedJSONField, sealed_fields
+from patients.words import DIAGNOSES
+from reactions import worklist
+from reactions.checkins.plan import cancel_for_patient
+from reactions.models import (
+    Alert,
+    AnswerDraft,
+    Infusion,
+    OutboxMessage,
+    Report,
+    ReportLink,
+    Symptom,
+    WorkItem,
+    WrongBirthYear,
+)
+from reactions.models.worklist import ABOUT_A_PATIENT
+from reactions.vocabulary import WorkKind
+
+# Stands where there were words.
+GONE = "Erased."
+# Rows that are about nothing but reaching the person.
+OF_NO_USE = (PatientMark, AnswerDraft, ReportLink, WrongBirthYear)
+
+
+class StillOpen(Exception):
+    """Somebody has yet to act on the record; `what` says on what."""
+
+    def __init__(self, what: list[str]) -> None:
+        super().__init__(", ".join(what))
+        self.what = what
+
+
+class ErasedBefore(Exception):
+    """Nothing names the patient any more."""
+
+
+@transaction.atomic
+def erase_patient(patient: Patient, *, by: User, reason: str, seen_version: int, now: datetime) -> None:
+    """Take everything out of the database that names the patient, for good.
+
+    Names, record number, birth date, ways to reach them, date of death and every free text about them are overwritten,
+    drafts and links deleted, check-ins ended, and the key destroyed under which the audit trail tells of them. Who did
+    what when stays in the trail; infusions, reactions and answers stay, without words. `reason` stays readable, and
+    should name nobody.
+    Raises StaleRecord; ErasedBefore; StillOpen where an infusion runs, or an alert, a report or a serious reaction
+    waits for somebody.
+    """
+    held = Patient.objects.select_for_update().select_related("clinic").get(pk=patient.pk)
+    if held.erased_at:
+        raise ErasedBefore
+    if held.version != seen_version:
+        raise StaleRecord
+    if what := _still_open(held):
+        raise StillOpen(what)
+    cancel_for_patient(held, reason=ERASED, now=now)
+    for kind in ABOUT_A_PATIENT:
+        worklist.drop_about_patient(held, WorkKind(kind), because=ERASED, now=now)
+    for rows in rows_about(held):
+        if rows.model in OF_NO_USE:
+            rows.delete()
+        elif rows.model is OutboxMessage:
+            rows.update(sent_to="", refused_address="")
+        elif rows.model is Symptom:
+            _overwrite_other_symptoms(rows)
+        elif rows.model is not Patient:
+            _overwrite(rows)
+    _erase_person(held, by=by, now=now)
+    # What the trail told of the patient cannot be read any more; this event stands under the service's own key.
+    AuditKey.objects.update_or_create(patient_id=held.pk, defaults={"key": ""})
+    write_event("patient.erased", by=by, about=held, clinic=held.clinic, reason=reason)
+
+
+def _still_open(patient: Patient) -> list[str]:
+    found = {
+        "an infusion that is running": Infusion.objects.running().filter(patient=patient),
+        "an alert": Alert.objects.open().filter(patient=patient),
+        "a report to review": Report.objects.to_review().filter(infusion__patient=patient),
+        "a serious reaction to complete": WorkItem.objects.to_do().filter(reaction__infusion__patient=patient),
+    }
+    return [what for what, rows in found.items() if rows.exists()]
+
+
+def _overwrite(rows: models.QuerySet) -> None:
+    for field in sealed_fields(rows.model):
+        if isinstance(field, SealedJSONField):
+            rows.update(**{field.name: field.get_default()})
+        else:
+            _filled(rows, field).update(**{field.name: GONE})
+
+
+def _filled(rows: models.QuerySet, field: Sealed) -> models.QuerySet:
+    """Where something stands: what is empty says something by that, to the database's rules too."""
+    return rows.exclude(**{field.name: ""}).exclude(**{f"{field.name}__isnull": True})
+
+
+def _overwrite_other_symptoms(rows: models.QuerySet) -> None:
+    """Each by another word, since a reaction has no symptom twice."""
+    for symptom in rows.exclude(other_text=""):
+        rows.filter(pk=symptom.pk).update(other_text=f"{GONE} ({symptom.pk})")
+
+
+def _erase_person(patient: Patient, *, by: User, now: datetime) -> None:
+    """The record number has to be something; a diagnosis in own words may say more than a diagnosis."""
+    patient.mrn = f"erased-{patient.pk}"
+    patient.given_name = patient.family_name = patient.email = patient.phone = ""
+    patient.birth_date = patient.died_on = None
+    if patient.diagnosis not in DIAGNOSES:
+        patient.diagnosis = ""
+    patient.time_zone = patient.bounced_address = patient.email_consent_text = ""
+    patient.email_consent_at = patient.email_consent_by = patient.email_withdrawn_by_link_at = None
+    if patient.void_reason:
+        patient.void_reason = GONE
+    patient.erased_at, patient.erased_by = now, by
+    patient.version += 1
+    patient.save()
+    PatientMark.objects.filter(patient=patient).delete()

@@ -1,0 +1,334 @@
+"""What a clinic owes the people on record: consent, their copy, forgetting them, files without names."""
+
+import csv
+import json
+from datetime import date, datetime, timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.core import mail
+from django.db import models, transaction
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from patients import consent, registering, trail
+from patients.belonging import rows_about, ways_to_patient
+from patients.models import AuditEvent, AuditKey, Clinic, Patient, RecordVoided, StaleRecord, User
+from patients.models.audit import DESTROYED
+from patients.sealing.fields import sealed_fields
+from reactions import recording
+from reactions.exchange.patient_copy import SAY_NOTHING, everything_about
+from reactions.models import Alert, CheckIn, Infusion, WorkItem
+from reactions.recording import StillOpen, erase_patient
+from reactions.tasks import tick
+from reactions.views.privacy import past_their_time
+from tests.security.test_canary import CANARY, release_canaries
+from tests.security.test_every_address import address_of, addresses, records_of
+from tests.support.factories import make_checkins, make_infusion, make_patient, make_reaction
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def filled(infusion: Infusion) -> dict[str, str]:
+    """A patient with a row of every kind, each sealed word of them a canary, of whom nothing waits for anybody."""
+    with transaction.atomic():
+        records = records_of(infusion)
+        infusion.premedications.create(drug="cetirizine", minutes_before=30)
+        list(release_canaries())
+        now, by = timezone.now(), infusion.created_by
+        Alert.objects.update(acknowledged_at=now, acknowledged_by=by, what_was_done="Zeisig was called")
+        WorkItem.objects.filter(closed_at=None).exclude(reaction=None).update(closed_at=now, closed_because="Complete.")
+        for patient in Patient.objects.all():
+            for report in CheckIn.objects.filter(infusion__patient=patient, answers__has_problem=True):
+                answer = report.latest_answer()
+                assert answer
+                report.decisions.all()._raw_delete(using="default")
+                report.decisions.create(
+                    answer=answer,
+                    version=1,
+                    verdict="rejected",
+                    reject_reason="not_related",
+                    words="Zeisig said so",
+                    decided_at=now,
+                    decided_by=by,
+                    submission_id=f"00000000-0000-4000-8000-{report.pk:012}",
+                )
+    return records
+
+
+def erase(patient: Patient, by: User, reason: str = "Asked for in a letter.") -> None:
+    erase_patient(patient, by=by, reason=reason, seen_version=patient.version, now=timezone.now())
+
+
+def words_in_the_open(rows: models.QuerySet) -> str:
+    """Every column of the rows, sealed ones opened."""
+    names = [field.attname for field in rows.model._meta.concrete_fields]
+    return " ".join(f"{getattr(row, name)}" for row in rows for name in names)
+
+
+class TestConsent:
+    def test_every_text_is_there_in_every_language(self) -> None:
+        languages = {code for code, _ in settings.LANGUAGES}
+        assert consent.CURRENT in consent.TEXTS
+        assert all(texts.keys() == languages and all(texts.values()) for texts in consent.TEXTS.values())
+
+    def test_the_record_keeps_which_text_was_read_when_and_to_whom_it_was_said(
+        self, client: Client, clinic: Clinic, nurse: User
+    ) -> None:
+        client.force_login(nurse)
+        page = client.get(reverse("patients:register")).content.decode()
+        assert all(words in page for words in consent.TEXTS[consent.CURRENT].values())
+        details = {"mrn": "TEST-NEW", "given_name": "Tessa", "family_name": "Synthetic", "email": "t@patients.example"}
+        patient = registering.register_patient(
+            by=nurse, clinic=clinic, details=details | {"language": "es"}, email_consent=True, now=timezone.now()
+        )
+        assert (patient.email_consent_text, patient.email_consent_by) == (consent.CURRENT, nurse)
+        told = AuditEvent.objects.get(act="patient.registered").changes
+        assert told["email_consent_text"] == [None, consent.CURRENT]
+        page = client.get(reverse("reactions:patient", args=[patient.pk])).content.decode()
+        assert consent.TEXTS[consent.CURRENT]["es"] in page
+
+    def test_who_agreed_to_an_older_text_is_not_said_to_have_heard_the_newer_one(
+        self, patient: Patient, nurse: User
+    ) -> None:
+        Patient.objects.filter(pk=patient.pk).update(email_consent_text="1")
+        patient.refresh_from_db()
+        registering.correct_patient(
+            patient, by=nurse, details={"phone": "1"}, email_consent=True, seen_version=1, now=timezone.now()
+        )
+        assert patient.email_consent_text == "1"
+        assert patient.consent_words == consent.TEXTS["1"]["en"]
+
+    def test_a_withdrawal_takes_the_text_with_it_and_stays_in_the_trail(self, patient: Patient, nurse: User) -> None:
+        registering.correct_patient(
+            patient, by=nurse, details={}, email_consent=False, seen_version=1, now=timezone.now()
+        )
+        assert (patient.email_consent_at, patient.email_consent_text) == (None, "")
+        assert AuditEvent.objects.get(act="patient.corrected").changes["email_consent_text"] == ["2", ""]
+
+
+class TestCopy:
+    def test_it_holds_every_row_and_every_word(self, filled: dict[str, str]) -> None:
+        seen = set()
+        for patient in Patient.objects.all():
+            kinds = everything_about(patient)
+            text = json.dumps([[kind.title, kind.rows] for kind in kinds], ensure_ascii=False)
+            held = {rows.model.__name__: rows for rows in rows_about(patient) if rows.model.__name__ not in SAY_NOTHING}
+            assert sum(len(kind.rows) for kind in kinds[:-1]) == sum(rows.count() for rows in held.values())
+            seen |= {name for name, rows in held.items() if rows.exists()}
+            for rows in held.values():
+                for field in sealed_fields(rows.model):
+                    told = [getattr(row, field.name) for row in rows]
+                    assert all(f"{value}" in text for value in told if isinstance(value, str | date)), field
+            assert kinds[-1].title == "Who did or looked at what"
+        # A kind of which there was no row was not tested.
+        assert {rows.model.__name__ for rows in rows_about(patient)} - seen == {"AnswerDraft", *SAY_NOTHING}
+
+    def test_it_tells_nothing_of_somebody_else(self, filled: dict[str, str], infusion: Infusion) -> None:
+        other = make_patient(infusion.clinic, given_name="Otherone", family_name="Else")
+        make_reaction(make_infusion(other, notes="Otherone was here"))
+        assert "Otherone" not in f"{everything_about(infusion.patient)}"
+
+    def test_an_administrator_has_it_as_a_page_and_as_a_file(
+        self, client: Client, filled: dict[str, str], patient: Patient, administrator: User
+    ) -> None:
+        client.force_login(administrator)
+        page = client.get(reverse("reactions:person_copy", args=[patient.pk]))
+        assert "Zeisig" in page.content.decode()
+        file = client.get(reverse("reactions:person_copy_json", args=[patient.pk]))
+        assert json.loads(file.content)["Person"][0]["Medical record number"].startswith("Zeisig")
+        assert AuditEvent.objects.filter(act="page.exported", by=administrator, patient_id=patient.pk).exists()
+
+
+class TestErasing:
+    def test_nothing_in_the_database_names_the_person(self, filled: dict[str, str], administrator: User) -> None:
+        made_to_reach_them = {"PatientMark", "AnswerDraft", "ReportLink", "WrongBirthYear"}
+        for patient in Patient.objects.all():
+            assert CANARY.search(words_in_the_open(Patient.objects.filter(pk=patient.pk)).encode())
+            counted = {rows.model.__name__: rows.count() for rows in rows_about(patient)}
+            erase(patient, administrator)
+            for rows in rows_about(patient):
+                assert not CANARY.search(words_in_the_open(rows).encode()), rows.model
+            left = {rows.model.__name__: rows.count() for rows in rows_about(patient)}
+            assert left == counted | dict.fromkeys(made_to_reach_them, 0)
+
+    def test_the_trail_keeps_who_did_what_and_tells_no_more(
+        self, filled: dict[str, str], infusion: Infusion, administrator: User
+    ) -> None:
+        patient = Patient.objects.get(pk=infusion.patient_id)
+        registering.correct_patient(
+            patient,
+            by=administrator,
+            details={"given_name": "Zeisig Anew"},
+            email_consent=True,
+            seen_version=patient.version,
+            now=timezone.now(),
+        )
+        before = AuditEvent.objects.filter(patient_id=patient.pk).count()
+        trail.seal_events(now=timezone.now())
+        erase(patient, administrator)
+        told = AuditEvent.objects.filter(patient_id=patient.pk)
+        assert told.count() == before
+        assert {event.reason for event in told} == {DESTROYED}
+        assert not any(event.changes for event in told)
+        assert not AuditKey.objects.get(patient_id=patient.pk).key
+        assert AuditEvent.objects.get(act="patient.erased").reason == "Asked for in a letter."
+        trail.seal_events(now=timezone.now())
+        assert trail.verify().faults == []
+
+    def test_rates_count_on(self, infusion: Infusion, administrator: User) -> None:
+        make_reaction(infusion)
+        before = Infusion.objects.counted().with_reacted().values_list("pk", "reacted")
+        erase(infusion.patient, administrator)
+        assert list(Infusion.objects.counted().with_reacted().values_list("pk", "reacted")) == list(before)
+
+    def test_every_page_still_opens_and_names_nobody(
+        self, client: Client, filled: dict[str, str], infusion: Infusion, administrator: User
+    ) -> None:
+        patient = Patient.objects.get(pk=infusion.patient_id)
+        token = CheckIn.objects.earliest("due_at").link_path().split("/")[2]
+        others = Patient.objects.exclude(pk=patient.pk)
+        for one in (patient, *others):
+            erase(one, administrator)
+        client.force_login(administrator)
+        opened = 0
+        for name, pattern in addresses():
+            if name.startswith(("account", "mfa", "usersessions")):
+                continue
+            answer = client.get(address_of(name, pattern, filled, token), follow=True)
+            assert answer.status_code < 500, name
+            opened += answer.status_code == 200
+            assert not CANARY.search(answer.getvalue()), name
+        assert opened > 60
+
+    def test_nothing_more_is_written_or_sent(self, infusion: Infusion, nurse: User, administrator: User) -> None:
+        patient = infusion.patient
+        make_checkins(infusion)
+        erase(patient, administrator)
+        assert patient.pk not in Patient.objects.named().values_list("pk", flat=True)
+        with pytest.raises(RecordVoided):
+            registering.record_iga(patient, by=nurse, result={"value": 80, "measured_on": timezone.localdate()})
+        with pytest.raises(StaleRecord):
+            registering.correct_patient(
+                patient,
+                by=nurse,
+                details={"given_name": "Back"},
+                email_consent=False,
+                seen_version=1,
+                now=timezone.now(),
+            )
+        tick()
+        assert mail.outbox == []
+
+    def test_what_waits_for_somebody_is_done_first(self, infusion: Infusion, administrator: User) -> None:
+        Infusion.objects.filter(pk=infusion.pk).update(ended_at=None)
+        with pytest.raises(StillOpen, match="an infusion that is running"):
+            erase(infusion.patient, administrator)
+        assert Patient.objects.get().given_name
+
+    def test_the_page_asks_for_the_record_number(self, client: Client, patient: Patient, administrator: User) -> None:
+        client.force_login(administrator)
+        address = reverse("reactions:erase_patient", args=[patient.pk])
+        sent = {"seen_version": "1", "mrn": "TEST-OTHER", "reason": "Asked for in a letter."}
+        refused = client.post(address, sent)
+        assert "not the number of the record" in refused.content.decode()
+        patient.refresh_from_db()
+        assert patient.erased_at is None
+        done = client.post(address, sent | {"mrn": patient.mrn}, follow=True)
+        page = done.content.decode()
+        assert f"Erased patient {patient.pk}" in page
+        assert "Start an infusion" not in page
+        assert client.get(address).status_code == 404
+        assert patient.full_name not in client.get("/patients/").content.decode()
+        told = client.get(f"/patients/trail/?patient={patient.pk}").content.decode()
+        assert "Asked for in a letter." in told
+
+    def test_a_record_that_changed_meanwhile_is_left(
+        self, client: Client, patient: Patient, administrator: User
+    ) -> None:
+        client.force_login(administrator)
+        sent = {"seen_version": "7", "mrn": patient.mrn, "reason": "Asked for in a letter."}
+        page = client.post(reverse("reactions:erase_patient", args=[patient.pk]), sent).content.decode()
+        assert "changed in the meantime" in page
+        assert Patient.objects.get().given_name
+
+    def test_the_same_number_can_be_given_again(self, patient: Patient, nurse: User, administrator: User) -> None:
+        mrn = patient.mrn
+        erase(patient, administrator)
+        make_patient(patient.clinic, mrn=mrn)
+
+
+class TestRetention:
+    def test_records_past_their_time_are_listed(self, clinic: Clinic, infusion: Infusion) -> None:
+        now = infusion.started_at + timedelta(days=3660)
+        never = make_patient(clinic)
+        Patient.objects.filter(pk=never.pk).update(created_at=now - timedelta(days=3700))
+        assert not past_their_time(clinic, now=now).exists()
+        clinic.keep_years = 10
+        assert list(past_their_time(clinic, now=now)) == [never, infusion.patient]
+        assert list(past_their_time(clinic, now=now - timedelta(days=60))) == []
+
+    def test_also_on_the_day_that_some_years_lack(self, clinic: Clinic, infusion: Infusion) -> None:
+        clinic.keep_years = 1
+        leap = datetime(2032, 2, 29, 12, tzinfo=infusion.started_at.tzinfo)
+        assert list(past_their_time(clinic, now=leap)) == [infusion.patient]
+
+    def test_the_page_lists_them(self, client: Client, clinic: Clinic, infusion: Infusion, administrator: User) -> None:
+        Infusion.objects.update(
+            started_at=timezone.now() - timedelta(days=800), ended_at=timezone.now() - timedelta(days=799)
+        )
+        client.force_login(administrator)
+        assert "kept for good" in client.get(reverse("reactions:privacy")).content.decode()
+        Clinic.objects.filter(pk=clinic.pk).update(keep_years=1)
+        page = client.get(reverse("reactions:privacy")).content.decode()
+        assert reverse("reactions:erase_patient", args=[infusion.patient_id]) in page
+
+
+class TestWithoutNames:
+    def rows(self, clinic: Clinic, by: User) -> list[dict[str, Any]]:
+        return list(csv.DictReader(StringIO(recording.export_without_names(clinic, by=by))))
+
+    def test_days_for_dates_and_one_group_above_89(self, clinic: Clinic, administrator: User) -> None:
+        old = make_patient(clinic, birth_date=date(1934, 6, 1), diagnosis="Myositis after Mr Zeisig's fall")
+        first = datetime(2024, 5, 30, 9, tzinfo=clinic.zone)
+        make_infusion(old, started_at=first)
+        later = make_infusion(old, started_at=first + timedelta(days=28))
+        make_reaction(later, {"chills": 2})
+        rows = self.rows(clinic, administrator)
+        assert [(row["day_since_first"], row["age_years"], row["course"]) for row in rows] == [
+            ("0", "89", "1"),
+            ("28", "90+", "2"),
+        ]
+        assert len({row["person"] for row in rows}) == 1
+        assert (rows[0]["diagnosis"], rows[0]["reactions"]) == ("other", "none")
+        assert rows[1]["reactions"] == "chills:2@30"
+        told = AuditEvent.objects.get(act="log.deidentified")
+        assert (told.by, told.changes) == (administrator, {"rows": [None, 2]})
+
+    def test_nobody_is_in_it(self, filled: dict[str, str], infusion: Infusion, administrator: User) -> None:
+        infusion.premedications.create(drug="other", other_drug="Zeisig's tea", dose="as Zeisig likes it")
+        make_reaction(infusion, {}).symptoms.create(term="other", other_text="Zeisig itch", ctcae_version="5.0")
+        text = recording.export_without_names(infusion.clinic, by=administrator)
+        assert "other" in text
+        assert not CANARY.search(text.encode())
+        for patient in Patient.objects.all():
+            assert patient.mrn not in text
+        started = timezone.localtime(infusion.started_at, infusion.clinic.zone)
+        assert f"{started:%Y-%m}" not in text
+        assert "SYN" not in text
+
+    def test_two_files_cannot_be_laid_beside_each_other(self, infusion: Infusion, administrator: User) -> None:
+        one, two = (self.rows(infusion.clinic, administrator) for _ in range(2))
+        assert one[0]["person"] != two[0]["person"]
+
+
+def test_every_model_about_a_patient_is_found_by_itself() -> None:
+    """A foreign key to a patient, or to a row that has one, is enough."""
+    about = {model.__name__ for model in apps.get_models() if ways_to_patient(model)}
+    assert {"Vial", "AnswerSymptom", "OutboxMessage", "EmergencyAccess", "PatientMark"} <= about
+    assert not about & {"Clinic", "User", "Product", "Signal", "AuditKey"}
