@@ -41,7 +41,8 @@ def raise_signals(clinic: Clinic, *, now: datetime) -> int:
         raised, found = 0, set()
         for finding in seen.findings:
             identity, figures = (finding.subject, finding.period), _figures(finding)
-            figures["least_patients"] = clinic.least_patients if finding.subject in seen.apart else 0
+            # The rule under which it was judged: one that is set meanwhile has not been applied to it.
+            figures["least_patients"] = seen.least_patients if finding.subject in seen.apart else 0
             if identity in is_open:
                 found.add(is_open[identity].pk)
                 _follow(is_open[identity], figures, now)

@@ -23,7 +23,6 @@ from reactions.rates.statistics import (
     Interval,
     cluster_robust_from_sums,
     upper_bound_of_none,
-    wilson,
 )
 from reactions.rates.strata import WITHOUT_ONSET_COUNTS, moment_of
 
@@ -48,7 +47,6 @@ class Rate:
     silent: int = 0
     rate: float | None = None
     interval: Interval | None = None
-    wilson: Interval | None = None
     clustered: ClusterEstimate | None = None
     is_hidden: bool = False
 
@@ -246,7 +244,6 @@ def _rate(question: Question, stratum: Stratum, counts: Counts) -> Rate:
         silent=counts.silent,
         rate=events / total,
         interval=interval,
-        wilson=wilson(events, total),
         clustered=clustered,
     )
 
@@ -281,11 +278,27 @@ def _notes(question: Question, counted: Counted, period: tuple[date, date] | Non
         treated = "counted as events" if question.window in WITHOUT_ONSET_COUNTS else "not counted in this window"
         told = f" ({infusions})" if tells_numbers else ""
         notes.append(f"Reactions whose onset was not recorded{told} are {treated}.")
+    if counted.unclear:
+        infusions = "1 infusion" if counted.unclear == 1 else f"{counted.unclear} infusions"
+        told = f"For {infusions}" if tells_numbers else "For some infusions"
+        what = "graded a reaction" if question.min_grade is not None else "said whether a reaction was serious"
+        if question.min_grade is not None and question.serious:
+            what = "graded a reaction or said whether it was serious"
+        notes.append(f"{told} nobody {what} that may be one: they count as without, and in the bounds of silence.")
+    if "max_rate" in question.by:
+        notes.append(
+            "The highest rate is the highest that was reached. An infusion that was stopped for a reaction may never"
+            " have reached the rate it was planned for, so low rates look worse here than they are."
+        )
     if "first_infusion" in question.by:
         notes.append("First is the first that is recorded here; what was given elsewhere before is not known.")
     if question.by and question.unit != "infusion":
         notes.append(
             f"{unit.capitalize()} count once in every stratum in which they have an infusion, so strata overlap."
+        )
+    if question.interval == "poisson":
+        notes.append(
+            f"Exact Poisson takes {unit} for exposure, so its upper bound may lie above 100 %, where the chart ends."
         )
     if question.interval == "cluster":
         notes.append("Where patients show no spread, the interval is Wilson's.")
@@ -297,10 +310,9 @@ def _notes(question: Question, counted: Counted, period: tuple[date, date] | Non
 def _on_few(question: Question, counts: Counts) -> list[str]:
     """What a reader must know where the figures rest on few patients. Not said where small groups are hidden."""
     units = _UNIT_WORDS[question.unit]
-    if counts.total and not counts.events:
-        most = percent(upper_bound_of_none(counts.total))
-        return [f"No event in {counts.total} {units}: the rate lies below {most} % with 95 % confidence (one-sided)."]
     notes = []
+    if counts.total and not counts.events:
+        notes.append(_on_none(counts, units))
     most_events = int(counts.events_of.max(initial=0))
     if most_events == counts.events > 1:
         notes.append(f"All {most_events} events are of one patient: they tell of that patient more than of a rate.")
@@ -308,6 +320,19 @@ def _on_few(question: Question, counts: Counts) -> list[str]:
     if counts.patients > 1 and largest * 4 > counts.total and question.unit != "patient" and largest > 1:
         notes.append(f"One patient has {largest} of the {counts.total} {units}.")
     return notes
+
+
+def _on_none(counts: Counts, units: str) -> str:
+    """How often there may still be an event: where patients repeat, no spread between them shows how much that says."""
+    most = percent(upper_bound_of_none(counts.total))
+    if counts.patients == counts.total:
+        return f"No event in {counts.total} {units}: the rate lies below {most} % with 95 % confidence (one-sided)."
+    of_patients = percent(upper_bound_of_none(counts.patients))
+    return (
+        f"No event in {counts.total} {units}: if they were independent of each other, the rate would lie below {most} %"
+        f" with 95 % confidence (one-sided). They are of {counts.patients} patients, none of whom had one: that many"
+        f" alone only tell that fewer than {of_patients} % of patients have one."
+    )
 
 
 def as_json(table: RatesTable) -> dict[str, Any]:
@@ -357,7 +382,8 @@ def as_csv(table: RatesTable) -> str:
 def _numbers(rate: Rate) -> dict[str, Any]:
     """Every number of a stratum by its name; all of them None where it is hidden, and whether it is."""
     interval, clustered = rate.interval, rate.clustered
-    robust = clustered.interval if clustered else None
+    # Where patients show no spread, its interval is Wilson's, which stands beside it already.
+    robust = clustered.interval if clustered and clustered.design_effect is not None else None
     numbers = {
         "events": rate.events,
         "total": rate.total,
@@ -365,6 +391,7 @@ def _numbers(rate: Rate) -> dict[str, Any]:
         "rate": rate.rate,
         "low": interval.low if interval else None,
         "high": interval.high if interval else None,
+        "method": interval.method if interval else None,
         "cluster_low": robust.low if robust else None,
         "cluster_high": robust.high if robust else None,
         "design_effect": clustered.design_effect if clustered else None,
@@ -377,10 +404,17 @@ def _numbers(rate: Rate) -> dict[str, Any]:
 
 
 def percent(fraction: float | None) -> str:
-    """A fraction as a percentage in three significant digits, so that what is not zero never reads as zero."""
+    """A fraction as a percentage in three significant digits, so that what is not zero never reads as zero.
+
+    Nor what is not all as all. Below a thousandth of a percent it only says so.
+    """
     if fraction is None:
         return "–"
     if fraction == 0:
         return "0"
     value = fraction * 100
+    if value < 0.001:
+        return "< 0.001"
+    if 99.95 <= value < 100:
+        return "> 99.9"
     return f"{value:.{max(0, 2 - floor(log10(value)))}f}"

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 # What is known of an infusion, as bits: it had an event; somebody of the clinic watched; a check-in about its course
-# left; the patient answered one; nobody said that there was none; it had a matching reaction without an onset.
-REACTED, LOOKED, ASKED, ANSWERED, SILENT, UNTIMED = 1, 2, 4, 8, 16, 32
+# left; the patient answered one; nobody said that there was none; it had a matching reaction without an onset; it had
+# no event, but a reaction of which nobody said whether it is one.
+REACTED, LOOKED, ASKED, ANSWERED, SILENT, UNTIMED, UNCLEAR = 1, 2, 4, 8, 16, 32, 64
 # What there is of each infusion beside its keys: its number, its patient, its course, the second of its start since
 # 1970, and what is known of it.
 OF_INFUSION = ("infusion", "patient", "course", "started", "known")

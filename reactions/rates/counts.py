@@ -21,6 +21,7 @@ from reactions.rates.columns import (
     LOOSE,
     REACTED,
     SILENT,
+    UNCLEAR,
     UNTIMED,
     Chosen,
     Columns,
@@ -32,7 +33,7 @@ from reactions.rates.question import UNITS
 
 Stratum = tuple[object, ...]
 # How many numbers the bits of what is known can make.
-BITS = 2 * UNTIMED
+BITS = 2 * UNCLEAR
 _KNOWN = np.arange(BITS)
 _TOLD: dict[str, Chosen] = {
     "not_recorded": (_KNOWN & LOOKED) == 0,
@@ -86,11 +87,12 @@ class Counts:
 
 @dataclass(frozen=True)
 class Counted:
-    """Every stratum that has infusions, and all together. `without_onset` is of infusions in any unit."""
+    """Every stratum that has infusions, and all together. `without_onset`, `unclear`: of infusions in any unit."""
 
     strata: dict[Stratum, Counts]
     everything: Counts
     without_onset: int
+    unclear: int = 0
 
 
 def count_units(
@@ -101,7 +103,9 @@ def count_units(
     Each block has patients of its own. A course or a patient counts once in every stratum in which it has an infusion,
     and as an event there when one of those infusions has one.
     """
-    without_onset = sum(int(np.count_nonzero(block.known & UNTIMED)) for block in blocks)
+    without_onset, unclear = (
+        sum(int(np.count_nonzero(block.known & bit)) for block in blocks) for bit in (UNTIMED, UNCLEAR)
+    )
     found: dict[tuple[str, tuple[str, ...]], dict[Stratum, list[Counts]]] = {
         (unit, by): defaultdict(list) for unit in units for by in [(), *groupings]
     }
@@ -112,7 +116,7 @@ def count_units(
                 strata[stratum].append(counts)
     whole = {asked: {stratum: _whole(parts) for stratum, parts in strata.items()} for asked, strata in found.items()}
     return {
-        unit: [Counted(whole[unit, by], whole[unit, ()].get((), Counts()), without_onset) for by in groupings]
+        unit: [Counted(whole[unit, by], whole[unit, ()].get((), Counts()), without_onset, unclear) for by in groupings]
         for unit in units
     }
 

@@ -98,6 +98,8 @@ def dashboard(question: Question, premedication: str, also: str, clinics: Sequen
             blocks,
             least=table.least_patients,
             hidden_classes=_hidden_values("premedication", besides),
+            drug="" if premedication == "premedication" else premedication,
+            hidden_of_drug=_hidden_values(premedication, [by_drugs]),
         ),
         besides=tuple(besides),
     )

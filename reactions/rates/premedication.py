@@ -55,8 +55,9 @@ class Pairs:
     with_only: int
     without_only: int
     neither: int
-    contrast: Contrast
-    p: float
+    # None of fewer than LEAST_TO_COMPARE patients.
+    contrast: Contrast | None
+    p: float | None
 
     @property
     def patients(self) -> int:
@@ -87,26 +88,36 @@ class Comparison:
 
     @property
     def is_opposite(self) -> bool:
-        """Crude and adjusted ratio lie on different sides of 1, and neither right beside it."""
-        crude = self.crude.estimate if self.crude else None
-        adjusted = self.adjusted.estimate if self.adjusted else None
-        if crude is None or adjusted is None:
+        """Crude and adjusted ratio, both with an interval, lie on different sides of 1, neither right beside it."""
+        told = [
+            one.estimate for one in (self.crude, self.adjusted) if one and one.interval and one.estimate is not None
+        ]
+        if len(told) < 2:
             return False
-        lower, upper = sorted((crude, adjusted))
+        lower, upper = sorted(told)
         return lower < 1 / CLEARLY and upper > CLEARLY
 
 
-def compare(blocks: Sequence[Columns], *, least: int = 0, hidden_classes: Collection[str] = ()) -> Comparison:
+def compare(
+    blocks: Sequence[Columns],
+    *,
+    least: int = 0,
+    hidden_classes: Collection[str] = (),
+    drug: str = "",
+    hidden_of_drug: Collection[str] = (),
+) -> Comparison:
     """Infusions with any premedication against those with none; what was not recorded is left out.
 
     They are divided by COMPARED_BY, in blocks with patients of their own. Adjusted is Mantel-Haenszel over {reacted
     before or not} × {first or later infusion}. With `least`, nothing is told of fewer patients, nor what tells of fewer
-    beside the table of premedication, which hides `hidden_classes`.
+    beside the table of premedication, which hides `hidden_classes`, and beside that of the key `drug`, if there is one,
+    which hides `hidden_of_drug`.
     """
     strata = count_units(blocks, [COMPARED_BY], ["infusion"])["infusion"][0].strata
     given = together(counts for stratum, counts in strata.items() if stratum[0] not in {UNTREATED, SILENT})
     none = together(counts for stratum, counts in strata.items() if stratum[0] == UNTREATED)
-    if least and _is_hidden(strata, given, none, least, hidden_classes):
+    is_hidden = least and _is_hidden(strata, given, none, least, hidden_classes)
+    if is_hidden or (least and drug and _tells_of_other_drugs(blocks, drug, least, hidden_of_drug)):
         return Comparison(_NOBODY, _NOBODY, TOO_SMALL)
     why_not = _why_not(given, none)
     if why_not:
@@ -156,6 +167,19 @@ def _is_hidden(
     return UNTREATED in hidden_classes or (SILENT in hidden_classes and bool(silent.patients))
 
 
+def _tells_of_other_drugs(blocks: Sequence[Columns], drug: str, least: int, hidden: Collection[str]) -> bool:
+    """Whether the table of the drug beside tells of few: those given less those given the drug, or who is hidden there.
+
+    What is hidden there is some of those given, or all of those not recorded.
+    """
+    strata = count_units(blocks, [("premedication", drug)], ["infusion"])["infusion"][0].strata
+    others = together(
+        counts for (group, given), counts in strata.items() if group not in {UNTREATED, SILENT} and given == "no"
+    )
+    is_hidden_there = any(given in hidden and counts.patients for (_, given), counts in strata.items())
+    return is_hidden_there or 0 < others.patients < least
+
+
 def _patients_first_and_later(strata: dict[Stratum, Counts]) -> Iterable[int]:
     """How many patients have first, and later, infusions given, without and not recorded."""
     groups: dict[tuple[str, object], list[Counts]] = defaultdict(list)
@@ -193,13 +217,14 @@ def _by_patient(given: Counts, none: Counts) -> list[Table]:
 def _pairs(tables: Iterable[Table]) -> Pairs:
     reacted = [(given > 0, none > 0) for given, _, none, _ in tables]
     with_only, without_only = reacted.count((True, False)), reacted.count((False, True))
+    is_enough = len(reacted) >= LEAST_TO_COMPARE
     return Pairs(
         both=reacted.count((True, True)),
         with_only=with_only,
         without_only=without_only,
         neither=reacted.count((False, False)),
-        contrast=mcnemar(with_only, without_only),
-        p=mcnemar_p(with_only, without_only),
+        contrast=mcnemar(with_only, without_only) if is_enough else None,
+        p=mcnemar_p(with_only, without_only) if is_enough else None,
     )
 
 

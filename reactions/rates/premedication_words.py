@@ -128,9 +128,15 @@ def _ratio(contrast: Contrast | None, counts: object) -> str:
 def _pairs(pairs: Pairs) -> str:
     return (
         f"{_patients(pairs.patients)}: {pairs.with_only} reacted only with premedication, {pairs.without_only} only"
-        f" without, {pairs.both} in both, {pairs.neither} in neither. Odds ratio of the pairs"
-        f" {ratio_words(pairs.contrast)}, McNemar exact {_chance(pairs.p)}. {WITHIN_FLATTERS}"
+        f" without, {pairs.both} in both, {pairs.neither} in neither. {_mcnemar(pairs)}{WITHIN_FLATTERS}"
     )
+
+
+def _mcnemar(pairs: Pairs) -> str:
+    """Empty where the pairs are too few to compare."""
+    if pairs.contrast is None or pairs.p is None:
+        return ""
+    return f"Odds ratio of the pairs {ratio_words(pairs.contrast)}, McNemar exact {_chance(pairs.p)}. "
 
 
 def _side(side: Side) -> str:

@@ -117,6 +117,11 @@ class Question:
             )
 
     @property
+    def leaves_unclear(self) -> bool:
+        """Whether a reaction may match without anybody having said so: its grade or its seriousness is asked for."""
+        return self.min_grade is not None or self.serious
+
+    @property
     def event(self) -> str:
         """What makes a unit an event, without its window: “reaction with chills of grade 2 or worse”."""
         serious = "serious (21 CFR 600.80) " if self.serious else ""

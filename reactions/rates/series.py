@@ -90,6 +90,10 @@ def _funnel(
         for product, lot, *numbers in counts:
             name = _lot_name(lot, product)
             merged[name] = [before + more for before, more in zip(merged[name], numbers, strict=True)]
+        if lots.NOT_RECORDED in merged:
+            # Of several products: whoever had two of them is one patient.
+            unknown = found.filter(vials=None)
+            merged[lots.NOT_RECORDED][2] = unknown.order_by().values("patient").distinct().count()
         return lots.funnel([lots.Lot(name, *numbers) for name, numbers in merged.items()], events, total)
     names: dict[int, set[str]] = defaultdict(set)
     infusions: dict[int, tuple[int, bool]] = {}

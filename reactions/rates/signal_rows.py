@@ -34,12 +34,13 @@ class Look:
     """What one look at a clinic found, how much there was to look at, and in `unwatched` what cannot be watched.
 
     Products and settings were watched in the `year`. `apart` are the subjects of the findings whose figures let nobody
-    tell a group that the clinic hides.
+    tell a group of fewer than `least_patients`, the clinic's rule at that time.
     """
 
     year: str
     findings: tuple[Finding, ...]
     apart: frozenset[Subject]
+    least_patients: int
     infusions: int
     lots: int
     watched: tuple[str, ...]
@@ -62,6 +63,7 @@ def look(clinic: Clinic, *, now: datetime, decided: Mapping[Identity, Decided] =
         year=str(this_year),
         findings=tuple(found),
         apart=frozenset(one.subject for one in found if is_apart(one, cases, clinic.least_patients)),
+        least_patients=clinic.least_patients,
         infusions=len(cases),
         lots=len({(case.product, lot) for case in cases for lot in case.lots}),
         watched=tuple(watched),
@@ -136,6 +138,7 @@ def cases_of(clinic: Clinic, *, since: datetime) -> list[Case]:
     columns = (
         "pk",
         "patient",
+        "course",
         "started_at",
         "local_day",
         "product__name",
@@ -149,6 +152,7 @@ def cases_of(clinic: Clinic, *, since: datetime) -> list[Case]:
         Case(
             pk=pk,
             patient=patient,
+            course=course,
             started_at=started_at,
             day=day,
             product=product,
@@ -160,7 +164,7 @@ def cases_of(clinic: Clinic, *, since: datetime) -> list[Case]:
             recorded_at=recorded_at,
             event=written_by is not None,
         )
-        for pk, patient, started_at, day, product, setting, written_by, first, recorded_at in rows
+        for pk, patient, course, started_at, day, product, setting, written_by, first, recorded_at in rows
     ]
 
 

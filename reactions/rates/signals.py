@@ -22,8 +22,15 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from math import ceil
 
-from reactions.rates.statistics import wilson
-from reactions.rates.surveillance import critical_value, cusum, cusum_limit, log_likelihood_ratio, lot_against_rest
+from reactions.rates.statistics import cluster_robust, wilson
+from reactions.rates.surveillance import (
+    benjamini_hochberg,
+    critical_value,
+    cusum,
+    cusum_limit,
+    log_likelihood_ratio,
+    lot_against_rest,
+)
 from reactions.vocabulary import SignalKind
 
 # Fewer events are never a signal (a minimum for MaxSPRT: Kulldorff & Silva, REVSTAT 2015;13:373; that it is three here
@@ -55,12 +62,16 @@ LOT_FALSE_ALARM = (
 )
 WATCH_METHOD = (
     "Bernoulli CUSUM for doubled odds, with a head start (Steiner and others 2000; Lucas & Crosier 1982), over the"
-    " infusions of this calendar year in the order of time."
+    " infusions of this calendar year in the order of time. Its limit is raised by the design effect of courses before:"
+    " by as much as reactions gather in the courses of those who react."
 )
+# Simulated: 20 patients in random order, courses of 1, 2 and 5 infusions, 10 % reactions gathering in patients with an
+# intraclass correlation up to 0.5, 2,000 infusions before: 0 to 4 % false alarms within 1,000. With the limit of
+# independent infusions there were up to 51 %.
 WATCH_FALSE_ALARM = (
     "If nothing has changed, the chance of an alarm is at most 1 in 20 within 1,000 infusions since the year began, or"
-    " since it was decided about, for this one alone. This holds as long as infusions are independent of each other;"
-    " those of one patient are not quite."
+    " since it was decided about, for this one alone. This holds also where some patients react more than others, as"
+    " long as their courses come in no particular order."
 )
 
 
@@ -75,6 +86,7 @@ class Case:
 
     pk: int
     patient: int
+    course: int
     started_at: datetime
     day: date
     product: str
@@ -200,22 +212,27 @@ def lots_that_stand_out(cases: Iterable[Case]) -> list[Finding]:
         for lot in case.lots:
             by_lot[case.product, lot].append(case)
     reacted = {product: sum(case.event for case in own) for product, own in by_product.items()}
+    counts = {
+        key: (events := sum(case.event for case in own), len(own), reacted[key[0]] - events, total)
+        for key, own in by_lot.items()
+        if (total := len(by_product[key[0]]) - len(own))
+    }
+    # Adjusted over all lots that are compared, whether they stand out or not.
+    chances = [lot_against_rest(*numbers) for numbers in counts.values()]
+    adjusted = benjamini_hochberg(chances)
     found = []
-    for (product, lot), own in by_lot.items():
-        events, total = sum(case.event for case in own), len(by_product[product]) - len(own)
-        rest_events = reacted[product] - events
-        if not total:
-            continue
+    for number, ((product, lot), (events, given, rest_events, total)) in enumerate(counts.items()):
         rate = wilson(rest_events, total, BASELINE_LEVEL).high
-        if _is_called(events, rate * len(own)):
+        if _is_called(events, rate * given):
             rest = [case for case in by_product[product] if lot not in case.lots]
-            found.append(_lot_finding(Subject(SignalKind.LOT, product, lot), own, rest, rate))
+            exact = f"{_chance(chances[number])}, {_chance(adjusted[number])} adjusted over {_many(len(counts), 'lot')}"
+            subject = Subject(SignalKind.LOT, product, lot)
+            found.append(_lot_finding(subject, by_lot[product, lot], rest, rate, exact))
     return sorted(found, key=lambda one: -log_likelihood_ratio(one.observed, one.expected))
 
 
-def _lot_finding(subject: Subject, own: list[Case], rest: list[Case], rate: float) -> Finding:
-    events, rest_events = sum(case.event for case in own), sum(case.event for case in rest)
-    chance = lot_against_rest(events, len(own), rest_events, len(rest))
+def _lot_finding(subject: Subject, own: list[Case], rest: list[Case], rate: float, exact: str) -> Finding:
+    rest_events = sum(case.event for case in rest)
     return _finding(
         subject,
         own,
@@ -225,7 +242,7 @@ def _lot_finding(subject: Subject, own: list[Case], rest: list[Case], rate: floa
         compared=frozenset(case.patient for case in rest),
         compared_with=(
             f"{rest_events} of {len(rest)} other infusions of {subject.product} with a reaction; {_stands_for(rate)}"
-            f" One look alone, by the exact test: {_chance(chance)}."
+            f" One look alone, by the exact test: {exact}."
         ),
         method=LOT_METHOD,
         false_alarm=LOT_FALSE_ALARM,
@@ -255,7 +272,7 @@ def watch(subject: Subject, cases: Sequence[Case], watched_from: date, decided: 
     upper = max(LOWEST_BASELINE, ceil(wilson(events, len(before), BASELINE_LEVEL).high * 1000) / 1000)
     if upper > HIGHEST_BASELINE:
         return Watched(why_not=f"{events} of {len(before)} infusions with a reaction before leave no room for more")
-    limit = cusum_limit(upper, WITHIN_INFUSIONS, FALSE_ALARM, ODDS_RATIO)
+    limit = cusum_limit(upper, WITHIN_INFUSIONS, FALSE_ALARM, ODDS_RATIO) * _gathering(before)
     path = cusum([case.event for case in own], [upper] * len(own), limit, ODDS_RATIO)
     climb = _last_climb(own, path, limit)
     if climb is None:
@@ -275,6 +292,20 @@ def watch(subject: Subject, cases: Sequence[Case], watched_from: date, decided: 
         false_alarm=WATCH_FALSE_ALARM,
     )
     return Watched(finding)
+
+
+def _gathering(cases: Iterable[Case]) -> float:
+    """How much less the infusions tell than as many independent ones, since a course's go alike; at least 1.
+
+    The design effect over courses (statistics.cluster_robust), times (k−1)/k for k courses, which makes it 1 where each
+    has one infusion. To raise a CUSUM's limit by a factor is to let each infusion count for so much less.
+    """
+    courses: dict[int, list[int]] = defaultdict(lambda: [0, 0])
+    for case in cases:
+        courses[case.course][0] += case.event
+        courses[case.course][1] += 1
+    effect = cluster_robust((events, units) for events, units in courses.values()).design_effect
+    return max(1.0, effect * (len(courses) - 1) / len(courses)) if effect else 1.0
 
 
 def _last_climb(cases: Sequence[Case], path: Sequence[float], limit: float) -> range | None:

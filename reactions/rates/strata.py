@@ -47,7 +47,8 @@ from reactions.models import (
     ReviewDecision,
     Symptom,
 )
-from reactions.rates.columns import ANSWERED, ASKED, LOOKED, REACTED, SILENT, UNTIMED, Columns, of_rows
+from reactions.models.infusion import OVERDUE_AFTER
+from reactions.rates.columns import ANSWERED, ASKED, LOOKED, REACTED, SILENT, UNCLEAR, UNTIMED, Columns, of_rows
 from reactions.rates.question import DRUG_PREFIX, NOT_RECORDED, RATE_BANDS, WATCHED, Question
 from reactions.vocabulary import (
     DRUGS,
@@ -113,22 +114,25 @@ def known_of(question: Question, keys: Sequence[str], clinics: Iterable[Clinic],
             asked=Exists(asked),
             answered=Exists(answered),
             undecided=Exists(undecided),
+            unclear=Exists(_unclear_events(question)) if question.leaves_unclear else Value(False),
         )
     )
     own = ("pk", "patient_id", "course_id", "started_at")
-    known = ("reacted", "untimed", "looked", "asked", "answered", "undecided")
+    known = ("reacted", "untimed", "looked", "asked", "answered", "undecided", "unclear")
     return infusions.order_by().values_list(*own, *known, *(f"key_{number}" for number in range(len(keys))))
 
 
 def _rows(question: Question, infusions: QuerySet[Infusion, Any]) -> Iterator[tuple[Any, ...]]:
     """What OF_INFUSION names, and the values of the keys, of each."""
     for infusion, patient, course, started_at, *told in infusions.iterator(chunk_size=10_000):
-        reacted, untimed, looked, was_asked, did_answer, is_undecided, *values = told
+        reacted, untimed, looked, was_asked, did_answer, is_undecided, unclear, *values = told
         bits = REACTED | LOOKED if reacted else LOOKED if looked else 0
         # What was taken down by telephone was asked as well.
         bits |= (ASKED | ANSWERED) if did_answer else ASKED if was_asked else 0
         heard = looked if question.window in WATCHED else did_answer and not is_undecided
-        bits |= (0 if heard else SILENT) | (UNTIMED if untimed else 0)
+        is_unclear = unclear and not reacted
+        bits |= (0 if heard and not is_unclear else SILENT) | (UNTIMED if untimed else 0)
+        bits |= UNCLEAR if is_unclear else 0
         yield infusion, patient, course, second_of(started_at), bits, *values
 
 
@@ -196,11 +200,12 @@ def _value_of(key: str) -> Any:
             )
             return ~Exists(earlier)
         case "prior_reaction":
-            return Exists(
-                Reaction.objects.counted().filter(
-                    infusion__patient=OuterRef("patient_id"), infusion__started_at__lt=OuterRef("started_at")
-                )
+            # One to an earlier infusion that began before this one: what came later nobody knew at its start.
+            earlier_reactions = Reaction.objects.counted().filter(
+                infusion__patient=OuterRef("patient_id"), infusion__started_at__lt=OuterRef("started_at")
             )
+            began = Coalesce("onset_at", "infusion__started_at")
+            return Exists(earlier_reactions.alias(began=began).filter(began__lt=OuterRef("started_at")))
         case "max_rate":
             return _rate_band()
         case "product":
@@ -268,20 +273,32 @@ def every_event_of(question: Question) -> QuerySet[Symptom]:
         symptoms = symptoms.exclude(reaction__in=told_first)
     if question.min_grade is not None:
         symptoms = symptoms.filter(grade__gte=question.min_grade)
-    start, end = F("reaction__infusion__started_at"), F("reaction__infusion__ended_at")
-    still_running = Q(reaction__infusion__ended_at=None)
+    start = F("reaction__infusion__started_at")
+    # One that is running has reached its end last now; one that nobody closed ended within a day.
+    end = Coalesce("reaction__infusion__ended_at", start + OVERDUE_AFTER)
     match question.window:
         case "label72":
-            in_time = still_running | Q(began__lte=end + LABEL_WINDOW_AFTER_END)
+            in_time = Q(began__lte=end + LABEL_WINDOW_AFTER_END)
             return symptoms.filter(Q(began=None) | Q(began__gte=start) & in_time)
         case "during":
-            return symptoms.filter(Q(began__gte=start) & (still_running | Q(began__lte=end)))
+            return symptoms.filter(began__gte=start, began__lte=end)
         case "immediate":
             return symptoms.filter(began__gte=start, began__lte=start + IMMEDIATE_WITHIN)
         case "delayed":
             return symptoms.filter(began__gt=start + IMMEDIATE_WITHIN, began__lte=start + DELAYED_WITHIN)
         case _:
             return symptoms
+
+
+def _unclear_events(question: Question) -> QuerySet[Symptom]:
+    """Symptoms of the infusion at hand that may make it an event: nobody said how grave or whether serious."""
+    asked = replace(question, min_grade=None, serious=False)
+    found = events_of(asked)
+    if question.min_grade is not None:
+        found = found.filter(Q(grade=None) | Q(grade__gte=question.min_grade))
+    if question.serious:
+        found = found.filter(Q(reaction__is_serious=None) | Q(reaction__is_serious=True))
+    return found
 
 
 def _events_without_onset(question: Question) -> QuerySet[Symptom]:

@@ -5,6 +5,8 @@ from reactions.rates.answer import Rate, percent
 from reactions.rates.question import Question, label_of
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
+# Of fewer patients the variance between them is hardly known. This project's own.
+LEAST_FOR_CLUSTERS = 10
 
 
 def definitions(question: Question) -> list[str]:
@@ -19,7 +21,10 @@ def definitions(question: Question) -> list[str]:
         " laboratory's range, indeterminate where a result such as “< 25 mg/dL” leaves it open.",
         "Premedication is what was given before the start. “With corticosteroid” counts whatever else was given;"
         " antihistamines are H1 blockers; “other only” is none of these groups; “not recorded” is silence, not “none”.",
-        "An infusion counts from its start, also while it runs.",
+        "An infusion counts from its start, also while it runs. One whose end nobody wrote down is taken to have ended"
+        " within a day.",
+        "A reaction counts whatever was judged to be its cause.",
+        "Per patient means at least one, and grows with how many infusions they had: read it beside the infusions.",
         "0 events do not mean that reactions cannot happen: the upper bound says how often they still could.",
     ]
 
@@ -27,11 +32,6 @@ def definitions(question: Question) -> list[str]:
 def interval(rate: Rate) -> str:
     """“0.85 to 7.09 %”, in one piece; empty without an interval."""
     return _bounds(rate.interval.low, rate.interval.high) if rate.interval else ""
-
-
-def wilson_words(rate: Rate) -> str:
-    """Wilson's interval as `interval` writes one, whatever interval was asked for."""
-    return _bounds(rate.wilson.low, rate.wilson.high) if rate.wilson else ""
 
 
 def bounds_of_silence(rate: Rate) -> str:
@@ -49,6 +49,17 @@ def clustered(rate: Rate) -> str:
         return "no spread between patients"
     bounds = _bounds(rate.clustered.interval.low, rate.clustered.interval.high)
     return f"{bounds}, design effect {rate.clustered.design_effect:.2f}"
+
+
+def trusted(rate: Rate) -> str:
+    """Which interval to trust of a rate whose units repeat within patients; empty without a second interval."""
+    if rate.clustered is None or rate.clustered.design_effect is None:
+        return ""
+    if rate.patients < LEAST_FOR_CLUSTERS:
+        return f"Fewer than {LEAST_FOR_CLUSTERS} patients are too few for it: rather count the patients."
+    if rate.clustered.design_effect < 1:
+        return "It is narrower only because patients happen to be alike here: trust the wider one."
+    return "Where the two differ, trust this one."
 
 
 def _bounds(low: float | None, high: float | None) -> str:

@@ -6,14 +6,14 @@ from urllib.parse import urlencode
 from django import template
 
 from reactions.rates.answer import percent
-from reactions.rates.words import bounds_of_silence, clustered, interval, wilson_words
+from reactions.rates.words import bounds_of_silence, clustered, interval, trusted
 
 register = template.Library()
 
 register.filter("percent", percent)
 register.filter("interval", interval)
-register.filter("wilson", wilson_words)
 register.filter("clustered", clustered)
+register.filter("trusted", trusted)
 register.filter("silence", bounds_of_silence)
 
 

@@ -35,7 +35,7 @@ WITH status AS (
     JOIN reactions_infusion i ON i.id = r.infusion_id
     WHERE r.voided_at IS NULL
       AND (COALESCE(s.onset_at, r.onset_at) IS NULL
-           OR COALESCE(s.onset_at, r.onset_at) >= i.started_at AND (i.ended_at IS NULL OR {in_time}))
+           OR COALESCE(s.onset_at, r.onset_at) >= i.started_at AND {in_time})
 ), cells AS (
     SELECT i.patient_id, COALESCE(status.status, 'not_tested') AS iga,
            CASE WHEN i.premedication_record IN ('none', 'not_recorded') THEN i.premedication_record
@@ -62,9 +62,10 @@ SELECT NULL, NULL, COUNT(*), SUM(x), SUM(n), SUM(x * x), SUM(x * n), SUM(n * n) 
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 BEGAN = "COALESCE(s.onset_at, r.onset_at)"
 IN_TIME = {
-    "postgresql": f"{BEGAN} <= i.ended_at + INTERVAL '72 hours'",
-    "sqlite": f"CAST(strftime('%s', {BEGAN}) AS INTEGER) <= CAST(strftime('%s', i.ended_at) AS INTEGER) + 259200",
-    "duckdb": f"{BEGAN} <= i.ended_at + INTERVAL 72 HOUR",
+    "postgresql": f"{BEGAN} <= COALESCE(i.ended_at, i.started_at + INTERVAL '24 hours') + INTERVAL '72 hours'",
+    "sqlite": f"CAST(strftime('%s', {BEGAN}) AS INTEGER) <= COALESCE(CAST(strftime('%s', i.ended_at) AS INTEGER),"
+    " CAST(strftime('%s', i.started_at) AS INTEGER) + 86400) + 259200",
+    "duckdb": f"{BEGAN} <= COALESCE(i.ended_at, i.started_at + INTERVAL 24 HOUR) + INTERVAL 72 HOUR",
 }
 DAY = {
     "postgresql": "(i.started_at AT TIME ZONE '{zone}')::date",

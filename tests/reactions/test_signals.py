@@ -183,6 +183,23 @@ def test_a_decision_made_while_a_look_is_under_way_keeps_its_figures(
     assert Signal.objects.get().events == SignalDecision.objects.get().events == 5
 
 
+def test_a_rule_that_is_set_while_a_look_is_under_way_has_not_been_kept_by_it(
+    bad_lot: None, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a rule every subject may be told; under one that came meanwhile nobody has judged that."""
+
+    def look_slowly(*args: Any, **kwargs: Any) -> Any:
+        seen = look(*args, **kwargs)
+        Clinic.objects.filter(pk=clinic.pk).update(least_patients=5)
+        return seen
+
+    monkeypatch.setattr(raising, "look", look_slowly)
+    raise_now(clinic)
+    signal = Signal.objects.get()
+    assert signal.least_patients == 0
+    assert not signal.tells_figures
+
+
 def test_an_earlier_look_does_not_win(bad_lot: None, clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another worker looked, and saw more, while this one was at it."""
 

@@ -16,7 +16,7 @@ from enum import StrEnum
 
 # Chance beyond each of the limits.
 NEAR, FAR = 0.025, 0.001
-# With fewer, no lot or period is said to stand above: the rule of MaxSPRT's authors, see surveillance.py.
+# With fewer, no lot or period is said to stand above, as in signals.py. This project's own.
 LEAST_EVENTS = 3
 
 

@@ -18,7 +18,7 @@ from pypdf import PdfReader
 from patients.iga import Status
 from patients.models import Clinic, IgaResult, Patient, User
 from reactions.models import CheckIn, Product, ReviewDecision
-from reactions.rates.answer import answer, answers_by_unit
+from reactions.rates.answer import answer, answers_by_unit, as_csv, percent
 from reactions.rates.dashboard import dashboard
 from reactions.rates.premedication_words import ComparisonInWords
 from reactions.rates.question import Question, UnanswerableQuestion
@@ -182,6 +182,115 @@ def test_a_reaction_before_is_one_to_an_earlier_infusion_that_counts(clinic: Cli
     reaction.voided_at, reaction.voided_by, reaction.void_reason = START, first.created_by, "A slip"
     reaction.save()
     assert by(clinic, "prior_reaction") == {False: (0, 2)}
+
+
+def test_a_reaction_that_began_later_was_not_known_before(clinic: Clinic, patient: Patient) -> None:
+    """Of a course of three days the first leads to a headache on the last: the second was given without knowing it."""
+    days = [make_infusion(patient, started_at=START + 24 * day * HOUR) for day in range(3)]
+    make_reaction(days[0], onset_at=START + 36 * HOUR)
+    assert by(clinic, "prior_reaction") == {False: (1, 2), True: (0, 1)}
+
+
+def test_low_rates_look_worse_than_they_are(clinic: Clinic, patient: Patient) -> None:
+    make_infusion(patient, started_at=START)
+    assert "may never have reached the rate it was planned for" in notes_of(clinic, by=("max_rate",))
+    assert "planned for" not in notes_of(clinic, by=("product",))
+
+
+def test_what_nobody_graded_or_judged_may_be_one(clinic: Clinic) -> None:
+    """Of ten, one is serious; of two nobody said: one to three of ten."""
+    several(clinic, {"none": 6}, reacts=0)
+    for serious, grade in ((True, 3), (False, 2), (None, None), (None, 4)):
+        infusion = make_infusion(make_patient(clinic), started_at=START)
+        criteria = ["hospital"] if serious else []
+        make_reaction(infusion, {"chills": grade}, is_serious=serious, serious_criteria=criteria)
+    found = answer(Question(serious=True, window="immediate"), [clinic]).all
+    assert (found.events, found.total, found.silent) == (1, 10, 2)
+    assert found.worst == pytest.approx(0.3)
+    assert "For 2 infusions nobody said whether a reaction was serious that may be one" in notes_of(
+        clinic, serious=True
+    )
+    graded = answer(Question(min_grade=3, window="immediate"), [clinic]).all
+    assert (graded.events, graded.silent) == (2, 1)
+    assert "For 1 infusion nobody graded a reaction that may be one" in notes_of(clinic, min_grade=3)
+    both = answer(Question(min_grade=4, serious=True, window="immediate"), [clinic]).all
+    assert (both.events, both.silent) == (0, 2)
+    assert "that may be one" not in notes_of(clinic)
+
+
+def test_files_have_a_cluster_interval_only_where_patients_spread(clinic: Clinic, patient: Patient) -> None:
+    for day in range(10):
+        infusion = make_infusion(patient, started_at=START + 240 * day * HOUR)
+        if day < 3:
+            make_reaction(infusion)
+    told = reaction_rates()["all"]
+    assert (told["events"], told["total"], told["method"]) == (3, 10, "wilson")
+    assert (told["cluster_low"], told["cluster_high"], told["design_effect"]) == (None, None, None)
+    assert reaction_rates("--interval=cluster")["all"]["method"] == "wilson, no spread between patients"
+    [line] = csv.DictReader(io.StringIO(as_csv(answer(Question(), [clinic]))))
+    assert (line["method"], line["cluster_low"], line["cluster_high"]) == ("wilson", "", "")
+    make_reaction(make_infusion(make_patient(clinic), started_at=START))
+    assert reaction_rates()["all"]["cluster_low"] > 0
+
+
+def test_which_interval_to_trust(page: Client, clinic: Clinic) -> None:
+    """Two patients are too few to tell how they spread; twelve who differ are not; twelve alike seem too certain."""
+    for events in (3, 1):
+        patient = make_patient(clinic)
+        for week in range(5):
+            infusion = make_infusion(patient, started_at=START + 168 * week * HOUR)
+            if week < events:
+                make_reaction(infusion)
+    assert "Fewer than 10 patients are too few for it" in page.get(PAGE).content.decode()
+    for number in range(12):
+        patient = make_patient(clinic)
+        for week in range(4):
+            infusion = make_infusion(patient, started_at=START + 168 * week * HOUR)
+            if number < 3:
+                make_reaction(infusion)
+    assert "Where the two differ, trust this one." in page.get(PAGE).content.decode()
+
+
+def test_patients_who_happen_to_be_alike_make_nobody_surer(page: Client, clinic: Clinic) -> None:
+    for number in range(20):
+        patient = make_patient(clinic)
+        for week in range(5):
+            infusion = make_infusion(patient, started_at=START + 168 * week * HOUR)
+            if week == 0 or (number, week) == (0, 1):
+                make_reaction(infusion)
+    assert "trust the wider one" in page.get(PAGE).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("fraction", "words"),
+    [(0, "0"), (1, "100"), (0.9996, "> 99.9"), (0.9994, "99.9"), (5.42e-10, "< 0.001"), (0.00001, "0.00100")],
+)
+def test_nothing_reads_as_none_or_as_all_that_is_not(fraction: float, words: str) -> None:
+    assert percent(fraction) == words
+
+
+def test_a_drug_beside_the_comparison_tells_of_nobody(clinic: Clinic) -> None:
+    """All given less those given the drug would be one patient with another drug."""
+    clinic.least_patients = 5
+
+    def asked() -> str:
+        by = ("iga", "drug:diphenhydramine")
+        return dashboard(Question(by=by), by[1], "product", [clinic]).comparison_in_words.why_not
+
+    for drug, patients in (("diphenhydramine", 20), ("acetaminophen", 1), ("", 15)):
+        for _ in range(patients):
+            record = "given" if drug else "none"
+            infusion = make_infusion(make_patient(clinic), started_at=START, premedication_record=record)
+            if drug:
+                infusion.premedications.create(drug=drug)
+    assert "too small to be shown" in asked()
+    for _ in range(4):
+        infusion = make_infusion(make_patient(clinic), started_at=START, premedication_record="given")
+        infusion.premedications.create(drug="acetaminophen")
+    assert asked() == ""
+    # One whose premedication nobody recorded is hidden in the table of the drug, with another group.
+    make_infusion(make_patient(clinic), started_at=START, premedication_record="not_recorded")
+    assert "too small to be shown" in asked()
 
 
 def test_units_stand_side_by_side(clinic: Clinic, patient: Patient) -> None:
@@ -526,6 +635,17 @@ def test_no_event_is_told_with_what_it_leaves_open(page: Client, clinic: Clinic)
     html = " ".join(page.get(PAGE).content.decode().split())
     assert "0/3" in html
     assert "0 % (0 to 56.1 %)" in html
+
+
+def test_no_event_of_few_patients_tells_little(clinic: Clinic, patient: Patient) -> None:
+    for week in range(9):
+        make_infusion(patient, started_at=START + 168 * week * HOUR)
+    make_infusion(make_patient(clinic), started_at=START)
+    told = notes_of(clinic)
+    # 1 − 0.05^(1/10) and 1 − 0.05^(1/2).
+    assert "if they were independent of each other, the rate would lie below 25.9 %" in told
+    assert "of 2 patients, none of whom had one: that many alone only tell that fewer than 77.6 %" in told
+    assert "One patient has 9 of the 10 infusions." in told
 
 
 def test_events_of_one_patient_alone_are_told(clinic: Clinic, patient: Patient) -> None:

@@ -114,6 +114,36 @@ def test_with_few_patients_counts_are_shown_and_nothing_is_compared(clinic: Clin
     assert found.pairs is None
 
 
+def test_pairs_of_few_patients_are_counted_and_not_compared(clinic: Clinic) -> None:
+    for number in range(20):
+        patient = make_patient(clinic)
+        give(patient, 0, premedicated=number < 10, reacts=number in {0, 12})
+        if number < 3:
+            give(patient, 1, premedicated=False, reacts=True)
+    found = asked(clinic)
+    assert found.pairs
+    assert (found.pairs.patients, found.within, found.pairs.p, found.pairs.contrast) == (3, None, None, None)
+    within = in_words(found).lines[2]
+    assert within.ratio == "too few patients"
+    assert "3 patients: 0 reacted only with premedication, 2 only without" in within.rests_on
+    assert "McNemar" not in within.rests_on
+
+
+def test_a_ratio_without_an_interval_points_nowhere(clinic: Clinic) -> None:
+    """Premedicated after a reaction only, where nobody is without: adjusted has events on one side alone."""
+    for number in range(15):
+        patient = make_patient(clinic)
+        give(patient, 0, premedicated=False, reacts=number < 2)
+        give(patient, 1, premedicated=True, reacts=number < 2)
+    for _ in range(25):
+        give(make_patient(clinic), 0, premedicated=False, reacts=False)
+    found = asked(clinic)
+    assert found.crude
+    assert found.adjusted
+    assert found.adjusted.interval is None
+    assert not found.is_opposite
+
+
 def test_without_one_of_the_groups_that_is_said(clinic: Clinic) -> None:
     give(make_patient(clinic), 0, premedicated=False, reacts=False)
     assert "no infusions" in asked(clinic).why_not

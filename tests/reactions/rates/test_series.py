@@ -113,6 +113,14 @@ def test_an_infusion_counts_for_each_of_its_lots(patient: Patient, product: Prod
     assert found["All infusions"][0] == "1/3 (33.3 %)"
 
 
+def test_who_got_two_products_without_a_lot_is_one_patient(patient: Patient) -> None:
+    other = Product.objects.for_infusion().exclude(name="Privigen").first()
+    make_infusion(patient, started_at=START)
+    make_infusion(patient, started_at=START + timedelta(days=7), product=other)
+    make_infusion(make_patient(patient.clinic), started_at=START).vials.create(lot="SYN", grams=30)
+    assert rows(shown()["lots"])["Lot not recorded"][:2] == ("0/2 (0 %)", "1")
+
+
 def test_the_same_lot_text_of_two_products_is_two_lots(patient: Patient) -> None:
     other = Product.objects.for_infusion().exclude(name="Privigen").first()
     for number, product in enumerate((Product.objects.for_infusion().get(name="Privigen"), other)):

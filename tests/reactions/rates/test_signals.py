@@ -11,6 +11,7 @@ import pytest
 from reactions.rates import signals
 from reactions.rates.signal_rows import is_apart
 from reactions.rates.signals import Case, Decided, Finding, Subject, came_again, lots_that_stand_out, watch
+from reactions.rates.surveillance import lot_against_rest
 from reactions.vocabulary import SignalKind
 
 NEW_YEAR = date(2026, 1, 1)
@@ -28,6 +29,7 @@ def cases(
             Case(
                 pk=pk + number,
                 patient=pk + number,
+                course=pk + number,
                 started_at=datetime(day.year, day.month, day.day, 12, tzinfo=UTC),
                 day=day,
                 product=product,
@@ -61,7 +63,8 @@ def test_a_lot_that_stands_out_is_told_with_what_was_expected() -> None:
     assert found.expected == pytest.approx(1.8252523)
     assert found.compared_with == (
         "4 of 80 other infusions of P with a reaction; the upper end of their 80 % interval (Wilson), 9.1 %, is what is"
-        " expected. One look alone, by the exact test: p < 0.001."
+        # Of the two lots the other one is far from standing out, so that p is doubled.
+        " expected. One look alone, by the exact test: p < 0.001, p = 0.0019 adjusted over 2 lots."
     )
     assert found.words == "7 reactions in 20 infusions, given to 20 patients; 1.8 expected."
     assert (found.period, found.alarm_at, len(found.compared)) == ("", None, 80)
@@ -69,9 +72,52 @@ def test_a_lot_that_stands_out_is_told_with_what_was_expected() -> None:
 
 def test_a_chance_is_told_in_words_that_need_no_exponent() -> None:
     [rare] = lots_that_stand_out([*cases([True] * 20, lot="A"), *cases(so_many(4, 80), lot="B", pk=100)])
-    assert rare.compared_with.endswith("p < 0.001.")
+    assert rare.compared_with.endswith("p < 0.001, p < 0.001 adjusted over 2 lots.")
     [less_rare] = lots_that_stand_out([*cases(so_many(3, 4), lot="A"), *cases(so_many(4, 80), lot="B", pk=100)])
-    assert less_rare.compared_with.endswith("p = 0.0014.")
+    assert less_rare.compared_with.endswith("p = 0.0014, p = 0.0028 adjusted over 2 lots.")
+
+
+def test_the_more_lots_are_compared_the_less_one_says() -> None:
+    others = [one for number in range(19) for one in cases(so_many(1, 20), lot=f"B{number}", pk=100 + 100 * number)]
+    [found] = lots_that_stand_out([*cases(so_many(3, 4), lot="A"), *others])
+    assert "adjusted over 20 lots." in found.compared_with
+    chance = lot_against_rest(3, 4, 19, 380)
+    assert f"p = {20 * chance:.2g} adjusted" in found.compared_with
+
+
+def courses(rates: Sequence[float], chance: random.Random, *, first: date, pk: int, days: int = 5) -> list[Case]:
+    """Courses of some days, each of a patient drawn by chance, who reacts at their own rate."""
+    found = []
+    for course in range(200):
+        patient = chance.randrange(len(rates))
+        events = [chance.random() < rates[patient] for _ in range(days)]
+        start = first + timedelta(days=course * days)
+        of = cases(events, first=start, pk=pk + course * days)
+        found += [replace(one, patient=patient, course=pk + course) for one in of]
+    return found
+
+
+def test_a_few_patients_who_often_react_sound_no_alarm() -> None:
+    """Of 20 patients two react every other time, the others at 5.6 %: a course's reactions come together."""
+    chance, rates = random.Random(20261128), [0.5, 0.5, *[0.056] * 18]
+    alarms = 0
+    for _ in range(60):
+        before = courses(rates, chance, first=date(2020, 1, 1), pk=100_000)
+        own = courses(rates, chance, first=NEW_YEAR, pk=0)
+        alarms += watch(CLINIC, [*before, *own], NEW_YEAR).finding is not None
+    # At most 1 in 20 by the stated chance; without raising the limit it is 20 of 60.
+    assert alarms <= 5
+
+
+def test_twice_the_odds_are_found_also_where_reactions_gather() -> None:
+    chance, rates = random.Random(20261129), [0.5, 0.5, *[0.056] * 18]
+    doubled = [2 * rate / (1 + rate) for rate in rates]
+    found = 0
+    for _ in range(20):
+        before = courses(rates, chance, first=date(2020, 1, 1), pk=100_000)
+        own = courses(doubled, chance, first=NEW_YEAR, pk=0)
+        found += watch(CLINIC, [*before, *own], NEW_YEAR).finding is not None
+    assert found >= 14
 
 
 def test_a_lot_below_the_limit_is_none() -> None:

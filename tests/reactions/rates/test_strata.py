@@ -71,6 +71,17 @@ def test_during_a_running_infusion_every_onset_after_its_start_is_in_time(clinic
     running = make_infusion(patient, started_at=START, ended_at=None)
     make_reaction(running, onset_at=START + 20 * HOUR)
     assert all_of(ask(clinic)) == (1, 1)
+    assert all_of(ask(clinic, window="during")) == (1, 1)
+
+
+@pytest.mark.parametrize(("onset_h", "in_label", "during"), [(24, 1, 1), (25, 1, 0), (96, 1, 0), (97, 0, 0)])
+def test_an_infusion_that_nobody_closed_is_over_after_a_day(
+    clinic: Clinic, patient: Patient, onset_h: int, in_label: int, during: int
+) -> None:
+    forgotten = make_infusion(patient, started_at=START, ended_at=None)
+    make_reaction(forgotten, onset_at=START + onset_h * HOUR)
+    assert all_of(ask(clinic)) == (in_label, 1)
+    assert all_of(ask(clinic, window="during")) == (during, 1)
 
 
 @pytest.mark.parametrize(
