@@ -60,8 +60,19 @@ def posted(request: HttpRequest) -> QueryDict | None:
     return request.POST if request.method == "POST" else None
 
 
+def cookie_name(request: HttpRequest, name: str, path: str = "/") -> str:
+    """The name under which a browser takes the cookie over TLS alone and, where it is for all pages, from this host."""
+    if not request.is_secure():
+        return name
+    return f"__Host-{name}" if path == "/" else f"__Secure-{name}"
+
+
 def mark_saved(request: HttpRequest, response: HttpResponse) -> None:
     """Say in the answer that what was sent is saved, also where the answer is a page and leads nowhere."""
     response.set_cookie(
-        SAVED_COOKIE, quote(request.path), max_age=SAVED_COOKIE_SECONDS, samesite="Lax", secure=request.is_secure()
+        cookie_name(request, SAVED_COOKIE),
+        quote(request.path),
+        max_age=SAVED_COOKIE_SECONDS,
+        samesite="Lax",
+        secure=request.is_secure(),
     )

@@ -35,3 +35,13 @@ def test_the_order_of_imports_is_written_down_as_it_is_enforced() -> None:
 def test_the_decisions_are_numbered_without_gaps() -> None:
     numbers = sorted(int(page.name[:4]) for page in (ROOT / "docs" / "adr").glob("*.md"))
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_each_security_requirement_is_answered_once_and_by_what_is_there() -> None:
+    asked = [line for line in (ROOT / "tests/data/asvs_5_level_2.txt").read_text().splitlines() if line[0] == "V"]
+    page = (ROOT / "docs" / "security.md").read_text()
+    assert sorted(re.findall(r"\bV\d+\.\d+\.\d+\b", page)) == sorted(asked)
+    for file in set(re.findall(r"`((?:[\w./]+/)?(?:test_\w+\.py|access\.txt))`", page)):
+        assert (ROOT / file).exists() or (ROOT / "tests" / "security" / file).exists(), file
+    for file in set(re.findall(r"`((?:patients|reactions|ivigtrack)/[\w./]+\.py)`", page)):
+        assert (ROOT / file).exists(), file

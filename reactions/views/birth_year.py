@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
-from patients.access import address_of
+from patients.access import address_of, cookie_name
 from patients.digests import keyed_text
 from patients.models import Patient
 from reactions.forms.checkin import BirthYearForm
@@ -57,15 +57,22 @@ def _let_in(request: HttpRequest, patient: Patient, token: str) -> HttpResponse:
     context = {"clinic": patient.clinic, "carried": carried}
     response = render(request, "checkins/go_on.html", context) if carried else redirect(request.get_full_path())
     proof = signing.dumps(patient.pk, salt=SALT)
+    path = f"/c/{token}/"
+    name = cookie_name(request, COOKIE, path)
     response.set_cookie(
-        COOKIE, proof, max_age=GOOD_FOR, path=f"/c/{token}/", httponly=True, samesite="Lax", secure=request.is_secure()
+        name, proof, max_age=GOOD_FOR, path=path, httponly=True, samesite="Lax", secure=request.is_secure()
     )
     return response
 
 
 def _is_proven(request: HttpRequest, patient: Patient) -> bool:
     try:
-        return bool(signing.loads(request.COOKIES.get(COOKIE, ""), salt=SALT, max_age=GOOD_FOR) == patient.pk)
+        return bool(
+            signing.loads(
+                request.COOKIES.get(cookie_name(request, COOKIE, request.path), ""), salt=SALT, max_age=GOOD_FOR
+            )
+            == patient.pk
+        )
     except signing.BadSignature:
         return False
 

@@ -17,6 +17,7 @@ from django.utils import translation
 from django.utils.cache import add_never_cache_headers
 from django.views import csrf, defaults
 
+from patients.access import cookie_name
 from patients.models import Patient
 from reactions.models import CheckIn, ReportLink
 
@@ -63,13 +64,14 @@ def in_their_language(request: HttpRequest, patient: Patient | None) -> Iterator
     """
     asked = request.POST.get("lang") or request.GET.get("lang", "")
     known = {code for code, _name in settings.LANGUAGES}
-    wishes = [asked, request.COOKIES.get(LANGUAGE_COOKIE, ""), patient.language if patient else ""]
+    path = f"{PATIENTS}{_token_in(request.path_info)}/"
+    kept_as = cookie_name(request, LANGUAGE_COOKIE, path)
+    wishes = [asked, request.COOKIES.get(kept_as, ""), patient.language if patient else ""]
     language = next((wish for wish in wishes if wish in known), None) or _of_browser(request)
 
     def keep(response: HttpResponse) -> HttpResponse:
         if asked in known:
-            path = f"{PATIENTS}{_token_in(request.path_info)}/"
-            response.set_cookie(LANGUAGE_COOKIE, asked, path=path, samesite="Lax", secure=request.is_secure())
+            response.set_cookie(kept_as, asked, path=path, samesite="Lax", secure=request.is_secure())
         return response
 
     with translation.override(language):

@@ -27,6 +27,7 @@ POLICY = {
     "font-src": "'self'",
     "connect-src": "'self'",
     "form-action": "'self'",
+    "object-src": "'none'",
     "base-uri": "'none'",
     "frame-ancestors": "'none'",
 }

@@ -63,8 +63,10 @@ window.chairside.drafts = (() => {
 
   // The path of the form that was saved last, as the answer that led here says; said once.
   function savedPath() {
-    const [, path] = /(?:^|; )ivigtrack-saved="?([^";]*)/.exec(document.cookie) ?? [];
-    document.cookie = "ivigtrack-saved=; max-age=0; path=/";
+    const [, name, path] = /(?:^|; )((?:__Host-)?ivigtrack-saved)="?([^";]*)/.exec(document.cookie) ?? [];
+    if (name) {
+      document.cookie = `${name}=; max-age=0; path=/${name.startsWith("__") ? "; secure" : ""}`;
+    }
     return path;
   }
 
