@@ -205,6 +205,9 @@ STORAGES = {
 # In development the files are served from where they lie; otherwise from `collectstatic`.
 WHITENOISE_USE_FINDERS = DEBUG
 
+# What a page says after saving may name a result: it stays on the server.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+
 CRISPY_ALLOWED_TEMPLATE_PACKS = "bootstrap5"
 CRISPY_TEMPLATE_PACK = "bootstrap5"
 

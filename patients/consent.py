@@ -9,10 +9,7 @@ from collections.abc import Mapping
 
 # The first is the single sentence that stood on the form before texts had versions.
 TEXTS: Mapping[str, Mapping[str, str]] = {
-    "1": {
-        "en": "Ordinary email is not encrypted.",
-        "es": "El correo electrónico común no está cifrado.",
-    },
+    "1": {"en": "Ordinary email is not encrypted."},
     "2": {
         "en": (
             "After each infusion we would like to ask by email how you are. Ordinary email is not encrypted: on its"
@@ -32,3 +29,19 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
     },
 }
 CURRENT = "2"
+
+
+def read_in(language: str) -> str:
+    """What a record keeps of the present text when it is read in this language, such as “2:es”."""
+    return f"{CURRENT}:{language if language in TEXTS[CURRENT] else 'en'}"
+
+
+def words_of(kept: str) -> tuple[str, str]:
+    """The words that were read, and their language; both empty where nothing was, or nobody knows the text any more.
+
+    Of text 1, whose language nobody wrote down, there was only the English one.
+    """
+    version, _, language = kept.partition(":")
+    language = language or "en"
+    words = TEXTS.get(version, {}).get(language, "")
+    return words, language if words else ""

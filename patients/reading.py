@@ -13,8 +13,8 @@ from patients.models import AuditEvent, Clinic, User, write_event
 from patients.origin import Origin
 from patients.sealing.query import reveal
 
-# What a page's script asks about the session is no page.
-NO_PAGES = {"account_stay"}
+# What a page's script asks about the session is no page, nor are the words of the admin's own scripts.
+NO_PAGES = {"account_stay", "admin:jsi18n"}
 REFUSED = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
 # A page that a script fetches over and over, such as a running infusion's, is told of once in this time.
 AGAIN_AFTER = timedelta(minutes=10)

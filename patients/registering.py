@@ -88,7 +88,11 @@ def record_iga(patient: Patient, *, by: User, result: dict[str, Any]) -> IgaResu
 
 @transaction.atomic
 def void_iga(iga: IgaResult, *, by: User, reason: str, seen_version: int, now: datetime) -> None:
-    """Take an IgA result out of use. Raises StaleRecord when it changed after it was seen."""
+    """Take an IgA result out of use. Raises StaleRecord when it changed after it was seen.
+
+    RecordVoided for a patient void or erased.
+    """
+    hold_patient(iga.patient)
     if not iga.claim_version(seen_version):
         raise StaleRecord
     iga.voided_at, iga.voided_by, iga.void_reason = now, by, reason
@@ -122,7 +126,7 @@ def _save(patient: Patient) -> None:
 def _set_consent(patient: Patient, *, given: bool, by: User, now: datetime) -> None:
     if given and patient.email_consent_at is None:
         patient.email_consent_at, patient.email_consent_by = now, by
-        patient.email_consent_text = consent.CURRENT
+        patient.email_consent_text = consent.read_in(patient.language)
         patient.email_withdrawn_by_link_at = None
     elif not given:
         patient.email_consent_at = patient.email_consent_by = None

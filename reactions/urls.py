@@ -80,7 +80,7 @@ urlpatterns = [
     path("patients/<int:pk>/copy.json", privacy.person_copy_json, name="person_copy_json"),
     path("patients/<int:pk>/erase/", privacy.erase_patient, name="erase_patient"),
     path("privacy/", privacy.privacy, name="privacy"),
-    path("privacy/<int:pk>/without-names.csv", privacy.deidentified, name="deidentified"),
+    path("privacy/<int:pk>/without-names.csv", privacy.without_names, name="without_names"),
     path("patients/<int:pk>/silence/", silence.silent_page, name="silence"),
     # With and without the slash: a post to it cannot be led elsewhere.
     re_path(r"^c/stop/(?P<token>[^/]+)/?$", unsubscribe.stop_mails, name="stop_mails"),

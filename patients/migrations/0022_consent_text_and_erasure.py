@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='patient',
             name='email_consent_text',
-            field=models.CharField(blank=True, editable=False, help_text='Version of what was read to the patient (patients/consent.py).', max_length=10, verbose_name='text of the consent'),
+            field=models.CharField(blank=True, editable=False, help_text='Version and language of what was read to the patient (patients/consent.py).', max_length=10, verbose_name='text of the consent'),
         ),
         migrations.AddField(
             model_name='patient',

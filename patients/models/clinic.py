@@ -111,6 +111,12 @@ class Clinic(models.Model):
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                name="patients_clinic_keep_years",
+                condition=Q(keep_years=None) | Q(keep_years__gte=1, keep_years__lte=100),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name

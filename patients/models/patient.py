@@ -119,7 +119,7 @@ class Patient(Record):
         max_length=10,
         blank=True,
         editable=False,
-        help_text="Version of what was read to the patient (patients/consent.py).",
+        help_text="Version and language of what was read to the patient (patients/consent.py).",
     )
     email_withdrawn_by_link_at = models.DateTimeField(
         null=True,
@@ -217,10 +217,9 @@ class Patient(Record):
         return self.is_void or self.erased_at is not None
 
     @property
-    def consent_words(self) -> str:
-        """What was read to the patient when they agreed, in their language; empty where they have not."""
-        texts = consent.TEXTS.get(self.email_consent_text, {})
-        return texts.get(self.language, texts.get("en", ""))
+    def consent_words(self) -> tuple[str, str]:
+        """What was read to the patient when they agreed, and in which language; both empty where they have not."""
+        return consent.words_of(self.email_consent_text)
 
     @property
     def sorting_name(self) -> tuple[str, str, str]:

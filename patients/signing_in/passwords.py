@@ -12,8 +12,10 @@ from patients.models import Clinic
 WORDS = ("ivigtrack", "ivig", "infusion", "immunoglobulin", "myositis", "reaction", "clinic", "nurse", "password")
 # Shorter parts of a clinic's name stand in too many words.
 SHORTEST_PART = 4
-# So many letters or digits of one's own make it another password. This project's own.
+# So many different letters beside them make it another password. This project's own.
 LEAST_OF_ONES_OWN = 6
+# Digits and signs that stand for letters; a one for either of two.
+WRITTEN_OTHERWISE = (str.maketrans("013457@$", "oieastas"), str.maketrans("013457@$", "oleastas"))
 
 
 class NotOfHereValidator:
@@ -21,10 +23,7 @@ class NotOfHereValidator:
 
     def validate(self, password: str, user: Any = None) -> None:
         """Raise ValidationError where too little is left without those words."""
-        left = re.sub(r"[\W_]", "", password.lower())
-        for word in sorted({*WORDS, *_of_clinics()}, key=len, reverse=True):
-            left = left.replace(word, "")
-        if len(left) < min(LEAST_OF_ONES_OWN, len(password)):
+        if any(_is_little_else(re.sub(r"[\W_]", "", password.lower().translate(table))) for table in WRITTEN_OTHERWISE):
             raise ValidationError(
                 "This password is made of words that others try first here, such as the name of the clinic.",
                 code="password_of_here",
@@ -37,3 +36,11 @@ class NotOfHereValidator:
 def _of_clinics() -> Iterator[str]:
     for name, slug in Clinic.objects.values_list("name", "slug"):
         yield from (part for part in re.findall(r"\w+", f"{name} {slug}".lower()) if len(part) >= SHORTEST_PART)
+
+
+def _is_little_else(letters: str) -> bool:
+    """One of the words stands there, and few letters beside."""
+    left = letters
+    for word in sorted({*WORDS, *_of_clinics()}, key=len, reverse=True):
+        left = left.replace(word, "")
+    return left != letters and len(set(re.sub(r"\d", "", left))) < LEAST_OF_ONES_OWN

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 from patients.access import StaffRequest
 from patients.forms.trail import TrailForm
 from patients.models import AuditEvent, Patient
-from patients.spreadsheet import safe_cell
+from patients.spreadsheet import Echo, safe_cell
 from patients.views.history import Change, changes_of
 
 PAGE_SIZE = 50
@@ -99,15 +99,8 @@ def _changes(event: AuditEvent) -> list[Change]:
     return changes_of(event, model)
 
 
-class _Echo:
-    """A file that gives back what is written to it."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
 def _rows(form: TrailForm) -> Iterator[str]:
-    writer = csv.writer(_Echo())
+    writer = csv.writer(Echo())
     yield writer.writerow(COLUMNS)
     for event in form.events().select_related("by", "key", "clinic").iterator(chunk_size=CHUNK):
         cells = (

@@ -51,6 +51,16 @@ def clustered(rate: Rate) -> str:
     return f"{bounds}, design effect {rate.clustered.design_effect:.2f}"
 
 
+def repeated(rate: Rate) -> str:
+    """The cluster-robust interval where it is to be trusted, for a cell that shows another one; else empty."""
+    if rate.clustered is None or rate.clustered.design_effect is None or rate.interval is None:
+        return ""
+    is_enough = rate.patients >= LEAST_FOR_CLUSTERS and rate.clustered.design_effect >= 1
+    if not is_enough or rate.interval.method == "cluster":
+        return ""
+    return _bounds(rate.clustered.interval.low, rate.clustered.interval.high)
+
+
 def trusted(rate: Rate) -> str:
     """Which interval to trust of a rate whose units repeat within patients; empty without a second interval."""
     if rate.clustered is None or rate.clustered.design_effect is None:

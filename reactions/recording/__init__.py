@@ -47,7 +47,7 @@ from reactions.recording.chairside import (
     void_vitals,
 )
 from reactions.recording.courses import AlreadyBooked, NotBooked, book_course, next_course_label, unbook_course
-from reactions.recording.erasing import ErasedBefore, StillOpen, erase_patient
+from reactions.recording.erasing import ErasedBefore, StillOpen, erase_patient, still_open
 from reactions.recording.exports import export_call_list, export_without_names
 from reactions.recording.infusions import (
     Acknowledgement,
@@ -136,6 +136,7 @@ __all__ = [
     "settle_work",
     "sign_reaction",
     "stamp",
+    "still_open",
     "submit_answer",
     "suspect_anaphylaxis",
     "try_birth_year",

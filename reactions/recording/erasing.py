@@ -6,22 +6,29 @@ GDPR art. 17 gives the right, and its paragraph 3 the limits; how long records m
 from datetime import datetime
 
 from django.db import models, transaction
+from django.db.models import Value
+from django.db.models.functions import Cast, Concat
 
 from patients.belonging import rows_about
-from patients.models import AuditKey, Patient, PatientMark, StaleRecord, User, write_event
+from patients.models import AuditKey, IgaResult, Patient, PatientMark, StaleRecord, User, write_event
 from patients.models.patient import ERASED
 from patients.sealing.fields import Sealed, SealedJSONField, sealed_fields
 from patients.words import DIAGNOSES
 from reactions import worklist
 from reactions.checkins.plan import cancel_for_patient
+from reactions.exchange.log_drugs import is_plain_dose
 from reactions.models import (
     Alert,
     AnswerDraft,
+    CheckIn,
+    Course,
     Infusion,
     OutboxMessage,
+    Premedication,
     Report,
     ReportLink,
     Symptom,
+    Treatment,
     WorkItem,
     WrongBirthYear,
 )
@@ -30,6 +37,16 @@ from reactions.vocabulary import WorkKind
 
 # Stands where there were words.
 GONE = "Erased."
+# Columns in the open in which people type. Each row gets words of its own where a rule of the database asks for that.
+TYPED: dict[type[models.Model], tuple[str, ...]] = {
+    Course: ("label",),
+    Premedication: ("other_drug",),
+    Symptom: ("other_text",),
+    Treatment: ("other_drug",),
+}
+DOSES = (Premedication, Treatment)
+# Columns too short for words in their place.
+BLANKED: dict[type[models.Model], str] = {IgaResult: "anti_iga_isotype"}
 # Rows that are about nothing but reaching the person.
 OF_NO_USE = (PatientMark, AnswerDraft, ReportLink, WrongBirthYear)
 
@@ -57,12 +74,16 @@ def erase_patient(patient: Patient, *, by: User, reason: str, seen_version: int,
     Raises StaleRecord; ErasedBefore; StillOpen where an infusion runs, or an alert, a report or a serious reaction
     waits for somebody.
     """
-    held = Patient.objects.select_for_update().select_related("clinic").get(pk=patient.pk)
+    # In the order of all verbs. Whoever waits for one of these finds the record closed, and writes nothing more.
+    held = Patient.objects.select_for_update(of=("self",), no_key=True).select_related("clinic").get(pk=patient.pk)
+    infusions, checkins = Infusion.objects.filter(patient=held), CheckIn.objects.filter(infusion__patient=held)
+    list(infusions.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))
+    list(checkins.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))
     if held.erased_at:
         raise ErasedBefore
     if held.version != seen_version:
         raise StaleRecord
-    if what := _still_open(held):
+    if what := still_open(held):
         raise StillOpen(what)
     cancel_for_patient(held, reason=ERASED, now=now)
     for kind in ABOUT_A_PATIENT:
@@ -72,21 +93,24 @@ def erase_patient(patient: Patient, *, by: User, reason: str, seen_version: int,
             rows.delete()
         elif rows.model is OutboxMessage:
             rows.update(sent_to="", refused_address="")
-        elif rows.model is Symptom:
-            _overwrite_other_symptoms(rows)
         elif rows.model is not Patient:
             _overwrite(rows)
+            _overwrite_typed(rows)
     _erase_person(held, by=by, now=now)
     # What the trail told of the patient cannot be read any more; this event stands under the service's own key.
     AuditKey.objects.update_or_create(patient_id=held.pk, defaults={"key": ""})
     write_event("patient.erased", by=by, about=held, clinic=held.clinic, reason=reason)
 
 
-def _still_open(patient: Patient) -> list[str]:
+def still_open(patient: Patient) -> list[str]:
+    """What somebody has yet to see to before the patient can be erased, in words."""
     found = {
         "an infusion that is running": Infusion.objects.running().filter(patient=patient),
         "an alert": Alert.objects.open().filter(patient=patient),
         "a report to review": Report.objects.to_review().filter(infusion__patient=patient),
+        "an emergency access that nobody has seen to": WorkItem.objects.open().filter(
+            patient=patient, kind=WorkKind.EMERGENCY
+        ),
         "a serious reaction to complete": WorkItem.objects.to_do().filter(reaction__infusion__patient=patient),
     }
     return [what for what, rows in found.items() if rows.exists()]
@@ -105,10 +129,16 @@ def _filled(rows: models.QuerySet, field: Sealed) -> models.QuerySet:
     return rows.exclude(**{field.name: ""}).exclude(**{f"{field.name}__isnull": True})
 
 
-def _overwrite_other_symptoms(rows: models.QuerySet) -> None:
-    """Each by another word, since a reaction has no symptom twice."""
-    for symptom in rows.exclude(other_text=""):
-        rows.filter(pk=symptom.pk).update(other_text=f"{GONE} ({symptom.pk})")
+def _overwrite_typed(rows: models.QuerySet) -> None:
+    """Words in the open, each by others, since a reaction has no symptom and an infusion no drug twice."""
+    for name in TYPED.get(rows.model, ()):
+        numbered = Concat(Value(f"{GONE} ("), Cast("pk", models.CharField()), Value(")"))
+        rows.exclude(**{name: ""}).update(**{name: numbered})
+    if rows.model in BLANKED:
+        rows.update(**{BLANKED[rows.model]: ""})
+    if rows.model in DOSES:
+        typed = [row.pk for row in rows.exclude(dose="") if not is_plain_dose(row.dose)]
+        rows.filter(pk__in=typed).update(dose="")
 
 
 def _erase_person(patient: Patient, *, by: User, now: datetime) -> None:

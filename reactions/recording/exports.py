@@ -1,15 +1,16 @@
 """What leaves the clinic as a file, and the trace that it leaves."""
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
-from io import StringIO
 
 from django.db import transaction
 from django.utils import timezone
 
 from patients.models import Clinic, User, write_event
 from reactions.exchange import call_list
-from reactions.exchange.deidentified import export_deidentified
+from reactions.exchange.log_export import exported
+from reactions.exchange.without_names import lines_without_names
 from reactions.models.infusion import InfusionQuerySet
 
 
@@ -26,10 +27,8 @@ def export_call_list(infusions: InfusionQuerySet, *, by: User, lot: str, product
     return call_list.as_csv(lines)
 
 
-@transaction.atomic
-def export_without_names(clinic: Clinic, *, by: User) -> str:
-    """The clinic's infusions as CSV with nothing that identifies a person (exchange/deidentified.py)."""
-    file = StringIO()
-    written = export_deidentified(clinic, file)
-    write_event("log.deidentified", by=by, about=clinic, clinic=clinic, changes={"rows": [None, written]})
-    return file.getvalue()
+def export_without_names(clinic: Clinic, *, by: User) -> Iterator[str]:
+    """The clinic's infusions as lines of CSV with nothing that identifies a person (exchange/without_names.py)."""
+    rows = exported(clinic).exclude(ended_at=None).count()
+    write_event("log.exported_without_names", by=by, about=clinic, clinic=clinic, changes={"rows": [None, rows]})
+    return lines_without_names(clinic)

@@ -64,7 +64,8 @@ def record_response(*, by: User, patient: Patient, measures: dict[str, Any], sub
 def correct_response(
     measured: ResponseMeasures, *, by: User, measures: dict[str, Any], reason: str, seen_version: int
 ) -> ResponseMeasures:
-    """Change a day's measures. Raises StaleRecord."""
+    """Change a day's measures. Raises StaleRecord, and RecordVoided for a patient void or erased."""
+    registering.hold_patient(measured.patient)
     claim(measured, seen_version)
     before = snapshot(measured)
     for name, value in measures.items():
@@ -76,5 +77,6 @@ def correct_response(
 
 @transaction.atomic
 def void_response(measured: ResponseMeasures, *, by: User, reason: str, seen_version: int, now: datetime) -> None:
-    """Take a day's measures out of use. Raises StaleRecord."""
+    """Take a day's measures out of use. Raises StaleRecord, and RecordVoided for a patient void or erased."""
+    registering.hold_patient(measured.patient)
     void(measured, "response.voided", by=by, reason=reason, seen_version=seen_version, now=now)

@@ -49,10 +49,11 @@ def void(
 def lock(infusion: Infusion) -> Infusion:
     """The infusion as it is stored, held until the transaction ends: what is written at one chair takes turns.
 
-    Raises RecordVoided when the infusion or its patient is void.
+    Raises RecordVoided when the infusion or its patient is void, or the patient erased.
     """
-    rows = Infusion.objects.select_for_update(of=("self",), no_key=True).select_related("patient__clinic")
-    held = rows.get(pk=infusion.pk)
+    held = Infusion.objects.select_for_update(no_key=True).get(pk=infusion.pk)
+    # In a statement of its own: a join would show the patient as before the wait for the lock.
+    held.patient = Patient.objects.select_related("clinic").get(pk=held.patient_id)
     if held.is_void or held.patient.is_closed:
         raise RecordVoided
     return held

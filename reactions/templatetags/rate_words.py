@@ -6,13 +6,14 @@ from urllib.parse import urlencode
 from django import template
 
 from reactions.rates.answer import percent
-from reactions.rates.words import bounds_of_silence, clustered, interval, trusted
+from reactions.rates.words import bounds_of_silence, clustered, interval, repeated, trusted
 
 register = template.Library()
 
 register.filter("percent", percent)
 register.filter("interval", interval)
 register.filter("clustered", clustered)
+register.filter("repeated", repeated)
 register.filter("trusted", trusted)
 register.filter("silence", bounds_of_silence)
 

@@ -4,9 +4,9 @@ from datetime import datetime
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Q, QuerySet
 from django.db.models.functions import Coalesce
-from django.http import Http404, HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
@@ -17,7 +17,6 @@ from patients.models import Clinic, Patient, StaleRecord, User
 from reactions import recording
 from reactions.exchange.patient_copy import everything_about
 from reactions.forms.erasing import EraseForm
-from reactions.views.csv_file import csv_file
 
 # Of a clinic's records past their time, listed on the page.
 MOST_LISTED = 50
@@ -29,8 +28,8 @@ def privacy(request: StaffRequest) -> HttpResponse:
     if not request.user.administers_something:
         raise PermissionDenied
     clinics = Clinic.objects.administered_by(request.user)
-    today = timezone.now()
-    listed = [(clinic, list(past_their_time(clinic, now=today)[: MOST_LISTED + 1])) for clinic in clinics]
+    now = timezone.now()
+    listed = [(clinic, list(past_their_time(clinic, now=now)[: MOST_LISTED + 1])) for clinic in clinics]
     context = {"clinics": listed, "most": MOST_LISTED, "texts": consent.TEXTS[consent.CURRENT], "text": consent.CURRENT}
     return render(request, "reactions/privacy.html", context)
 
@@ -46,15 +45,18 @@ def past_their_time(clinic: Clinic, *, now: datetime) -> QuerySet[Patient]:
     day = min(now.day, 28) if now.month == 2 else now.day
     since = now.replace(year=now.year - clinic.keep_years, day=day)
     own: QuerySet[Patient] = Patient.objects.filter(clinic=clinic, erased_at=None)
-    last = Coalesce(Max("infusions__started_at"), "created_at")
-    return own.annotate(last_at=last).filter(last_at__lt=since).order_by("last_at")
+    infused = Max("infusions__started_at", filter=Q(infusions__voided_at=None))
+    last = Coalesce(infused, "created_at")
+    return own.annotate(infused_at=infused, last_at=last).filter(last_at__lt=since).order_by("last_at")
 
 
 @require_safe
-def deidentified(request: StaffRequest, pk: int) -> HttpResponse:
+def without_names(request: StaffRequest, pk: int) -> HttpResponseBase:
     """A clinic's infusions as a file in which nobody is named."""
     clinic = get_object_or_404(Clinic.objects.administered_by(request.user), pk=pk)
-    return csv_file(f"{clinic.slug}-without-names.csv", recording.export_without_names(clinic, by=request.user))
+    headers = {"Content-Disposition": 'attachment; filename="infusions-without-names.csv"'}
+    lines = recording.export_without_names(clinic, by=request.user)
+    return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
 
 
 @require_safe
@@ -98,7 +100,8 @@ def erase_patient(request: StaffRequest, pk: int) -> HttpResponse:
         else:
             messages.success(request, "Nothing names this patient any more.")
             return redirect("reactions:patient", pk)
-    return render(request, "reactions/erase.html", {"form": form, "patient": patient})
+    context = {"form": form, "patient": patient, "open": recording.still_open(patient)}
+    return render(request, "reactions/erase.html", context)
 
 
 def find_own_patient(user: User, pk: int) -> Patient:

@@ -56,7 +56,7 @@ def _fill(mails: int) -> None:
             email=f"patient{number}@patients.example",
             email_consent_at=now,
             email_consent_by=recorders[number % CLINICS],
-            email_consent_text="2",
+            email_consent_text="2:en",
             created_by=recorders[number % CLINICS],
         )
         for number in range(mails)

@@ -14,6 +14,8 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from patients import registering
+from patients.belonging import rows_about
 from patients.models import AuditEvent, Clinic, Patient, StaleRecord, User
 from reactions import outbox, recording
 from reactions.checkins import due
@@ -30,11 +32,11 @@ from reactions.models import (
     WrongBirthYear,
 )
 from reactions.outbox import marks, outcomes
-from reactions.recording import infusions
+from reactions.recording import erasing, infusions
 from reactions.vocabulary import CheckInKind, MailState, RateReason, SignatureMeaning
 from tests.support import PASSWORD
 from tests.support.at_once import at_once
-from tests.support.factories import make_checkins, make_infusion, make_patient, make_reaction, suspect
+from tests.support.factories import make_checkins, make_infusion, make_patient, make_reaction, make_response, suspect
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -528,3 +530,60 @@ def test_a_patient_whom_somebody_holds_keeps_nobody_else_from_being_asked(clinic
     assert at_once(hold, queue) == ([True, 1] if holds_one_row else [False, 2])
     due.queue_what_is_due(timezone.now())
     assert {mail.checkin.infusion for mail in OutboxMessage.objects.all()} == {busy, other}
+
+
+@pytest.mark.parametrize("act", ["answer", "screen", "reaction", "response", "risk", "iga"])
+def test_nothing_is_written_about_somebody_who_is_being_erased(
+    no_broker: None,
+    infusion: Infusion,
+    nurse: User,
+    administrator: User,
+    monkeypatch: pytest.MonkeyPatch,
+    act: str,
+) -> None:
+    """Whoever comes while it is under way waits, and then finds the record closed."""
+    patient, now, words = infusion.patient, timezone.now(), "Zeisig told"
+    make_checkins(infusion)
+    checkin = infusion.checkins.earliest("due_at")
+    measured = make_response(patient)
+    is_under_way, has_come = threading.Event(), threading.Event()
+    erase_person = erasing._erase_person
+
+    def erase_slowly(*args: Any, **kwargs: Any) -> None:
+        is_under_way.set()
+        # On SQLite, where one writes at a time, the other comes after this.
+        has_come.wait(0.5)
+        time.sleep(0.3)
+        erase_person(*args, **kwargs)
+
+    monkeypatch.setattr(erasing, "_erase_person", erase_slowly)
+    chills = [{"term": "chills", "grade": 2, "ctcae_version": "5.0"}]
+    acts: dict[str, Callable[[], Any]] = {
+        "answer": lambda: recording.submit_answer(
+            checkin, has_problem=True, details={"comment": words}, symptoms={"headache": "mild"}, now=now
+        ),
+        "screen": lambda: recording.save_step(checkin, said={"end": {"comment": [words]}}, now=now),
+        "reaction": lambda: recording.record_reaction(
+            by=nurse, infusion=infusion, details={"narrative": words}, symptoms=chills, submission_id=uuid4(), now=now
+        ),
+        "response": lambda: recording.correct_response(
+            measured, by=nurse, measures={"mmt8": 140}, reason=words, seen_version=1
+        ),
+        "risk": lambda: recording.set_risks(patient, by=nurse, factors={"diabetes": words}, now=now),
+        "iga": lambda: registering.record_iga(patient, by=nurse, result={"value": 80, "measured_on": now.date()}),
+    }
+
+    def come() -> Any:
+        is_under_way.wait(5)
+        has_come.set()
+        return acts[act]()
+
+    def erase() -> None:
+        erasing.erase_patient(patient, by=administrator, reason="Asked for.", seen_version=patient.version, now=now)
+
+    erased, came = at_once(erase, come)
+    assert erased is None
+    assert type(came).__name__ in {"RecordVoided", "CheckInClosed"}, came
+    for rows in rows_about(patient):
+        names = [field.attname for field in rows.model._meta.concrete_fields]
+        assert not [row for row in rows if any("Zeisig" in f"{getattr(row, name)}" for name in names)]

@@ -18,6 +18,7 @@ from patients.models import (
     AppendOnly,
     AuditEvent,
     AuditSeal,
+    Clinic,
     EmergencyAccess,
     IgaResult,
     NeverDeleted,
@@ -140,6 +141,7 @@ BREAKS: dict[str, list[Break]] = {
         changed(email_consent_at=None),
         changed(email_consent_text=""),
     ],
+    "patients_clinic_keep_years": [changed(keep_years=0), changed(keep_years=101)],
     "patients_patient_erased_names_nobody": [changed(erased_at=LONG_AGO), erased_with_a_phone],
     "patients_patient_withdrawn_has_no_consent": [changed(email_withdrawn_by_link_at=LONG_AGO)],
     "patients_patient_has_mrn": [changed(mrn="")],
@@ -340,6 +342,7 @@ def an_emergency(infusion: Infusion) -> EmergencyAccess:
 
 SOUND: dict[type[models.Model], Callable[[Infusion], models.Model]] = {
     StaffRole: lambda infusion: infusion.created_by.roles.get(),
+    Clinic: lambda infusion: infusion.clinic,
     Patient: lambda infusion: infusion.patient,
     EmergencyAccess: an_emergency,
     PatientMark: lambda infusion: PatientMark.objects.filter(patient=infusion.patient).earliest("pk"),

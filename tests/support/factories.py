@@ -53,7 +53,7 @@ def make_patient(clinic: Clinic, **fields: Any) -> Patient:
     }
     values = defaults | fields
     values.setdefault("email_consent_by", recorder if values["email_consent_at"] else None)
-    values.setdefault("email_consent_text", "2" if values["email_consent_at"] else "")
+    values.setdefault("email_consent_text", "2:en" if values["email_consent_at"] else "")
     return Patient.objects.create(clinic=clinic, created_by=recorder, **values)
 
 

@@ -67,7 +67,7 @@ ADMINISTRATORS_PAGES = {
     "reactions:person_copy": "patient",
     "reactions:person_copy_json": "patient",
     "reactions:erase_patient": "patient",
-    "reactions:deidentified": "clinic",
+    "reactions:without_names": "clinic",
 }
 
 

@@ -123,7 +123,7 @@ def give_consent(infusion: Infusion) -> None:
     Patient.objects.update(
         email_consent_at=timezone.now(),
         email_consent_by=infusion.created_by,
-        email_consent_text="2",
+        email_consent_text="2:en",
         email_withdrawn_by_link_at=None,
     )
 
