@@ -62,7 +62,12 @@ def correct_patient(
 
 @transaction.atomic
 def void_patient(patient: Patient, *, by: User, reason: str, seen_version: int, now: datetime) -> None:
-    """Take the record out of use; its infusions stop counting in rates. Raises StaleRecord."""
+    """Take the record out of use; its infusions stop counting in rates.
+
+    Raises StaleRecord, and RecordVoided for one that was erased.
+    """
+    if Patient.objects.select_for_update(no_key=True).get(pk=patient.pk).erased_at:
+        raise RecordVoided
     if not patient.claim_version(seen_version):
         raise StaleRecord
     patient.voided_at, patient.voided_by, patient.void_reason = now, by, reason

@@ -110,7 +110,7 @@ class IgaResultAdmin(ScopedAdmin):
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(ScopedAdmin):
-    list_display = ["at", "by", "act", "entity", "entity_id", "patient_id", "address", "reason"]
+    list_display = ["at", "by", "act", "entity", "entity_id", "patient_id", "came_from", "reason"]
     list_filter = [ClinicFilter, "act"]
     list_select_related = ["by", "key"]
     search_fields = ["by__username", "act"]

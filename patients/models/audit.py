@@ -139,6 +139,11 @@ class AuditEvent(AppendOnly):
     def browser(self) -> str:
         return self._told.get("browser", "")
 
+    @property
+    def came_from(self) -> str:
+        """The network address, of staff or of a patient; empty for what the service did by itself."""
+        return self.address or self._told.get("address", "")
+
     def right_code(self, own: AuditKey) -> str:
         """The code that this event has to carry, under the service's own key."""
         said = [
@@ -169,7 +174,10 @@ def write_event(
     """Add one event, about a record or a page. `by` is None for what a patient or the service itself did."""
     own, key = AuditKey.of(patient_id)
     here = origin()
-    told = {"changes": changes, "reason": reason, "browser": here.browser}
+    # A patient's own network address goes with what is told of them, and is erased with it.
+    is_of_patient = by is None and patient_id is not None
+    theirs = here.address if is_of_patient else None
+    told = {"changes": changes, "reason": reason, "browser": here.browser, "address": theirs}
     event = AuditEvent(
         at=timezone.now(),
         act=act,
@@ -178,7 +186,7 @@ def write_event(
         entity=about._meta.label_lower if about is not None else page[:ENTITY_LENGTH],
         entity_id=about.pk if about is not None else None,
         patient_id=patient_id,
-        address=here.address,
+        address=None if is_of_patient else here.address,
         key=key,
         told=key.seal(json.dumps({name: value for name, value in told.items() if value})),
     )

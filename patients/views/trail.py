@@ -112,7 +112,7 @@ def _rows(form: TrailForm) -> Iterator[str]:
             event.entity_id or "",
             event.patient_id or "",
             event.clinic.slug if event.clinic else "",
-            event.address or "",
+            event.came_from,
             event.browser,
             event.reason,
             json.dumps(event.changes, ensure_ascii=False) if event.changes else "",

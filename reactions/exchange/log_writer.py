@@ -72,6 +72,8 @@ def problems_with_records(clinic: Clinic, rows: Sequence[LogRow]) -> list[Proble
 def _problems_with_patient(
     clinic: Clinic, patient: Patient, rows: Sequence[LogRow], recorded: set[tuple[str, datetime]]
 ) -> list[Problem]:
+    if patient.erased_at:
+        return [Problem(rows[0].line, "patient", f"{patient.mrn} was erased: nothing more is written to that record")]
     problems = []
     for row in rows:
         if (row.patient, row.started_at) in recorded:

@@ -27,7 +27,7 @@ from reactions.exchange.log_export import (
     serious_cell,
     with_all,
 )
-from reactions.models import Infusion
+from reactions.models import Infusion, Product
 
 COLUMNS = (
     "person",
@@ -52,7 +52,8 @@ COLUMNS = (
 )
 # 45 CFR 164.514(b)(2)(i)(C): ages over 89 are one group.
 OLDEST_TOLD_YEARS, OLDER = 89, "90+"
-OTHER_DIAGNOSIS = "other"
+# What somebody typed: a diagnosis of their own, a product that the table does not know.
+OTHER = "other"
 # People at a time.
 TOGETHER = 100
 # Sealed columns, of which no line says anything: to open them would take most of the time.
@@ -110,13 +111,13 @@ def _row(infusion: Infusion, iga: IgaResult | None) -> dict[str, str]:
     took = infusion.ended_at - infusion.started_at if infusion.ended_at else None
     return {
         "sex": "" if patient.sex == Sex.UNKNOWN else patient.sex,
-        "diagnosis": patient.diagnosis if patient.diagnosis in ("", *DIAGNOSES) else OTHER_DIAGNOSIS,
+        "diagnosis": patient.diagnosis if patient.diagnosis in ("", *DIAGNOSES) else OTHER,
         "iga": iga.as_text() if iga else "",
         "anti_iga": iga.anti_iga if iga and iga.anti_iga != AntiIga.NOT_DONE else "",
         "day_of_course": f"{infusion.day}",
         "days_of_course": f"{infusion.course.planned_days}",
         "setting": infusion.setting,
-        "product": safe_cell(infusion.product.name),
+        "product": _product(infusion.product),
         "dose_g": number_cell(infusion.dose_g),
         "weight_kg": number_cell(infusion.weight_kg),
         "minutes": f"{took.total_seconds() / 60:.0f}" if took else "",
@@ -125,6 +126,11 @@ def _row(infusion: Infusion, iga: IgaResult | None) -> dict[str, str]:
         "serious": serious_cell(reactions),
         "outcome": outcome_cell(reactions),
     }
+
+
+def _product(product: Product) -> str:
+    """By its name where facts of its label are known; a name that came with a log may be anything."""
+    return OTHER if product.concentration_percent is None else safe_cell(product.name)
 
 
 def _age(born: date | None, first: date, last: date) -> str:

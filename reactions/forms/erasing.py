@@ -33,6 +33,13 @@ class EraseForm(VersionForm):
         self.helper.form_tag = False
         self.helper.layout = Layout("seen_version", "mrn", "reason")
 
+    def clean_reason(self) -> str:
+        reason: str = self.cleaned_data["reason"]
+        for named in (self.patient.mrn, self.patient.given_name, self.patient.family_name):
+            if named and named.lower() in reason.lower():
+                raise ValidationError("The reason stays readable for good: write it without the name and the number.")
+        return reason
+
     def clean_mrn(self) -> str:
         typed = self.cleaned_data["mrn"].strip()
         if typed != self.patient.mrn:

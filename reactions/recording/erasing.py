@@ -3,14 +3,24 @@
 GDPR art. 17 gives the right, and its paragraph 3 the limits; how long records must be kept is the clinic's law to say.
 """
 
+import secrets
 from datetime import datetime
 
 from django.db import models, transaction
-from django.db.models import Value
+from django.db.models import F, Value
 from django.db.models.functions import Cast, Concat
 
 from patients.belonging import rows_about
-from patients.models import AuditKey, IgaResult, Patient, PatientMark, StaleRecord, User, write_event
+from patients.models import (
+    MAIL_CAME_BACK,
+    AuditKey,
+    IgaResult,
+    Patient,
+    PatientMark,
+    StaleRecord,
+    User,
+    write_event,
+)
 from patients.models.patient import ERASED
 from patients.sealing.fields import Sealed, SealedJSONField, sealed_fields
 from patients.words import DIAGNOSES
@@ -32,9 +42,13 @@ from reactions.models import (
     WorkItem,
     WrongBirthYear,
 )
+from reactions.models.checkin import MAIL_REFUSED
+from reactions.models.link import new_link
 from reactions.models.worklist import ABOUT_A_PATIENT
-from reactions.vocabulary import WorkKind
+from reactions.vocabulary import MailState, WorkKind
 
+# How the number of an erased record begins.
+ERASED_NUMBER = "erased-"
 # Stands where there were words.
 GONE = "Erased."
 # Columns in the open in which people type. Each row gets words of its own where a rule of the database asks for that.
@@ -92,7 +106,9 @@ def erase_patient(patient: Patient, *, by: User, reason: str, seen_version: int,
         if rows.model in OF_NO_USE:
             rows.delete()
         elif rows.model is OutboxMessage:
-            rows.update(sent_to="", refused_address="")
+            _end_mails(rows)
+        elif rows.model is CheckIn:
+            _forget_links(rows)
         elif rows.model is not Patient:
             _overwrite(rows)
             _overwrite_typed(rows)
@@ -100,6 +116,32 @@ def erase_patient(patient: Patient, *, by: User, reason: str, seen_version: int,
     # What the trail told of the patient cannot be read any more; this event stands under the service's own key.
     AuditKey.objects.update_or_create(patient_id=held.pk, defaults={"key": ""})
     write_event("patient.erased", by=by, about=held, clinic=held.clinic, reason=reason)
+
+
+def _end_mails(rows: models.QuerySet) -> None:
+    """None leaves any more. Whoever is sending one has lost it, and writes nothing back.
+
+    What servers said of them may name people.
+    """
+    unsent = rows.filter(state__in=[MailState.QUEUED, MailState.SENDING])
+    unsent.update(
+        state=MailState.CANCELLED,
+        lease_number=F("lease_number") + 1,
+        lease_until=None,
+        tried_at=None,
+        last_error=ERASED,
+    )
+    rows.exclude(last_error__in=["", ERASED]).update(last_error=GONE)
+    rows.update(sent_to="", refused_address="")
+
+
+def _forget_links(rows: models.QuerySet) -> None:
+    """Links that were mailed open nothing, and no digest tells to which address they went."""
+    for pk in rows.values_list("pk", flat=True):
+        nonce, link_hash = new_link()
+        rows.filter(pk=pk).update(link_nonce=nonce, link_hash=link_hash, link_address="")
+    for begin in (MAIL_CAME_BACK, MAIL_REFUSED):
+        rows.filter(state_reason__startswith=begin).update(state_reason=begin)
 
 
 def still_open(patient: Patient) -> list[str]:
@@ -143,7 +185,8 @@ def _overwrite_typed(rows: models.QuerySet) -> None:
 
 def _erase_person(patient: Patient, *, by: User, now: datetime) -> None:
     """The record number has to be something; a diagnosis in own words may say more than a diagnosis."""
-    patient.mrn = f"erased-{patient.pk}"
+    # Not to be guessed, since somebody could have been given the number.
+    patient.mrn = f"{ERASED_NUMBER}{secrets.token_hex(8)}"
     patient.given_name = patient.family_name = patient.email = patient.phone = ""
     patient.birth_date = patient.died_on = None
     if patient.diagnosis not in DIAGNOSES:

@@ -82,6 +82,9 @@ def record_bounce(
     if message is None:
         return False
     patient = _hold(message.checkin.patient) if message.checkin else None
+    if patient and patient.erased_at:
+        # A server's words may name the person.
+        return True
     mails = OutboxMessage.objects.filter(pk=message.pk, state__in=MAY_HAVE_LEFT).exclude(sent_to="", attempts=0)
     checkin = CheckIn.objects.select_for_update(no_key=True).get(pk=message.checkin.pk) if message.checkin else None
     elsewhere = bool(addresses and message.sent_to) and message.sent_to not in map(address_digest, addresses)

@@ -3,12 +3,14 @@
 import csv
 import json
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.conf import settings
 from django.core import mail
+from django.core.management import CommandError, call_command
 from django.db import models, transaction
 from django.test import Client
 from django.urls import reverse
@@ -16,15 +18,18 @@ from django.utils import timezone
 
 from patients import consent, registering, trail
 from patients.belonging import rows_about, ways_to_patient
-from patients.models import AuditEvent, AuditKey, Clinic, Patient, RecordVoided, StaleRecord, User
+from patients.models import AuditEvent, AuditKey, Clinic, Patient, RecordVoided, StaleRecord, User, write_event
 from patients.models.audit import DESTROYED
+from patients.origin import Origin, acting_from
 from patients.sealing.fields import sealed_fields
 from reactions import recording
 from reactions.exchange.patient_copy import SAY_NOTHING, everything_about
-from reactions.models import Alert, AnswerDraft, CheckIn, Infusion, WorkItem
-from reactions.recording import StillOpen, erase_patient, erasing
+from reactions.models import Alert, AnswerDraft, CheckIn, Infusion, OutboxMessage, Product, WorkItem
+from reactions.outbox.outcomes import finish
+from reactions.recording import StillOpen, erase_patient, erasing, record_bounce
 from reactions.tasks import tick
 from reactions.views.privacy import past_their_time
+from reactions.vocabulary import MailState
 from tests.security.test_canary import CANARY, release_canaries
 from tests.security.test_every_address import address_of, addresses, records_of
 from tests.support.factories import make_checkins, make_infusion, make_patient, make_reaction
@@ -147,9 +152,18 @@ class TestCopy:
         assert "the clinic's staff" in text
         assert nurse.username not in text
 
+    def test_it_tells_no_secret_of_the_service(self, filled: dict[str, str], infusion: Infusion) -> None:
+        for patient in Patient.objects.all():
+            told = f"{everything_about(patient)}"
+            for checkin in CheckIn.objects.filter(infusion__patient=patient):
+                assert checkin.link_hash not in told
+                assert f"{bytes(checkin.link_nonce)}" not in told
+            assert patient.mrn_digest not in told
+
     def test_it_tells_nothing_of_somebody_else(self, filled: dict[str, str], infusion: Infusion) -> None:
         other = make_patient(infusion.clinic, given_name="Otherone", family_name="Else")
         make_reaction(make_infusion(other, notes="Otherone was here"))
+        write_event("patient.tested", by=None, patient_id=other.pk, reason="Otherone was here")
         assert "Otherone" not in f"{everything_about(infusion.patient)}"
 
     def test_an_administrator_has_it_as_a_page_and_as_a_file(
@@ -283,6 +297,84 @@ class TestErasing:
         tick()
         assert mail.outbox == []
 
+    def test_mails_end_and_links_open_nothing(self, infusion: Infusion, administrator: User) -> None:
+        """Also a mail that is being sent, and what its server says of it afterwards."""
+        patient = infusion.patient
+        make_checkins(infusion)
+        first, second, *_ = infusion.checkins.order_by("due_at")
+        token = first.link_path().split("/")[2]
+        now = timezone.now()
+        message = OutboxMessage.objects.create(
+            idempotency_key="one", kind="checkin_invitation", checkin=first, message_id="<one@ivigtrack>", due_at=now,
+            state="sending", lease_number=1, lease_until=now + timedelta(minutes=2), tried_at=now, sent_to="digest",
+        )  # fmt: skip
+        CheckIn.objects.filter(pk=second.pk).update(
+            state="cancelled", state_reason="Mail to this address came back. 550 tessa.zeisig: no such user"
+        )
+        CheckIn.objects.filter(pk=first.pk).update(link_address="digest")
+        erase(patient, administrator)
+        assert finish(message, MailState.REFUSED, error="550 tessa.zeisig: no such user") == "overtaken"
+        record_bounce("<one@ivigtrack>", words="550 tessa.zeisig", for_good=True, now=now)
+        told = " ".join(words_in_the_open(rows) for rows in rows_about(patient))
+        assert "zeisig" not in told.lower()
+        assert "digest" not in told
+        assert not CheckIn.objects.of_token(token).exists()
+        assert {one.state for one in infusion.checkins.all()} == {"cancelled"}
+        message.refresh_from_db()
+        assert message.state == "cancelled"
+
+    def test_a_log_writes_nothing_to_an_erased_record(
+        self, infusion: Infusion, administrator: User, tmp_path: Path
+    ) -> None:
+        erase(infusion.patient, administrator)
+        infusion.patient.refresh_from_db()
+        log = tmp_path / "log.csv"
+        line = f"{infusion.patient.mrn},Tessa,Privigen,30,2026-01-05T10:00,2026-01-05T14:00"
+        log.write_text(f"patient,given_name,product,dose_g,started_at,ended_at\n{line}\n")
+        with pytest.raises(CommandError, match="nothing more is written to that record"):
+            call_command("import_log", str(log), clinic=infusion.clinic.slug)
+        assert Infusion.objects.count() == 1
+
+    def test_the_number_that_follows_can_be_nobodys(self, patient: Patient, administrator: User) -> None:
+        make_patient(patient.clinic, mrn=f"erased-{patient.pk}")
+        erase(patient, administrator)
+
+    def test_from_where_a_patient_answered_goes_with_them(self, infusion: Infusion, administrator: User) -> None:
+        with acting_from(Origin("203.0.113.77", "Phone")):
+            told = write_event("answer.sent", by=None, patient_id=infusion.patient_id)
+        assert (told.address, told.came_from) == (None, "203.0.113.77")
+        erase(infusion.patient, administrator)
+        assert AuditEvent.objects.get(pk=told.pk).came_from == ""
+
+    @pytest.mark.parametrize("waits", ["alert", "report", "serious"])
+    def test_what_somebody_has_to_act_on_is_not_forgotten(
+        self, infusion: Infusion, administrator: User, waits: str
+    ) -> None:
+        now = timezone.now()
+        if waits == "serious":
+            make_reaction(infusion, is_serious=True).work.create(
+                clinic=infusion.clinic, kind="serious_reaction", opened_at=now
+            )
+        else:
+            make_checkins(infusion)
+            checkin = infusion.checkins.earliest("due_at")
+            severity = "severe" if waits == "alert" else "mild"
+            recording.submit_answer(
+                checkin, has_problem=True, details={}, symptoms={"headache": severity}, now=checkin.due_at
+            )
+            if waits == "report":
+                Alert.objects.update(acknowledged_at=now, acknowledged_by=administrator, what_was_done="Called")
+        expected = {"alert": "an alert", "report": "a report to review", "serious": "a serious reaction to complete"}
+        with pytest.raises(StillOpen, match=expected[waits]):
+            erase(infusion.patient, administrator)
+
+    def test_a_diagnosis_in_own_words_goes_and_a_known_one_stays(self, clinic: Clinic, administrator: User) -> None:
+        own, known = make_patient(clinic, diagnosis="Mr Zeisig's", time_zone="Asia/Tokyo"), make_patient(clinic)
+        for patient in (own, known):
+            erase(patient, administrator)
+            patient.refresh_from_db()
+        assert (own.diagnosis, own.time_zone, known.diagnosis) == ("", "", "Dermatomyositis")
+
     def test_what_waits_for_somebody_is_done_first(self, infusion: Infusion, administrator: User) -> None:
         Infusion.objects.filter(pk=infusion.pk).update(ended_at=None)
         with pytest.raises(StillOpen, match="an infusion that is running"):
@@ -300,6 +392,8 @@ class TestErasing:
         sent = {"seen_version": "1", "mrn": "TEST-OTHER", "reason": "Asked for in a letter."}
         refused = client.post(address, sent)
         assert "not the number of the record" in refused.content.decode()
+        named = client.post(address, sent | {"mrn": patient.mrn, "reason": f"Asked for by {patient.family_name}"})
+        assert "without the name and the number" in named.content.decode()
         patient.refresh_from_db()
         assert patient.erased_at is None
         done = client.post(address, sent | {"mrn": patient.mrn}, follow=True)
@@ -377,6 +471,10 @@ class TestWithoutNames:
         assert (told.by, told.changes) == (administrator, {"rows": [None, 4]})
 
     def test_nobody_is_in_it(self, filled: dict[str, str], infusion: Infusion, administrator: User) -> None:
+        Infusion.objects.filter(pk=infusion.pk).update(
+            premedication_record="given",
+            product=Product.objects.create(name="Octagam for Mr Zeisig", source="A log"),
+        )
         infusion.premedications.create(drug="other", other_drug="Zeisig's tea", dose="as Zeisig likes it")
         make_reaction(infusion, {}).symptoms.create(term="other", other_text="Zeisig itch", ctcae_version="5.0")
         text = "".join(recording.export_without_names(infusion.clinic, by=administrator))
