@@ -175,7 +175,9 @@ def _overwrite_typed(rows: models.QuerySet) -> None:
     """Words in the open, each by others, since a reaction has no symptom and an infusion no drug twice."""
     for name in TYPED.get(rows.model, ()):
         numbered = Concat(Value(f"{GONE} ("), Cast("pk", models.CharField()), Value(")"))
-        rows.exclude(**{name: ""}).update(**{name: numbered})
+        # Such as a course's “3” or “2026-04”.
+        told = rows.exclude(**{name: ""}).exclude(**{f"{name}__regex": r"^[0-9 ./-]+$"})
+        told.update(**{name: numbered})
     if rows.model in BLANKED:
         rows.update(**{BLANKED[rows.model]: ""})
     if rows.model in DOSES:

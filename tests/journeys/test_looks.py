@@ -77,6 +77,38 @@ def test_long_names_and_full_lists(
         look_at(page, f"full-{name}")
 
 
+def test_what_is_held_on_a_patient_is_given_and_forgotten(
+    new_person: NewPage, no_broker: None, past: Infusion, clinic: Clinic, administrator: User
+) -> None:
+    Clinic.objects.filter(pk=clinic.pk).update(keep_years=1)
+    old = make_patient(clinic, given_name="Olga", family_name="Synthetic")
+    make_infusion(old, started_at=timezone.now() - timedelta(days=800))
+    page = new_person()
+    sign_in(page, administrator)
+    for name, address in {
+        "register": "/patients/new/",
+        "privacy": "/privacy/",
+        "copy": f"/patients/{past.patient_id}/copy/",
+        "erase": f"/patients/{past.patient_id}/erase/",
+        "emergency": "/patients/emergency/",
+        "invite": "/account/invite/",
+        "password": "/account/password/",
+    }.items():
+        page.goto(address)
+        look_at(page, f"privacy-{name}")
+    page.goto("/privacy/")
+    page.get_by_role("link", name="Erase what names Olga Synthetic").click()
+    page.get_by_label("The patient's record number").fill("wrong")
+    page.get_by_label("Why it is erased").fill("Past its time.")
+    page.get_by_role("button", name="Erase for good").click()
+    expect(page.get_by_text("This is not the number of the record that is open.").first).to_be_visible()
+    look_at(page, "privacy-erase-wrong")
+    page.get_by_label("The patient's record number").fill(old.mrn)
+    page.get_by_role("button", name="Erase for good").click()
+    expect(page.get_by_role("heading", name=f"Erased patient {old.pk}")).to_be_visible()
+    look_at(page, "privacy-erased")
+
+
 def test_the_header_takes_one_line_whatever_the_name(
     new_person: NewPage, no_broker: None, past: Infusion, clinic: Clinic
 ) -> None:

@@ -172,6 +172,17 @@ def test_no_filter_or_search_reaches_the_database_as_a_statement(
     assert Patient.objects.count() == before
 
 
+@pytest.mark.parametrize("words", [INJECTIONS[0], INJECTIONS[4], "\x00"])
+def test_no_filter_of_the_figures_does_alone(records: dict[str, str], words: str) -> None:
+    """All at once the first that is wrong keeps the others from the database."""
+    insider = Insider(Client())
+    for name in ("reaction_rates", "rate_infusions", "reaction_rates_csv", "alert_times", "signals"):
+        for one in FILTERS:
+            status, content = insider.ask("GET", reverse(f"admin:{name}"), {one: words})
+            assert status < 500, (name, one)
+            assert b"syntax error" not in content.lower(), (name, one)
+
+
 @pytest.mark.parametrize("words", [words for words in INJECTIONS if words.strip("\x00")])
 def test_a_search_finds_what_is_called_so_and_nothing_else(
     client: Client, patient: Patient, nurse: User, words: str

@@ -224,9 +224,12 @@ class TestErasing:
             make_reaction(infusion, {}).symptoms.create(term="other", other_text=words, ctcae_version="5.0")
         infusion.course.label = "Zeisig's third"
         infusion.course.save()
+        plain = make_infusion(infusion.patient, course=infusion.patient.courses.create(label="2026-04")).course
         erase(infusion.patient, administrator)
         for rows in rows_about(infusion.patient):
             assert not CANARY.search(words_in_the_open(rows).encode()), rows.model
+        plain.refresh_from_db()
+        assert plain.label == "2026-04"
         assert [given.dose for given in infusion.premedications.all()] == ["", ""]
         assert [given.dose for given in infusion.treatments.all()] == ["10 mg", "10 mg"]
 
