@@ -3,7 +3,7 @@
 import logging
 import re
 
-LINK = re.compile(r"(/c/(?:stop/)?|/invitation/[^/\\s\"']+/)[^/\\s\"']+")
+LINK = re.compile(r"""(/c/(?:stop/)?|/invitation/[^/\s"']+/)[^/\s"']+""")
 
 
 class WithoutLinks(logging.Filter):

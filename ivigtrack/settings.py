@@ -168,6 +168,8 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = IS_LOCAL
 # The code before and the next one are taken too: clocks of phones differ.
 MFA_TOTP_TOLERANCE = 1
 MFA_RECOVERY_CODES_SHOW_ONCE = True
+# By address alone ten sign-ins with a passkey in a minute would keep a whole clinic out; there is no secret to guess.
+MFA_RATE_LIMITS = {"webauthn_login": ""}
 # For a demonstration on this machine alone; ivigtrack/fitness.py refuses it elsewhere.
 SECOND_STEP_REQUIRED = not env.bool("IVIGTRACK_WITHOUT_SECOND_STEP", default=False)
 # Attempts and used codes are counted here, where every web process sees them, with room for so many that trying other

@@ -33,5 +33,13 @@ def test_no_link_that_answers_stands_in_the_log(client: Client, infusion: Infusi
     assert stop.split("/")[3] not in written.getvalue()
 
 
+@pytest.mark.parametrize("token", ["sBzx3pg5nBCKIh", "aBs4sQss_x", "0-9_ZZ", "cs1abc-0123ssss"])
+@pytest.mark.parametrize("path", ["/c/{}/", "/c/stop/{}/", "/c/{}/problems/", "/invitation/MQ/{}/", '"/c/{}" 404'])
+def test_no_piece_of_a_token_is_left(token: str, path: str) -> None:
+    record = logging.LogRecord("x", logging.WARNING, "x", 1, "Not Found: %s", (path.format(token),), None)
+    assert WithoutLinks().filter(record)
+    assert record.getMessage() == f"Not Found: {path.format('…')}"
+
+
 def test_the_console_writes_through_the_filter() -> None:
     assert settings.LOGGING["handlers"]["console"]["filters"] == ["no_links"]

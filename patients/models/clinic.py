@@ -52,7 +52,8 @@ def of_visible_patients(user: "User", path: str) -> Q:
     """Rows whose patient, at this path from them, the user works with: of an own clinic, or opened in an emergency."""
     prefix = f"{path}__" if path else ""
     seen = Q(**{f"{prefix}clinic__in": Clinic.objects.visible_to(user)})
-    opened = [] if user.is_superuser else user.opened_in_emergency
+    # Who works nowhere any more has no emergencies either.
+    opened = user.opened_in_emergency if user.works_somewhere and not user.is_superuser else []
     return seen | Q(**{f"{prefix}pk__in": opened}) if opened else seen
 
 

@@ -28,7 +28,7 @@ TAKEN = "Somebody has just registered this number. Search for it in the list."
 
 def find_patient(user: User, pk: int) -> Patient:
     """The patient, if the user works in their clinic; 404 otherwise. Times are then shown on that clinic's clocks."""
-    patient = get_object_or_404(Patient.objects.visible_to(user).select_related("clinic"), pk=pk)
+    patient = get_object_or_404(Patient.objects.visible_to(user).select_related("clinic", "email_consent_by"), pk=pk)
     opens(patient)
     return patient
 

@@ -156,7 +156,7 @@ def _points(contrast: Contrast | None) -> str:
     if contrast is None or contrast.estimate is None or contrast.interval is None:
         return "not defined"
     estimate, low, high = (
-        f"{100 * value:+.1f}".replace("-", "−")
+        f"{round(100 * value, 1) or 0:+.1f}".replace("-", "−")
         for value in (contrast.estimate, contrast.interval.low, contrast.interval.high)
     )
     return f"{estimate} points ({low} to {high})"

@@ -44,6 +44,18 @@ def test_one_record_opens_for_four_hours(page: Client, patient: Patient, infusio
             assert {page.get(address).status_code for address in of_the_patient} == {status}
 
 
+def test_who_lost_the_role_has_no_emergency_any_more(
+    page: Client, patient: Patient, clinic: Clinic, other_nurse: User
+) -> None:
+    page.post(EMERGENCY, asked(patient))
+    address = f"/patients/{patient.pk}/"
+    assert page.get(address).status_code == 200
+    other_nurse.roles.update(role="auditor")
+    assert page.get(address).status_code == 404
+    other_nurse.roles.update(is_active=False)
+    assert page.get(address).status_code == 404
+
+
 def test_who_is_responsible_learns_of_it(
     page: Client, patient: Patient, other_nurse: User, administrator: User, nurse: User
 ) -> None:

@@ -166,10 +166,10 @@ def test_what_measured_nothing_goes_and_the_trail_keeps_who_wrote_it(infusion: I
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("latest")
 def test_a_record_that_was_judged_says_when(clinic: Clinic, nurse: User) -> None:
+    reactions = [make_reaction(make_infusion(make_patient(clinic))) for _ in range(3)]
     old = migrate(("reactions", "0011_measured_and_acknowledged"))
     records, made = old.get_model("reactions", "AnaphylaxisRecord").objects, []
-    for version in (1, 2, 3):
-        reaction = make_reaction(make_infusion(make_patient(clinic)))
+    for version, reaction in enumerate(reactions, 1):
         made.append(records.create(reaction_id=reaction.pk, created_by_id=nurse.pk, version=version))
     tapped, unheard_of, judged = made
     events = [

@@ -366,7 +366,7 @@ def test_the_patients_page_asks_the_same_queries_whatever_the_history(
 
     address = reverse("reactions:patient", args=[patient.pk])
     add(1)
-    with django_assert_max_num_queries(39) as one:
+    with django_assert_max_num_queries(38) as one:
         page.get(address)
     add(30)
     with django_assert_max_num_queries(len(one)):

@@ -6,7 +6,7 @@ import pytest
 
 from patients.models import Clinic, Patient
 from reactions.rates.premedication import COMPARED_BY, Comparison, Side, compare
-from reactions.rates.premedication_words import in_words, ratio_words
+from reactions.rates.premedication_words import _points, in_words, ratio_words
 from reactions.rates.question import Question
 from reactions.rates.statistics import Contrast, Interval
 from reactions.rates.strata import from_records
@@ -112,6 +112,12 @@ def test_with_few_patients_counts_are_shown_and_nothing_is_compared(clinic: Clin
     assert "fewer than 10 patients" in found.why_not
     assert found.crude is None
     assert found.pairs is None
+
+
+def test_no_difference_has_no_sign_of_less(clinic: Clinic) -> None:
+    """10/201 and 10/200 differ by less than is told."""
+    crude = Contrast(10 / 201 - 10 / 200, Interval(-0.05, 0.05, "Newcombe"))
+    assert _points(crude) == "+0.0 points (−5.0 to +5.0)"
 
 
 def test_pairs_of_few_patients_are_counted_and_not_compared(clinic: Clinic) -> None:
