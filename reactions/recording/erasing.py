@@ -85,8 +85,8 @@ def erase_patient(patient: Patient, *, by: User, reason: str, seen_version: int,
     drafts and links deleted, check-ins ended, and the key destroyed under which the audit trail tells of them. Who did
     what when stays in the trail; infusions, reactions and answers stay, without words. `reason` stays readable, and
     should name nobody.
-    Raises StaleRecord; ErasedBefore; StillOpen where an infusion runs, or an alert, a report or a serious reaction
-    waits for somebody.
+    Raises StaleRecord; ErasedBefore; StillOpen where an infusion runs, or an alert, a report, a serious reaction or an
+    emergency access waits for somebody.
     """
     # In the order of all verbs. Whoever waits for one of these finds the record closed, and writes nothing more.
     held = Patient.objects.select_for_update(of=("self",), no_key=True).select_related("clinic").get(pk=patient.pk)

@@ -1,12 +1,16 @@
 """What somebody tries who wants in, wants something out, or wants it broken. Each is tried everywhere by itself."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from html import unescape
 
 import pytest
 from django.apps import apps
 from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
 from django.core import mail
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -308,6 +312,20 @@ def test_a_password_is_not_made_of_words_of_the_place(clinic: Clinic, password: 
     else:
         with pytest.raises(ValidationError, match="first here"):
             NotOfHereValidator().validate(password)
+
+
+def test_whoever_chooses_a_password_is_held_to_that(db: None) -> None:
+    with pytest.raises(ValidationError, match="first here"):
+        validate_password("ivigtrack2026!")
+    validate_password("grey otters under 7 bridges")
+
+
+def test_where_the_service_has_tls_its_cookies_have_names_for_this_host_alone() -> None:
+    names = "s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME, s.CSRF_COOKIE_HTTPONLY"
+    asked = f"from django.conf import settings as s; print({names})"
+    environment = os.environ | {"SITE_URL": "https://ivigtrack.example", "DJANGO_SETTINGS_MODULE": "ivigtrack.settings"}
+    told = subprocess.run([sys.executable, "-c", asked], env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["__Host-sessionid", "__Host-csrftoken", "True"]
 
 
 def test_over_tls_every_cookie_is_bound_to_this_host(client: Client, infusion: Infusion, nurse: User) -> None:
